@@ -1,0 +1,86 @@
+"""compgen: any compressor is a generative model; any generative model is a lossless compressor.
+
+>>> import compgen
+>>> text = b"How much wood would a woodchuck chuck if a woodchuck could chuck wood? " * 4
+>>> compgen.sample("gzip", text, length=12, seed=1)[0].data  # doctest: +SKIP
+b'...'
+
+The names here are imported when first used: ``import compgen`` costs no NumPy and no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compgen.compressors.base import Compressor as Compressor
+    from compgen.compressors.base import Meter as Meter
+    from compgen.errors import CompgenError as CompgenError
+    from compgen.evaluation.ncd import ncd as ncd
+    from compgen.evaluation.score import Score as Score
+    from compgen.evaluation.score import score as score
+    from compgen.models import load as load
+    from compgen.models.base import ByteModel as ByteModel
+    from compgen.models.base import State as State
+    from compgen.models.code_length import CodeLengthModel as CodeLengthModel
+    from compgen.sampling import sample as sample
+    from compgen.sampling.base import Sample as Sample
+    from compgen.sampling.base import Sampler as Sampler
+    from compgen.sampling.base import Samples as Samples
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ByteModel": "compgen.models.base",
+    "CodeLengthModel": "compgen.models.code_length",
+    "CompgenError": "compgen.errors",
+    "Compressor": "compgen.compressors.base",
+    "Meter": "compgen.compressors.base",
+    "Sample": "compgen.sampling.base",
+    "Sampler": "compgen.sampling.base",
+    "Samples": "compgen.sampling.base",
+    "Score": "compgen.evaluation.score",
+    "State": "compgen.models.base",
+    "load": "compgen.models",
+    "ncd": "compgen.evaluation.ncd",
+    "sample": "compgen.sampling",
+    "score": "compgen.evaluation.score",
+}
+
+__all__ = ["__version__", "register", *_HOMES]
+
+
+def register(name: str, cls: type[Compressor] | type[ByteModel] | type[Sampler]) -> None:
+    """Make a compressor, model or sampler of your own known by ``name``, in this process.
+
+    To make it known in every process, ship an entry point in the group ``compgen.compressors``,
+    ``compgen.models`` or ``compgen.samplers``.
+
+    Raises:
+        SpecError: the name is not a legal one, or is taken by another class.
+        UsageError: ``cls`` is none of the three.
+    """
+    from compgen.compressors import COMPRESSORS, Compressor
+    from compgen.errors import UsageError
+    from compgen.models import MODELS, ByteModel
+    from compgen.sampling import SAMPLERS, Sampler
+
+    if not isinstance(cls, type) or not issubclass(cls, (Compressor, ByteModel, Sampler)):
+        raise UsageError(f"{cls!r} is not a subclass of Compressor, ByteModel or Sampler")
+    if issubclass(cls, Compressor):
+        COMPRESSORS.register(name, cls)
+    elif issubclass(cls, ByteModel):
+        MODELS.register(name, cls)
+    else:
+        SAMPLERS.register(name, cls)
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'compgen' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,88 @@
+"""The command line: ``cgn``, ``compgen`` and ``python -m compgen`` are the same program.
+
+Modules here import NumPy and the rest of compgen inside their commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from compgen.cli.compressors import compressors
+from compgen.cli.ncd import ncd
+from compgen.cli.sample import sample
+from compgen.cli.score import score
+from compgen.cli.shell_init import shell_init
+from compgen.errors import CompgenError
+
+PROGRAM = "cgn"
+
+app = typer.Typer(
+    help="Any compressor is a generative model; any generative model is a lossless compressor.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (sample, score, ncd, compressors, shell_init):
+    app.command(name=command.__name__.replace("_", "-"))(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from compgen import __version__
+
+        typer.echo(f"compgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Any compressor is a generative model; any generative model is a lossless compressor."""
+
+
+# The base of Typer's usage errors is public only as an ancestor of typer.BadParameter.
+_ClickError = typer.BadParameter.__mro__[2]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every error is one line on standard error."""
+    try:
+        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except CompgenError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader, head perhaps, has all it wanted. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error), 1)
+    except Exception as error:
+        if not isinstance(error, _ClickError):
+            raise
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else PROGRAM
+        return _fail(f"{error.format_message()} (see {path} --help)", error.exit_code)  # type: ignore[attr-defined]
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    return code

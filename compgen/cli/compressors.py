@@ -1,0 +1,68 @@
+"""``cgn compressors``: what is available here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compgen.cli.options import AsJson
+
+
+def compressors(as_json: AsJson = False) -> None:
+    """List compressors and models: resolution, window, library, and what is missing."""
+    entries = _entries()
+    if as_json:
+        import json
+
+        print(json.dumps(entries))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading, justify in (
+        ("name", "left"),
+        ("resolution", "right"),
+        ("window", "right"),
+        ("library", "left"),
+        ("options", "left"),
+    ):
+        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for entry in entries:
+        options = ",".join(f"{key}={value}" for key, value in entry.get("options", {}).items())
+        table.add_row(
+            entry["name"],
+            f"{entry['resolution_bits']:g} bits" if entry.get("resolution_bits") else "-",
+            f"{entry['window']}" if entry.get("window") else "-",
+            entry.get("version", "-") if entry["available"] else f"[red]{entry['problem']}[/red]",
+            options or "-",
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(
+        "\nresolution: the unit of code lengths. window: bytes a model derived from it looks back, by default.\n"
+        "Compressors take rule=one-step and window=N as well. 'command:PROGRAM ARGS' is any program that\n"
+        "compresses standard input to standard output. 'lzma' is another name for xz."
+    )
+
+
+def _entries() -> list[dict[str, Any]]:
+    import dataclasses
+
+    from compgen.compressors import COMPRESSORS, Compressor
+    from compgen.errors import CompgenError
+    from compgen.models import MODELS
+
+    entries: list[dict[str, Any]] = []
+    for registry in (COMPRESSORS, MODELS):
+        for name in registry.names(aliases=False):
+            entry: dict[str, Any] = {"name": name, "kind": registry.kind, "available": True}
+            entries.append(entry)
+            try:
+                cls: Any = registry.get(name)
+            except CompgenError as error:
+                entry |= {"available": False, "problem": str(error)}
+                continue
+            entry["options"] = {f.name: f.default for f in dataclasses.fields(cls) if not f.metadata.get("argument")}
+            if issubclass(cls, Compressor):
+                entry |= {"resolution_bits": cls.resolution, "window": cls.window, "version": cls.version()}
+    return entries

@@ -1,0 +1,62 @@
+"""Reading what a user names and writing what a user asked for, with errors that name the fix."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from compgen.errors import UsageError
+
+
+def read(path: str, what: str) -> bytes:
+    """Return the bytes of a file, or of standard input for ``-``.
+
+    Raises:
+        UsageError: there is no such file, it is a directory, or it may not be read.
+    """
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{what} '{path}' does not exist; check the path") from None
+    except IsADirectoryError:
+        raise UsageError(f"{what} '{path}' is a directory; name a file in it") from None
+    except OSError as error:
+        raise UsageError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+
+
+def check_writable(path: str) -> None:
+    """Find out before long work whether ``path`` can be written.
+
+    Raises:
+        UsageError: its directory does not exist or may not be written to, or it is a directory itself.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"output '{path}' is a directory; name a file in it")
+    if not target.parent.is_dir():
+        raise UsageError(f"output '{path}': there is no directory '{target.parent}'; make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise UsageError(f"output '{path}': '{target.parent}' may not be written to; choose another place")
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a file in one step: it holds all of ``data`` or what it held before."""
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner alone; give this one the mode that open() would have given it.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

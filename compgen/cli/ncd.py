@@ -1,0 +1,40 @@
+"""``cgn ncd``: how alike two files are, to a compressor."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from compgen.cli import files
+from compgen.cli.options import AsJson, CompressorSpec
+
+
+def ncd(
+    a: Annotated[str, typer.Argument(metavar="A", help="A file; - is standard input.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another file.")],
+    compressor: CompressorSpec = "xz",
+    as_json: AsJson = False,
+) -> None:
+    """Print the normalised compression distance of two files: near 0 if alike, near 1 if not."""
+    first, second = files.read(a, "file"), files.read(b, "file")
+
+    from compgen.compressors import COMPRESSORS
+    from compgen.evaluation.ncd import ncd as distance
+
+    measure = COMPRESSORS.build(compressor)
+    value = distance(first, second, measure)
+    if as_json:
+        import json
+
+        print(json.dumps({"compressor": str(measure), "ncd": value, "a_bytes": len(first), "b_bytes": len(second)}))
+        return
+    print(f"{value:.4f}")
+    from compgen.compressors.deflate import Deflate
+
+    if isinstance(measure, Deflate) and len(first) + len(second) > measure.window:
+        print(
+            f"cgn: {measure} sees only {measure.window} bytes back, less than these files; -c xz sees further",
+            file=sys.stderr,
+        )

@@ -1,0 +1,32 @@
+"""Options that several commands share, so that one word means one thing everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+
+def complete_spec(incomplete: str) -> list[str]:
+    """Return the names of compressors and models that begin with what was typed."""
+    from compgen.compressors import COMPRESSORS
+    from compgen.models import MODELS
+
+    return [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name.startswith(incomplete)]
+
+
+CompressorSpec: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--compressor",
+        "-c",
+        metavar="SPEC",
+        help="Compressor or model: NAME, NAME:KEY=VALUE,... or 'command:PROGRAM ARGS'. See: cgn compressors.",
+        autocompletion=complete_spec,
+        show_default=True,
+    ),
+]
+Rule: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="RULE", help="How code lengths become a distribution: one-step, the paper's.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]

@@ -1,0 +1,37 @@
+"""Progress on standard error, where someone is looking."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress(label: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show a bar with speed and time left while the block runs; nothing where stderr is no terminal.
+
+    Yields:
+        A function to call with the number of bytes done so far.
+    """
+    if not shown or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]} bytes/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, speed="-")
+
+        def update(done: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, speed="-" if speed is None else f"{speed:.3g}")
+
+        yield update

@@ -1,0 +1,104 @@
+"""``cgn score``: how well a compressor's distribution predicts real bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compgen.cli import files
+from compgen.cli.options import AsJson, CompressorSpec, Rule
+from compgen.cli.progress import progress
+from compgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from compgen.evaluation.score import Score
+
+
+def score(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="File to score; - is standard input.")],
+    compressor: CompressorSpec = "gzip",
+    rule: Rule = None,
+    context: Annotated[
+        int | None, typer.Option(metavar="N", help="Bytes known before the offset. Default: all of them.")
+    ] = None,
+    offset: Annotated[
+        int | None, typer.Option(metavar="N", help="Where scoring begins. Default: after the context.")
+    ] = None,
+    length: Annotated[int | None, typer.Option(metavar="N", help="Bytes to score. Default: to the end.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score real bytes: the derived rate, the compressor's own, and where it is surprised."""
+    before, data = _span(files.read(file, "file"), context, offset, length)
+
+    from compgen.evaluation.score import score as measure
+
+    with progress("scoring", len(data)) as advance:
+        result = measure(compressor, data, before, rule=rule, watch=advance)
+    if as_json:
+        import json
+
+        print(json.dumps(_report(result)))
+    else:
+        _print(result)
+
+
+def _span(data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
+    """Return the known bytes and the bytes to score."""
+    for option, value in (("--context", context), ("--offset", offset)):
+        if value is not None and value < 0:
+            raise UsageError(f"{option} must be 0 or more bytes, not {value}")
+    if length is not None and length < 1:
+        raise UsageError(f"--length must be 1 or more bytes, not {length}")
+    begin = offset if offset is not None else (context or 0)
+    if begin >= len(data):
+        raise UsageError(f"scoring would begin at byte {begin} of {len(data)}; there is nothing to score")
+    known = begin if context is None else context
+    if known > begin:
+        raise UsageError(f"only {begin} bytes come before --offset {begin}; lower --context {known} or raise --offset")
+    end = len(data) if length is None else begin + length
+    return data[begin - known : begin], data[begin:end]
+
+
+def _report(result: Score) -> dict[str, str | float | None]:
+    return {
+        "compressor": str(result.model),
+        "derived_bpb": result.derived_bpb,
+        "own_bpb": result.own_bpb,
+        "code_waste": result.code_waste,
+        "bytes": len(result.data),
+        "context_bytes": result.context_bytes,
+        "seconds": result.seconds,
+        "bytes_per_second": result.bytes_per_second,
+    }
+
+
+def _print(result: Score) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from compgen.media.text import characters, surprisal_colour
+
+    console = Console(highlight=False, soft_wrap=True)
+    coloured = Text()
+    for character, bits in characters(result.data, result.surprisals):
+        coloured.append(character, style=surprisal_colour(bits))
+    console.print(coloured)
+    console.print()
+    own = "-" if result.own_bpb is None else f"{result.own_bpb:.4f}"
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value, meaning in (
+        ("compressor", str(result.model), ""),
+        ("derived_bpb", f"{result.derived_bpb:.4f}", "bits per byte under the derived distribution"),
+        ("own_bpb", own, "bits per byte that the compressor itself spends here"),
+        ("code_waste", f"{result.code_waste:.4f}", "bits per byte that normalising adds"),
+        ("bytes", f"{len(result.data)}", f"after {result.context_bytes} bytes of context"),
+        ("seconds", f"{result.seconds:.2f}", f"{result.bytes_per_second:.3g} bytes/s"),
+    ):
+        table.add_row(name, value, meaning)
+    scale = Text("surprisal, bits: ")
+    for bits in range(0, 13, 3):
+        scale.append(f" {bits} ", style=surprisal_colour(bits))
+    console.print(table)
+    console.print(scale)

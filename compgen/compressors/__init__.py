@@ -1,0 +1,26 @@
+"""Compressors: bytes to bytes, and code lengths. The built-in ones, by name."""
+
+from __future__ import annotations
+
+from compgen.compressors.base import Compressor, Meter
+from compgen.registry import Entry, Registry
+
+__all__ = ["COMPRESSORS", "Compressor", "Meter"]
+
+COMPRESSORS: Registry[Compressor] = Registry(
+    "compressor",
+    "compgen.compressors",
+    {
+        "gzip": Entry("compgen.compressors.deflate:Gzip"),
+        "zlib": Entry("compgen.compressors.deflate:Zlib"),
+        "deflate": Entry("compgen.compressors.deflate:Deflate"),
+        "bz2": Entry("compgen.compressors.bzip2:Bzip2"),
+        "xz": Entry("compgen.compressors.xz:Xz"),
+        "lzma": Entry("compgen.compressors.xz:Xz", alias_of="xz"),
+        "zstd": Entry("compgen.compressors.zstd:Zstd"),
+        "zstd-dict": Entry("compgen.compressors.zstd:ZstdDict"),
+        "brotli": Entry("compgen.compressors.brotli:Brotli"),
+        "ppmd": Entry("compgen.compressors.ppmd:Ppmd", extra="ppmd"),
+        "command": Entry("compgen.compressors.command:Command"),
+    },
+)

@@ -1,0 +1,59 @@
+"""bzip2, with the bit-exact length that its end mark gives away."""
+
+from __future__ import annotations
+
+import bz2
+from dataclasses import dataclass
+from typing import ClassVar
+
+from compgen.compressors.base import Compressor
+from compgen.errors import CompressorError, CorruptDataError, UsageError
+
+_END_MARK = 0x177245385090  # 48 bits, followed by a checksum of 32 and up to 7 zeros
+
+
+@dataclass(frozen=True)
+class Bzip2(Compressor):
+    """Burrows-Wheeler block sorting; ``level`` times 100,000 bytes a block."""
+
+    level: int = 9
+
+    name: ClassVar[str] = "bz2"
+    resolution: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= 9:
+            raise UsageError(f"bz2:level must be between 1 and 9, not {self.level}")
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the name of the library; the bz2 module tells no version."""
+        return "libbz2"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return ``data`` as one .bz2 stream."""
+        return bz2.compress(data, self.level)
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole stream.
+
+        Raises:
+            CorruptDataError: the stream is damaged, cut short, or followed by other bytes.
+        """
+        decoder = bz2.BZ2Decompressor()
+        try:
+            data = decoder.decompress(blob)
+        except OSError as error:
+            raise CorruptDataError(f"not a bz2 stream: {error}") from None
+        if not decoder.eof or decoder.unused_data:
+            raise CorruptDataError(f"the bz2 stream {'is followed by other bytes' if decoder.eof else 'is cut short'}")
+        return data
+
+    def code_length(self, data: bytes) -> int:
+        """Return the bits of the stream without the padding after its end mark and checksum."""
+        blob = self.compress(data)
+        tail = int.from_bytes(blob[-11:], "big")
+        for padding in range(8):
+            if (tail >> (padding + 32)) & (1 << 48) - 1 == _END_MARK:
+                return 8 * len(blob) - padding
+        raise CompressorError("libbz2 wrote a stream without an end mark; is another library in its place?")

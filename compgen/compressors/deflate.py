@@ -1,0 +1,167 @@
+"""DEFLATE in its three containers (RFC 1950, 1951, 1952), with bit-exact code lengths from zlib.
+
+How the exact length is read: ``flush(Z_BLOCK)`` closes the open block without padding, and
+``flush(Z_FINISH)`` then has nothing left to write but the final, empty, static block: the bits 1, 1, 0
+and seven zeros. So the last 1 in the stream is the second bit of that block, whatever the padding, and
+the data ends one bit before it.
+
+The code length is where the last block that holds data ends. A whole stream must end with a block
+marked final. That is nearly always the one with the data; where there is no data, or its last symbol
+just filled a block (one state in 16,383), it is an empty block of 10 bits that says nothing about the
+data and is not counted: ``overhead``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from compgen.compressors.base import Compressor, Meter, measure
+from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.types import CodeLengths
+
+if TYPE_CHECKING:
+    from zlib import _Compress
+
+_RAW = -zlib.MAX_WBITS
+_PENDING_WORTH_THREADS = 4096  # bytes in the open block above which a measurement outweighs a thread switch
+
+
+@dataclass(frozen=True)
+class Deflate(Compressor):
+    """Raw DEFLATE, without a container (RFC 1951)."""
+
+    level: int = 9
+
+    name: ClassVar[str] = "deflate"
+    resolution: ClassVar[float] = 1.0
+    overhead: ClassVar[float] = 10.0
+    window: ClassVar[int] = 32768
+    wbits: ClassVar[int] = _RAW
+    container: ClassVar[int] = 0
+    """Bits of header and trailer around the DEFLATE stream."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= 9:
+            raise UsageError(f"{self.name}:level must be between 1 and 9, not {self.level}")
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of zlib in use."""
+        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return ``data`` as one stream; gzip's time stamp is zero, so equal data gives equal bytes."""
+        encoder = zlib.compressobj(self.level, zlib.DEFLATED, self.wbits)
+        return encoder.compress(data) + encoder.flush()
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole stream.
+
+        Raises:
+            CorruptDataError: the stream is damaged, cut short, or followed by other bytes.
+        """
+        decoder = zlib.decompressobj(self.wbits)
+        try:
+            data = decoder.decompress(blob)
+        except zlib.error as error:
+            raise CorruptDataError(f"not a {self.name} stream: {error}") from None
+        if not decoder.eof or decoder.unused_data:
+            raise CorruptDataError(
+                f"the {self.name} stream {'is followed by other bytes' if decoder.eof else 'is cut short'}"
+            )
+        return data
+
+    def code_length(self, data: bytes) -> int:
+        """Return the bits of container and blocks up to the end of the last block that holds data."""
+        return self.open(b"").code_length(data)
+
+    def open(self, context: bytes) -> DeflateMeter:
+        """Return a meter that clones the encoder instead of compressing the context again."""
+        settle_allocator()
+        meter = DeflateMeter(zlib.compressobj(self.level, zlib.DEFLATED, _RAW), self.container)
+        meter.extend(context)
+        return meter
+
+
+@dataclass(frozen=True)
+class Zlib(Deflate):
+    """DEFLATE in the zlib container (RFC 1950)."""
+
+    name: ClassVar[str] = "zlib"
+    wbits: ClassVar[int] = zlib.MAX_WBITS
+    container: ClassVar[int] = 8 * (2 + 4)
+
+
+@dataclass(frozen=True)
+class Gzip(Deflate):
+    """DEFLATE in the gzip container (RFC 1952)."""
+
+    name: ClassVar[str] = "gzip"
+    wbits: ClassVar[int] = 16 + zlib.MAX_WBITS
+    container: ClassVar[int] = 8 * (10 + 8)
+
+
+class DeflateMeter(Meter):
+    """A zlib encoder standing after the context; each candidate goes to a clone of it.
+
+    A candidate costs a copy of the encoder (about 268 KB) and the coding of the open block.
+    """
+
+    def __init__(self, encoder: _Compress, written: int) -> None:
+        self._encoder = encoder
+        self._written = written  # bits that have left the encoder, the container's included
+        self._pending = 0  # bytes since the last flush: what a candidate must code again
+
+    def code_length(self, continuation: bytes) -> int:
+        """Return L(context + continuation), bits."""
+        encoder = self._encoder.copy()
+        # One call, so that a clone that fails leaves nothing behind.
+        out = encoder.compress(continuation) + encoder.flush(zlib.Z_BLOCK) + encoder.flush(zlib.Z_FINISH)
+        tail = int.from_bytes(out[-3:], "little")
+        end = 8 * max(len(out) - 3, 0) + tail.bit_length() - 2
+        if -(-(end + 10) // 8) != len(out):
+            raise CompressorError(
+                f"zlib {zlib.ZLIB_RUNTIME_VERSION} does not end a stream with an empty static block, so exact "
+                "bit lengths cannot be read from it; run Python with another zlib"
+            )
+        return self._written + end
+
+    def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits, exact."""
+        return measure(self.code_length, continuations, self._pending >= _PENDING_WORTH_THREADS)
+
+    def extend(self, data: bytes) -> None:
+        """Append ``data`` to the encoder's input."""
+        self._written += 8 * len(self._encoder.compress(data))
+        self._pending += len(data)
+
+    def flushed(self) -> DeflateMeter:
+        """Return a fork whose open block is closed, at no cost in bits but the block's end mark."""
+        fork = self.fork()
+        fork._written += 8 * len(fork._encoder.flush(zlib.Z_BLOCK))
+        fork._pending = 0
+        return fork
+
+    def fork(self) -> DeflateMeter:
+        """Return a meter over a clone of the encoder."""
+        fork = DeflateMeter(self._encoder.copy(), self._written)
+        fork._pending = self._pending
+        return fork
+
+
+def settle_allocator() -> None:
+    """Let the C library keep the memory of one encoder clone for the next.
+
+    Under glibc's first settings each freed clone goes back to the kernel and the next one faults its
+    pages in again, which costs more than the copy. Freeing one large block moves glibc's thresholds, as
+    any large array would; other allocators do not notice.
+    """
+    if not _settled:
+        _settled.append(True)
+        bytearray(8 << 20)
+
+
+_settled: list[bool] = []

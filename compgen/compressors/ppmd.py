@@ -1,0 +1,81 @@
+"""PPMd variant H (the method of 7z): prediction by partial matching and a range coder, from pyppmd.
+
+pyppmd's decoder can crash the process on hostile input, so decoding happens in a child process: this
+module run as a program.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import BinaryIO, ClassVar
+
+import pyppmd
+
+from compgen.compressors.base import Compressor
+from compgen.errors import CorruptDataError, UsageError
+
+_LENGTH = struct.Struct("<Q")
+_PIECE = 1 << 20  # bytes decoded at a time, so that a forged length allocates nothing
+
+
+@dataclass(frozen=True)
+class Ppmd(Compressor):
+    """The original length in 8 bytes, then the range coder's output."""
+
+    order: int = 6
+    memory: int = 16
+
+    name: ClassVar[str] = "ppmd"
+    parallel: ClassVar[bool] = False  # two threads inside pyppmd are slower than one
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.order <= 64:
+            raise UsageError(f"ppmd:order must be between 2 and 64, not {self.order}")
+        if not 1 <= self.memory <= 1024:
+            raise UsageError(f"ppmd:memory must be between 1 and 1024 (MB), not {self.memory}")
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of pyppmd."""
+        return f"pyppmd {importlib.metadata.version('pyppmd')}"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return the length of ``data`` and its code."""
+        encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
+        return _LENGTH.pack(len(data)) + bytes(encoder.encode(data)) + bytes(encoder.flush())
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data, decoded by a child process.
+
+        Raises:
+            CorruptDataError: the blob is damaged or cut short, as far as PPMd, which has no checksum, can tell.
+        """
+        words = [sys.executable, "-m", "compgen.compressors.ppmd", str(self.order), str(self.memory)]
+        child = subprocess.run(words, input=blob, capture_output=True, check=False)
+        if child.returncode != 0:
+            raise CorruptDataError("the ppmd blob is damaged or cut short: its decoder gave up")
+        return child.stdout
+
+
+def _decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
+    header = source.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        raise SystemExit(1)
+    (left,) = _LENGTH.unpack(header)
+    decoder = pyppmd.Ppmd7Decoder(order, memory << 20)
+    code = source.read()
+    while left:
+        data = decoder.decode(code, min(left, _PIECE))
+        code = b""
+        if not data:
+            raise SystemExit(1)
+        sink.write(data)
+        left -= len(data)
+
+
+if __name__ == "__main__":
+    _decode(int(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer)

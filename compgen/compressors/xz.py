@@ -1,0 +1,62 @@
+"""LZMA2 (the method of xz and 7z) without the xz container, its dictionary sized to the data."""
+
+from __future__ import annotations
+
+import lzma
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from compgen.compressors.base import Compressor
+from compgen.errors import CorruptDataError, UsageError
+
+_SMALLEST = 12  # log2 of LZMA's smallest dictionary
+_LARGEST = 26  # log2 of the dictionary of preset 9, 64 MB
+
+
+@dataclass(frozen=True)
+class Xz(Compressor):
+    """Raw LZMA2 behind one byte that gives log2 of the dictionary's size.
+
+    The presets reserve up to 94 MB of tables; a dictionary no larger than the data finds the same
+    matches at a fraction of the cost.
+    """
+
+    level: int = 6
+
+    name: ClassVar[str] = "xz"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.level <= 9:
+            raise UsageError(f"xz:level must be between 0 and 9, not {self.level}")
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the name of the library; the lzma module tells no version."""
+        return "liblzma"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return one byte and the raw LZMA2 stream."""
+        size = min(max((len(data) - 1).bit_length(), _SMALLEST), _LARGEST)
+        return bytes([size]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=self._filters(size))
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole stream.
+
+        Raises:
+            CorruptDataError: the stream is damaged, cut short, or followed by other bytes.
+        """
+        if not blob or not _SMALLEST <= blob[0] <= _LARGEST:
+            raise CorruptDataError("not an xz blob of compgen: its first byte is not a dictionary size")
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters(blob[0]))
+        try:
+            data = decoder.decompress(blob[1:])
+        except lzma.LZMAError as error:
+            raise CorruptDataError(f"not an LZMA2 stream: {error}") from None
+        if not decoder.eof or decoder.unused_data:
+            raise CorruptDataError(
+                f"the LZMA2 stream {'is followed by other bytes' if decoder.eof else 'is cut short'}"
+            )
+        return data
+
+    def _filters(self, size: int) -> list[dict[str, Any]]:
+        return [{"id": lzma.FILTER_LZMA2, "preset": self.level, "dict_size": 1 << size}]

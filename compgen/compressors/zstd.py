@@ -1,0 +1,119 @@
+"""Zstandard (RFC 8878): plain, and with the context as a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import zstandard
+
+from compgen.compressors.base import Compressor, Meter, measure
+from compgen.errors import CorruptDataError, UsageError
+from compgen.types import CodeLengths
+
+
+@dataclass(frozen=True)
+class Zstd(Compressor):
+    """One frame, without content size and checksum; readable by any zstd program."""
+
+    level: int = 3
+
+    name: ClassVar[str] = "zstd"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= zstandard.MAX_COMPRESSION_LEVEL:
+            raise UsageError(
+                f"{self.name}:level must be between 1 and {zstandard.MAX_COMPRESSION_LEVEL}, not {self.level}"
+            )
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of libzstd in use."""
+        return f"libzstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return ``data`` as one frame."""
+        return self._encoder(None).compress(data)
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole frame.
+
+        Raises:
+            CorruptDataError: the frame is damaged, cut short, or followed by other bytes.
+        """
+        decoder = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            data = decoder.decompress(blob)
+        except zstandard.ZstdError as error:
+            raise CorruptDataError(f"not a zstd frame: {error}") from None
+        if not decoder.eof or decoder.unused_data:
+            raise CorruptDataError(f"the zstd frame {'is followed by other bytes' if decoder.eof else 'is cut short'}")
+        return data
+
+    def _encoder(self, dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
+        # A compressor object is not thread-safe, so each use makes its own.
+        return zstandard.ZstdCompressor(
+            level=self.level,
+            dict_data=dictionary,
+            write_content_size=False,
+            write_checksum=False,
+            write_dict_id=False,
+        )
+
+
+@dataclass(frozen=True)
+class ZstdDict(Zstd):
+    """Prices a continuation alone, with the context as a raw-content dictionary.
+
+    L(context + continuation) is the frame of the continuation; the context costs nothing. These are not
+    the lengths of plain zstd: nothing of the context is coded again, so a candidate costs about a
+    microsecond, whatever the context, and starts with fresh entropy tables. One step ahead it is blind:
+    every single byte takes the same frame, and the one-step rule over it is uniform. A context under 8
+    bytes is too short for zstd to use.
+    """
+
+    level: int = 19
+
+    name: ClassVar[str] = "zstd-dict"
+    conditional: ClassVar[bool] = True
+    window: ClassVar[int] = 32768
+
+    def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) bits of the frame of each continuation, given the context."""
+        return self.open(context).code_lengths(continuations)
+
+    def open(self, context: bytes) -> ZstdDictMeter:
+        """Return a meter that digests its dictionary once for all candidates."""
+        return ZstdDictMeter(self, context)
+
+
+class ZstdDictMeter(Meter):
+    """A context digested into a dictionary when it is first needed."""
+
+    def __init__(self, compressor: ZstdDict, context: bytes) -> None:
+        self._compressor = compressor
+        self._context = context
+        self._encoder: zstandard.ZstdCompressor | None = None
+
+    def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) bits of the frame of each continuation, given the context."""
+        if self._encoder is None:
+            dictionary = zstandard.ZstdCompressionDict(self._context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+            dictionary.precompute_compress(level=self._compressor.level)
+            self._encoder = self._compressor._encoder(dictionary)
+        encoder = self._encoder
+        return measure(lambda y: 8 * len(encoder.compress(y)), continuations, parallel=False)
+
+    def extend(self, data: bytes) -> None:
+        """Append ``data`` to the context; the dictionary is digested anew when next needed."""
+        self._context += data
+        self._encoder = None
+
+    def flushed(self) -> ZstdDictMeter:
+        """Return a fork: a dictionary has no pending block."""
+        return self.fork()
+
+    def fork(self) -> ZstdDictMeter:
+        """Return a meter over the same context, with an encoder of its own."""
+        return ZstdDictMeter(self._compressor, self._context)

@@ -1,0 +1,1 @@
+"""How good a distribution is: rates, scores, distances."""

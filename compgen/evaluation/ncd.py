@@ -1,0 +1,25 @@
+"""The normalised compression distance (Cilibrasi and Vitanyi 2005)."""
+
+from __future__ import annotations
+
+from compgen.compressors import COMPRESSORS
+from compgen.compressors.base import Compressor
+from compgen.errors import UsageError
+from compgen.registry import Spec
+
+
+def ncd(a: bytes, b: bytes, compressor: str | Spec | Compressor = "xz") -> float:
+    """Return (L(ab) - min(L(a), L(b))) / max(L(a), L(b)): near 0 for like strings, near 1 for unlike ones.
+
+    It sees no likeness beyond the compressor's reach: for gzip, 32 KB.
+
+    Raises:
+        UsageError: both strings are empty, or the spec is wrong.
+        CompgenError: the compressor failed.
+    """
+    if not a and not b:
+        raise UsageError("the distance of two empty strings is not defined; give some bytes")
+    if not isinstance(compressor, Compressor):
+        compressor = COMPRESSORS.build(compressor)
+    alone = compressor.code_length(a), compressor.code_length(b)
+    return (compressor.code_length(a + b) - min(alone)) / max(alone)

@@ -1,0 +1,102 @@
+"""The rate of a derived distribution on real bytes, beside the compressor's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.compressors.base import Compressor
+from compgen.errors import UsageError
+from compgen.media.text import surprisal_html
+from compgen.models import load
+from compgen.models.base import ByteModel
+from compgen.models.code_length import CodeLengthModel
+from compgen.registry import Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What ``score`` measured.
+
+    Attributes:
+        model: the model that was scored.
+        data: the n bytes that were scored.
+        context_bytes: bytes known before them.
+        surprisals: (n,) bits, -log2 of each byte's probability.
+        own_bpb: what the compressor itself spends, (L(context + data) - L(context)) / n, bits per byte;
+            None for a model that is no compressor's.
+        code_waste: mean log2 of the sum of 2**-(code-length difference) over all bytes, bits per byte.
+        seconds: time taken.
+    """
+
+    model: ByteModel
+    data: bytes
+    context_bytes: int
+    surprisals: NDArray[np.float64]
+    own_bpb: float | None
+    code_waste: float
+    seconds: float
+
+    @property
+    def derived_bpb(self) -> float:
+        """Mean surprisal, bits per byte: the rate of a coder that uses this distribution."""
+        return float(self.surprisals.mean())
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes scored per second."""
+        return len(self.data) / self.seconds
+
+    def _repr_html_(self) -> str:
+        own = "" if self.own_bpb is None else f", own rate {self.own_bpb:.3f}"
+        return f"<p>{self.derived_bpb:.3f} bits per byte{own}</p>" + surprisal_html(self.data, self.surprisals)
+
+
+def score(
+    compressor: str | Spec | Compressor | ByteModel,
+    data: bytes | str,
+    context: bytes | str = b"",
+    *,
+    rule: str | None = None,
+    watch: Callable[[int], None] = lambda scored: None,
+) -> Score:
+    """Return the surprisal of every byte of ``data`` after ``context``, and the rates.
+
+    Args:
+        compressor: a spec, a compressor, or a model.
+        data: the bytes to score, one or more; text is encoded as UTF-8.
+        context: the bytes known before.
+        rule: how code lengths become a distribution.
+        watch: called after each byte with the number scored so far.
+
+    Raises:
+        UsageError: ``data`` is empty, or the spec is wrong.
+        CompgenError: the compressor failed.
+    """
+    model = load(compressor, rule=rule)
+    data = data.encode() if isinstance(data, str) else bytes(data)
+    context = context.encode() if isinstance(context, str) else bytes(context)
+    if not data:
+        raise UsageError("there is nothing to score; give at least one byte")
+    begin = time.perf_counter()
+    state = model.start([context])
+    surprisals = np.empty(len(data))
+    waste = np.empty(len(data))
+    for position, symbol in enumerate(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)):
+        surprisals[position] = -state.log2_probs()[0, symbol[0]]
+        waste[position] = state.code_waste()[0]
+        state.extend(symbol)
+        watch(position + 1)
+    seconds = time.perf_counter() - begin
+    own = own_rate(model, data, context) if isinstance(model, CodeLengthModel) else None
+    return Score(model, data, len(context), surprisals, own, float(waste.mean()), seconds)
+
+
+def own_rate(model: CodeLengthModel, data: bytes, context: bytes) -> float:
+    """Return the compressor's own rate on ``data`` after the window of ``context``, bits per byte."""
+    before, after = model.compressor.code_lengths(model.visible(context), [b"", data])
+    return float(after - before) / len(data)

@@ -1,0 +1,76 @@
+"""Bytes as text that is safe to look at, on a terminal or in a page."""
+
+from __future__ import annotations
+
+import codecs
+import html
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+
+
+def _visible(text: str) -> str:
+    """Replace every character that could move a cursor, ring a bell or turn writing around."""
+    text = text.translate(_CONTROL_PICTURES)
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class TextStream:
+    """UTF-8 bytes in, displayable text out, whenever a character is whole."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, data: bytes, final: bool = False) -> str:
+        """Return what can be shown now: invalid bytes as U+FFFD, control bytes as control pictures."""
+        return _visible(self._decoder.decode(data, final))
+
+
+def readable(data: bytes) -> str:
+    """Return ``data`` as text safe to show: newlines and tabs kept, nothing else controls a terminal."""
+    return TextStream().feed(data, final=True)
+
+
+def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
+    """Yield each displayable character of ``data`` with its surprisal, bits: the sum over its bytes.
+
+    Args:
+        data: n bytes, UTF-8 or not.
+        surprisals: (n,) bits, one for each byte.
+    """
+    stream = TextStream()
+    pending = 0.0
+    for byte, bits in zip(data, surprisals, strict=True):
+        pending += float(bits)
+        text = stream.feed(bytes([byte]))
+        for position, character in enumerate(text):
+            yield character, pending if position == 0 else 0.0
+        if text:
+            pending = 0.0
+    for character in stream.feed(b"", final=True):
+        yield character, pending
+
+
+_SCALE = ((46, 160, 67), (154, 160, 60), (219, 142, 40), (228, 88, 60), (207, 34, 110))
+"""Colours at 0, 3, 6, 9 and 12 bits: readable on light and dark ground."""
+
+
+def surprisal_colour(bits: float) -> str:
+    """Return ``#rrggbb`` for a surprisal: green where the byte was expected, red where it was not."""
+    position = min(max(bits, 0.0) / 3.0, len(_SCALE) - 1.0)
+    low = min(int(position), len(_SCALE) - 2)
+    share = position - low
+    mixed = (round(a + (b - a) * share) for a, b in zip(_SCALE[low], _SCALE[low + 1], strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
+    """Return ``data`` as an escaped HTML ``<pre>``, each character coloured by its surprisal."""
+    spans = (
+        f'<span style="color:{surprisal_colour(bits)}" title="{bits:.2f} bits">{html.escape(character)}</span>'
+        for character, bits in characters(data, surprisals)
+    )
+    return f'<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'

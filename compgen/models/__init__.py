@@ -1,0 +1,63 @@
+"""Next-byte distributions, by name; and ``load``, which turns any spec into one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from compgen.compressors import COMPRESSORS, Compressor
+from compgen.errors import SpecError
+from compgen.models.base import ByteModel, State
+from compgen.models.code_length import CodeLengthModel
+from compgen.registry import Entry, Registry, Spec, suggest
+
+__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "State", "load"]
+
+MODELS: Registry[ByteModel] = Registry(
+    "model",
+    "compgen.models",
+    {
+        "backoff": Entry("compgen.models.counts:Backoff"),
+        "uniform": Entry("compgen.models.counts:Uniform"),
+    },
+)
+
+
+def load(spec: str | Spec | Compressor | ByteModel, *, rule: str | None = None, window: int | None = None) -> ByteModel:
+    """Return the next-byte distribution that ``spec`` names.
+
+    Args:
+        spec: the spec of a model; or of a compressor, which may hold the options of the model derived
+            from it (``gzip:level=6,window=8192``); or an object that is one already.
+        rule: how code lengths become a distribution; wins over the spec's.
+        window: the context window, bytes; wins over the spec's.
+
+    Raises:
+        SpecError: the spec names nothing known, or an option is wrong.
+        MissingExtraError: it needs a package that is not installed.
+    """
+    if isinstance(spec, str):
+        spec = Spec.parse(spec)
+    model = _build(spec) if isinstance(spec, Spec) else spec
+    if isinstance(model, Compressor):
+        model = CodeLengthModel(model)
+    given: dict[str, Any] = {key: value for key, value in (("rule", rule), ("window", window)) if value is not None}
+    if not given:
+        return model
+    if not isinstance(model, CodeLengthModel):
+        raise SpecError(f"{model.name} is not derived from a compressor and has no {next(iter(given))}; leave it out")
+    return dataclasses.replace(model, **given)
+
+
+def _build(spec: Spec) -> ByteModel:
+    if spec.name in MODELS:
+        return MODELS.build(spec)
+    if spec.name not in COMPRESSORS:
+        known = [*COMPRESSORS.names(), *MODELS.names()]
+        raise SpecError(f"unknown compressor or model '{spec.name}'{suggest(spec.name, known)}")
+    spec, options = spec.split(CodeLengthModel.option_names())
+    known = [*COMPRESSORS.get(spec.name).option_names(), *CodeLengthModel.option_names()]
+    for key, _ in spec.options:
+        if key not in known:
+            raise SpecError(f"{spec.name} has no option '{key}'{suggest(key, known)}")
+    return CodeLengthModel.over(COMPRESSORS.build(spec), options)

@@ -1,0 +1,84 @@
+"""The model contract: sequences in lockstep, and the distribution of the next byte of each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.registry import Configured
+from compgen.types import Frequencies, Log2Probs, Rows, Symbols
+
+ALPHABET = 256
+PRECISION = 24
+"""log2 of what the frequencies of a row sum to."""
+
+
+class ByteModel(Configured, ABC):
+    """A next-byte distribution for every context. Subclasses are frozen dataclasses, as compressors are."""
+
+    @abstractmethod
+    def start(self, prompts: Sequence[bytes]) -> State:
+        """Return a state of ``len(prompts)`` rows, each standing after its prompt."""
+
+
+class State(ABC):
+    """B sequences in lockstep: every array has the row as its first axis.
+
+    The sampler, the scorer and the coder drive the same calls in the same order, and read the same
+    integers; that is why what one of them does the others can follow.
+    """
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """B, the number of sequences."""
+
+    @abstractmethod
+    def frequencies(self) -> Frequencies:
+        """Return (B, 256) integers >= 1, each row summing to 2**PRECISION. Pure: asking twice gives the same."""
+
+    @abstractmethod
+    def extend(self, symbols: Symbols) -> None:
+        """Append one byte to each row, in place; ``symbols`` is (B,)."""
+
+    @abstractmethod
+    def fork(self, rows: Rows) -> State:
+        """Return an independent state of the given rows: duplicated, reordered or dropped."""
+
+    def log2_probs(self) -> Log2Probs:
+        """Return (B, 256) log2 of the frequencies' shares, bits."""
+        return np.log2(self.frequencies()) - PRECISION
+
+    def intervals(self, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (low, frequency), (B,) each: where each row's symbol lies in [0, 2**PRECISION)."""
+        frequencies = self.frequencies()
+        rows = np.arange(self.rows)
+        ends = np.cumsum(frequencies, axis=1)
+        width = frequencies[rows, symbols]
+        return ends[rows, symbols] - width, width
+
+    def locate(self, points: NDArray[np.int64]) -> Symbols:
+        """Return (B,) the symbol whose interval holds each row's point in [0, 2**PRECISION)."""
+        ends = np.cumsum(self.frequencies(), axis=1)
+        symbols: Symbols = (ends <= points[:, None]).sum(axis=1).astype(np.uint8)
+        return symbols
+
+    def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
+        """Return (B,) bits that each row's symbol adds to the code length of its row.
+
+        By default -log2 of its probability; a model derived from a compressor gives the compressor's
+        own difference L(context + symbol) - L(context).
+        """
+        _, width = self.intervals(symbols)
+        return PRECISION - np.log2(width)
+
+    def code_waste(self) -> NDArray[np.float64]:
+        """Return (B,) log2 of the sum of 2**-(added length) over all bytes, bits: what normalising adds.
+
+        Zero for a model whose probabilities sum to one; for a compressor it is what its code lengths,
+        read one byte ahead, miss (above zero) or leave unused (below).
+        """
+        return np.zeros(self.rows)

@@ -1,0 +1,171 @@
+"""A next-byte distribution from any compressor's code lengths.
+
+The one-step rule is the paper's (Deletang et al. 2024, section 3.4): p(b | context) proportional to
+2**-(L(context b) - L(context)). It sees one byte ahead: a match of several bytes looks no better than
+its first byte, and where lengths are whole bytes nearly all of them tie.
+
+The context window: an encoder's state is not a function of the last N bytes, so a row's window grows to
+2N bytes and then starts again at its last N. Where it starts is fixed by the number of bytes alone,
+so a fresh start on the same bytes stands in the same window.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.compressors.base import Compressor, Meter
+from compgen.errors import UsageError
+from compgen.models.base import ByteModel, State
+from compgen.models.quantise import frequencies_from_lengths
+from compgen.registry import Spec, convert, suggest
+from compgen.types import CodeLengths, Frequencies, Rows, Symbols
+
+RULES = ("one-step",)
+_BYTES = [bytes([b]) for b in range(256)]
+
+
+@dataclass(frozen=True)
+class CodeLengthModel(ByteModel):
+    """The next-byte distribution of ``compressor`` under ``rule``.
+
+    ``window`` is N above, bytes; 0 stands for the compressor's own.
+    """
+
+    compressor: Compressor
+    rule: str = "one-step"
+    window: int = 0
+
+    name: ClassVar[str] = "code-length"
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise UsageError(f"unknown rule '{self.rule}'{suggest(self.rule, RULES)}")
+        if self.window < 0:
+            raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
+
+    @property
+    def spec(self) -> Spec:
+        """The compressor's spec, with rule and window where they differ from the defaults."""
+        spec = self.compressor.spec
+        options = spec.options
+        if self.rule != RULES[0]:
+            options += (("rule", self.rule),)
+        if self.window:
+            options += (("window", str(self.window)),)
+        return Spec(spec.name, spec.argument, options)
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Names of the options that a compressor's spec may set for its model."""
+        return ["rule", "window"]
+
+    @classmethod
+    def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
+        """Return the model over ``compressor`` that the options of a spec describe.
+
+        Raises:
+            SpecError: an option does not convert to its type.
+        """
+        hints = typing.get_type_hints(cls)
+        converted = {key: convert(f"{compressor.name}:{key}", text, hints[key]) for key, text in options.items()}
+        return cls(compressor, **converted)
+
+    @property
+    def reach(self) -> int:
+        """N, bytes: a row's window holds its last N to 2N - 1 bytes, or all it has."""
+        return self.window or self.compressor.window
+
+    def visible(self, prompt: bytes) -> bytes:
+        """Return the end of ``prompt`` that its window holds."""
+        return prompt[self.reach * max(0, len(prompt) // self.reach - 1) :]
+
+    def start(self, prompts: Sequence[bytes]) -> CodeLengthState:
+        """Return a state after ``prompts``; equal prompts share their work until they part."""
+        contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
+        return CodeLengthState([contexts[prompt] for prompt in prompts])
+
+
+class CodeLengthState(State):
+    """Rows over shared, immutable contexts: to fork is to copy references, and equal rows cost one."""
+
+    def __init__(self, contexts: list[_Context]) -> None:
+        self._contexts = contexts
+
+    @property
+    def rows(self) -> int:
+        """B, the number of sequences."""
+        return len(self._contexts)
+
+    def frequencies(self) -> Frequencies:
+        """Return (B, 256) frequencies by the rule."""
+        return np.stack([context.frequencies() for context in self._contexts])
+
+    def extend(self, symbols: Symbols) -> None:
+        """Append one byte to each row; rows that were equal and stay equal go on sharing."""
+        children: dict[tuple[int, int], _Context] = {}
+        for context, symbol in zip(self._contexts, symbols.tolist(), strict=True):
+            if (id(context), symbol) not in children:
+                children[id(context), symbol] = context.extended(symbol)
+        self._contexts = [children[id(c), s] for c, s in zip(self._contexts, symbols.tolist(), strict=True)]
+
+    def fork(self, rows: Rows) -> CodeLengthState:
+        """Return a state of the given rows."""
+        return CodeLengthState([self._contexts[row] for row in rows])
+
+    def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
+        """Return (B,) L(context + symbol) - L(context), bits."""
+        added = (c.added_lengths()[s] for c, s in zip(self._contexts, symbols.tolist(), strict=True))
+        return np.fromiter(added, np.float64, self.rows)
+
+    def code_waste(self) -> NDArray[np.float64]:
+        """Return (B,) log2 of the sum over bytes of 2**-(L(context + byte) - L(context)), bits."""
+        return np.array([np.logaddexp2.reduce(-context.added_lengths()) for context in self._contexts])
+
+
+class _Context:
+    """One row's window and the meter that stands after it; never changed once made."""
+
+    def __init__(self, model: CodeLengthModel, meter: Meter, window: bytes) -> None:
+        self._model = model
+        self._meter = meter
+        self._window = window
+        self._lengths: CodeLengths | None = None
+        self._frequencies: Frequencies | None = None
+
+    @classmethod
+    def open(cls, model: CodeLengthModel, prompt: bytes) -> _Context:
+        window = model.visible(prompt)
+        return cls(model, model.compressor.open(window), window)
+
+    def extended(self, symbol: int) -> _Context:
+        """Return the context with one byte more."""
+        window = self._window + _BYTES[symbol]
+        if len(window) == 2 * self._model.reach:
+            return _Context.open(self._model, window)
+        meter = self._meter.fork()
+        meter.extend(_BYTES[symbol])
+        return _Context(self._model, meter, window)
+
+    def _measured(self) -> CodeLengths:
+        """(257,) code lengths after each byte, and at the end after none, bits."""
+        if self._lengths is None:
+            self._lengths = self._meter.code_lengths([*_BYTES, b""])
+        return self._lengths
+
+    def added_lengths(self) -> CodeLengths:
+        """(256,) bits that each byte would add."""
+        lengths = self._measured()
+        added: CodeLengths = lengths[:256] - lengths[256]
+        return added
+
+    def frequencies(self) -> Frequencies:
+        """(256,) frequencies."""
+        if self._frequencies is None:
+            self._frequencies = frequencies_from_lengths(self._measured()[None, :256])[0]
+        return self._frequencies

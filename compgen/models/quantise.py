@@ -1,0 +1,69 @@
+"""From code lengths and weights to frequencies, in integer and table arithmetic alone (law 1)."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.models.base import ALPHABET, PRECISION
+from compgen.types import Frequencies
+
+FRACTION = 12
+"""Code lengths are rounded to 2**-FRACTION bits before they become weights."""
+
+_WEIGHT = 32  # log2 of the largest weight; _WEIGHT + PRECISION bits must fit an int64
+
+
+@functools.cache
+def exp2_table() -> NDArray[np.int64]:
+    """Return (2**FRACTION,) integers: 2**(_WEIGHT - i / 2**FRACTION), rounded, by integer roots and products."""
+    guard = 128
+    root = 1 << (guard - 1)  # one half, in units of 2**-guard
+    for _ in range(FRACTION):
+        root = math.isqrt(root << guard)
+    value, table = 1 << guard, []
+    for _ in range(1 << FRACTION):
+        table.append((value + (1 << (guard - _WEIGHT - 1))) >> (guard - _WEIGHT))
+        value = (value * root) >> guard
+    return np.array(table, dtype=np.int64)
+
+
+def weights_from_lengths(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return integer weights proportional to 2**-length, the shortest of each row at 2**32.
+
+    Args:
+        lengths: (B, n) bits. Differences of over 32 bits give weight 0.
+    """
+    # Scaling by a power of two, subtracting and rounding to whole numbers are exact on every machine.
+    units = np.rint(lengths * (1 << FRACTION)).astype(np.int64)
+    excess = units - units.min(axis=1, keepdims=True)
+    whole = np.minimum(excess >> FRACTION, 63)
+    weights: NDArray[np.int64] = exp2_table()[excess & ((1 << FRACTION) - 1)] >> whole
+    return weights
+
+
+def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
+    """Return (B, 256) frequencies: 1 for each byte, the rest in proportion to its weight.
+
+    Equal weights get equal frequencies, to within one count.
+
+    Args:
+        weights: (B, 256) integers in [0, 2**32], not all zero in a row.
+    """
+    spread = (1 << PRECISION) - ALPHABET
+    total = weights.sum(axis=1, keepdims=True)
+    share, remainder = np.divmod(weights * spread, total)
+    # What rounding down left over, under 256 counts a row, goes one by one to the largest remainders.
+    left = spread - share.sum(axis=1)
+    order = np.argsort(-remainder, axis=1, kind="stable")
+    extra = np.arange(ALPHABET) < left[:, None]
+    share[np.arange(len(share))[:, None], order] += extra
+    return share + 1
+
+
+def frequencies_from_lengths(lengths: NDArray[np.float64]) -> Frequencies:
+    """Return (B, 256) frequencies proportional to 2**-length; ``lengths`` is (B, 256) bits."""
+    return frequencies_from_weights(weights_from_lengths(lengths))

@@ -1,0 +1,312 @@
+r"""Specs, and the tables that turn a spec into an object.
+
+A spec names a compressor, model or sampler and its options in one line of text::
+
+    spec     = name [ ":" item { "," item } ]
+    item     = value | key "=" value         a bare value may only stand first: the argument
+    value    = plain | '"' quoted '"'        plain: no comma, plus, equals sign, quote, outer space
+    command  = "command:" { key "=" value " " } words      everything after the settings is the program
+
+Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` is kept for mixtures. Names
+and keys are lower-case letters, digits, ``-`` and ``_``. ``command:`` takes the rest as shell-like
+words (never run through a shell); settings stand before the program, as with env(1). Examples::
+
+    gzip    gzip:level=6,rule=one-step    backoff:order=3    command:window=4096 xz -9e -c
+
+``str`` of a spec, and of any object built from one, parses back to an equal spec or object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.metadata
+import re
+import shlex
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from compgen.errors import MissingExtraError, SpecError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_OPTION = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
+_ITEM = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^",])*', re.DOTALL)
+_NEEDS_QUOTES = re.compile(r'[,+="\\]|^\s|\s$|^$')
+_COMMAND = "command"  # the one name whose argument is a list of words
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest choice, or the whole list where none is near."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed spec: a name, at most one argument, and options in the order given."""
+
+    name: str
+    argument: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Parse ``text`` by the grammar above.
+
+        Raises:
+            SpecError: the text does not follow the grammar.
+        """
+        name, colon, rest = text.strip().partition(":")
+        if name == _COMMAND:
+            return cls(name, *_parse_command(rest))
+        if "+" in name or _has_bare_plus(rest):
+            raise SpecError(f"'{text}': mixtures are not there yet; name one compressor")
+        if not _NAME.fullmatch(name):
+            raise SpecError(f"'{text}' is not a spec; write NAME or NAME:KEY=VALUE,..., such as gzip:level=6")
+        if colon and not rest.strip():
+            raise SpecError(f"'{text}' ends after its colon; write '{name}' or '{name}:KEY=VALUE'")
+        argument: str | None = None
+        options: list[tuple[str, str]] = []
+        for position, item in enumerate(_split_items(rest, text) if colon else []):
+            if match := _OPTION.fullmatch(item):
+                key = match[1]
+                if any(key == seen for seen, _ in options):
+                    raise SpecError(f"'{text}' sets {key} twice; keep one")
+                options.append((key, _unquote(match[2], text)))
+            elif position == 0:
+                argument = _unquote(item, text)
+            else:
+                raise SpecError(f"'{text}': '{item}' is not KEY=VALUE; put values that hold commas in quotes")
+        return cls(name, argument, tuple(options))
+
+    def __str__(self) -> str:
+        if self.name == _COMMAND:
+            settings = [f"{key}={shlex.quote(value)}" for key, value in self.options]
+            return f"{_COMMAND}:{' '.join([*settings, self.argument or ''])}"
+        items = [] if self.argument is None else [_quote(self.argument)]
+        items += [f"{key}={_quote(value)}" for key, value in self.options]
+        return f"{self.name}:{','.join(items)}" if items else self.name
+
+    def split(self, keys: Iterable[str]) -> tuple[Spec, dict[str, str]]:
+        """Return this spec without the options named in ``keys``, and those options."""
+        taken = set(keys)
+        rest = tuple((key, value) for key, value in self.options if key not in taken)
+        return dataclasses.replace(self, options=rest), {k: v for k, v in self.options if k in taken}
+
+
+def _parse_command(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise SpecError(f"'{_COMMAND}:{rest}': {error}; close the quote") from None
+    options = []
+    while words and (match := _OPTION.fullmatch(words[0])):
+        options.append((match[1], match[2]))
+        words.pop(0)
+    if not words:
+        raise SpecError(f"'{_COMMAND}:' needs a program, such as command:xz -9e -c")
+    return shlex.join(words), tuple(options)
+
+
+def _has_bare_plus(text: str) -> bool:
+    return "+" in re.sub(r'"(?:\\.|[^"\\])*"', "", text)
+
+
+def _split_items(text: str, whole: str) -> Iterator[str]:
+    start = 0
+    while True:
+        match = _ITEM.match(text, start)
+        end = match.end() if match else start
+        if end < len(text) and text[end] != ",":
+            raise SpecError(f"'{whole}' has a quote that does not close")
+        yield text[start:end].strip()
+        if end == len(text):
+            return
+        start = end + 1
+
+
+def _unquote(value: str, whole: str) -> str:
+    if not value.startswith('"'):
+        if '"' in value or "=" in value:
+            raise SpecError(f"'{whole}': put '{value}' in double quotes, with \\ before a quote inside")
+        if not value:
+            raise SpecError(f"'{whole}' has an empty value; give one or leave the key out")
+        return value
+    if len(value) < 2 or not re.fullmatch(r'"(?:\\.|[^"\\])*"', value, re.DOTALL):
+        raise SpecError(f"'{whole}': '{value}' goes on after its closing quote")
+    return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+
+
+def _quote(value: str) -> str:
+    if not _NEEDS_QUOTES.search(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+class Configured:
+    """Base of frozen dataclasses that a spec builds: every field is an option, by its own name.
+
+    A field with ``metadata={"argument": True}`` takes the spec's argument. Field types may be int,
+    float, bool, str, or one of these with None.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def spec(self) -> Spec:
+        """The shortest spec that builds an equal object: options at their defaults are left out."""
+        argument = None
+        options = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.metadata.get("argument"):
+                argument = str(value)
+            elif value != field.default:
+                options.append((field.name, _format(value)))
+        return Spec(self.name, argument, tuple(options))
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Names of the options that a spec of this class may set."""
+        return [f.name for f in dataclasses.fields(cls) if not f.metadata.get("argument")]  # type: ignore[arg-type]
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> Self:
+        """Build from ``spec``.
+
+        Raises:
+            SpecError: an option is unknown or does not convert to its field's type.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        argument = next((f.name for f in fields.values() if f.metadata.get("argument")), None)
+        if spec.argument is not None and argument is None:
+            raise SpecError(
+                f"{cls.name} takes no argument '{spec.argument}'{suggest(spec.argument, cls.option_names())}"
+            )
+        if spec.argument is None and argument is not None:
+            raise SpecError(f"{cls.name} needs an argument: {cls.name}:{argument.upper()}")
+        values: dict[str, Any] = {} if argument is None else {argument: spec.argument}
+        hints = typing.get_type_hints(cls)
+        for key, text in spec.options:
+            if key not in fields or key == argument:
+                raise SpecError(f"{cls.name} has no option '{key}'{suggest(key, cls.option_names())}")
+            values[key] = convert(f"{cls.name}:{key}", text, hints[key])
+        return cls(**values)
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+
+def _format(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def convert(where: str, text: str, hint: Any) -> Any:
+    """Return ``text`` as the type ``hint`` asks for; ``where`` names the option in the error.
+
+    Raises:
+        SpecError: it does not convert.
+    """
+    kind = next(k for k in (*typing.get_args(hint), hint) if k is not type(None))
+    if kind is bool:
+        if text in ("true", "false"):
+            return text == "true"
+        raise SpecError(f"{where} must be true or false, not '{text}'")
+    try:
+        return kind(text)
+    except ValueError:
+        article = {int: "a whole number", float: "a number"}.get(kind, "valid")
+        raise SpecError(f"{where} must be {article}, not '{text}'") from None
+
+
+T = TypeVar("T", bound=Configured)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a name leads: ``module:attribute``, the extra it needs if any, and the name it stands for."""
+
+    target: str
+    extra: str | None = None
+    alias_of: str | None = None
+
+
+class Registry(Generic[T]):
+    """Names to classes: built-in entries, loaded on first use; plugin entry points; ``register``."""
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, Entry]) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtin = dict(builtin)
+        self._registered: dict[str, type[T]] = {}
+
+    def _plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
+        return {entry.name: entry for entry in importlib.metadata.entry_points(group=self.group)}
+
+    def names(self, aliases: bool = True) -> list[str]:
+        """All names: built-in ones in their table's order, then plugins, then those registered here."""
+        builtin = [n for n, entry in self._builtin.items() if aliases or entry.alias_of is None]
+        return list(dict.fromkeys([*builtin, *sorted(self._plugins()), *self._registered]))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._builtin or name in self._registered or name in self._plugins()
+
+    def register(self, name: str, cls: type[T]) -> None:
+        """Make ``cls`` known as ``name`` in this process.
+
+        Raises:
+            SpecError: the name is not a legal one or is taken by another class.
+        """
+        if not _NAME.fullmatch(name):
+            raise SpecError(f"'{name}' is not a legal name; use lower-case letters, digits, '-' and '_'")
+        if name in self and self._registered.get(name) is not cls:
+            raise SpecError(f"there is a {self.kind} '{name}' already; choose another name")
+        cls.name = name
+        self._registered[name] = cls
+
+    def get(self, name: str) -> type[T]:
+        """Return the class behind ``name``, importing it if need be.
+
+        Raises:
+            SpecError: the name is unknown, or the plugin behind it does not load.
+            MissingExtraError: it needs a package that is not installed.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._builtin:
+            entry = self._builtin[name]
+            module, _, attribute = entry.target.partition(":")
+            try:
+                return typing.cast("type[T]", getattr(importlib.import_module(module), attribute))
+            except ModuleNotFoundError as error:
+                if entry.extra is None:
+                    raise
+                raise MissingExtraError(
+                    f"{self.kind} '{name}' needs {error.name}: pip install 'compgen[{entry.extra}]'"
+                ) from error
+        plugin = self._plugins().get(name)
+        if plugin is None:
+            raise SpecError(f"unknown {self.kind} '{name}'{suggest(name, self.names())}")
+        try:
+            cls = plugin.load()
+        except Exception as error:
+            raise SpecError(f"plugin {self.kind} '{name}' ({plugin.value}) does not load: {error}") from error
+        cls.name = name
+        return typing.cast("type[T]", cls)
+
+    def build(self, spec: str | Spec) -> T:
+        """Build the object that ``spec`` describes.
+
+        Raises:
+            SpecError: the spec names nothing here, or an option is wrong.
+            MissingExtraError: it needs a package that is not installed.
+        """
+        parsed = Spec.parse(spec) if isinstance(spec, str) else spec
+        return self.get(parsed.name).from_spec(parsed)

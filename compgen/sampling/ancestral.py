@@ -1,0 +1,74 @@
+"""Ancestral sampling: each byte from its distribution given all before it (Deletang et al., section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from compgen.sampling.allowed import allowed
+from compgen.sampling.base import Request, Sample, Sampler
+from compgen.sampling.shaping import Shape, draw
+
+
+@dataclass(frozen=True)
+class Ancestral(Sampler):
+    """Rows in lockstep, each with random numbers of its own, so that a row does not depend on the others.
+
+    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    allow: str | None = None
+
+    name: ClassVar[str] = "ancestral"
+
+    def __post_init__(self) -> None:
+        self._shape()
+        allowed(self.allow, 1)
+
+    def _shape(self) -> Shape:
+        return Shape(self.temperature, self.top_k, self.top_p, self.min_p)
+
+    def draw(self, request: Request) -> list[Sample]:
+        """Return one continuation for each row."""
+        shape = self._shape()
+        permitted = allowed(self.allow, request.samples)
+        state = request.model.start([request.prompt] * request.samples)
+        generators = [request.generator(row) for row in range(request.samples)]
+        made = [bytearray() for _ in generators]
+        surprisals: list[list[float]] = [[] for _ in generators]
+        ends = [-1] * request.samples
+        held_back = max((len(stop) - 1 for stop in request.stop), default=0)
+        shown = 0
+        rows = list(range(request.samples))  # the rows still going: row i of the state is rows[i]
+        for step in range(request.length):
+            probabilities = shape.apply(state.frequencies(), permitted.mask(request.length - step))
+            symbols = draw(probabilities, np.array([generators[row].random() for row in rows]))
+            bits = -state.log2_probs()[np.arange(len(rows)), symbols]
+            for row, symbol, surprisal in zip(rows, symbols.tolist(), bits.tolist(), strict=True):
+                made[row].append(symbol)
+                surprisals[row].append(surprisal)
+                ends[row] = request.stop_position(made[row], step)
+            final = ends[0] if ends[0] >= 0 else max(shown, len(made[0]) - held_back)
+            request.watch(step + 1, bytes(made[0][shown:final]))
+            shown = final
+            going = [position for position, row in enumerate(rows) if ends[row] < 0]
+            if not going:
+                break
+            if len(going) < len(rows):
+                rows = [rows[position] for position in going]
+                state, permitted, symbols = state.fork(going), permitted.fork(going), symbols[going]
+            state.extend(symbols)
+            permitted.extend(symbols)
+        if ends[0] < 0:
+            request.watch(len(made[0]), bytes(made[0][shown:]))
+        drawn = [
+            Sample(bytes(data), np.array(bits), 1 / request.samples)
+            for data, bits in zip(made, surprisals, strict=True)
+        ]
+        return [s if end < 0 else s.cut(end) for s, end in zip(drawn, ends, strict=True)]

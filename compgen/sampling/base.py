@@ -1,0 +1,125 @@
+"""The sampler contract, and what a sampler returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.errors import UsageError
+from compgen.media.text import readable, surprisal_html
+from compgen.models.base import ByteModel
+from compgen.registry import Configured
+
+Watch: TypeAlias = Callable[[int, bytes], None]
+"""Called after each step with the bytes made so far in a row, and the bytes of row 0 that are now final."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to sample: ``samples`` continuations of ``prompt``, of ``length`` bytes or up to a stop string."""
+
+    model: ByteModel
+    prompt: bytes
+    length: int
+    samples: int
+    seed: int
+    stop: tuple[bytes, ...] = ()
+    watch: Watch = field(default=lambda made, final: None)
+
+    def __post_init__(self) -> None:
+        if self.length < 0:
+            raise UsageError(f"length must be 0 or more bytes, not {self.length}")
+        if self.samples < 1:
+            raise UsageError(f"samples must be 1 or more, not {self.samples}")
+        if self.seed < 0:
+            raise UsageError(f"seed must be 0 or more, not {self.seed}")
+        if b"" in self.stop:
+            raise UsageError("a stop string must not be empty")
+
+    def generator(self, row: int) -> np.random.Generator:
+        """Return the random numbers of one row: the same whatever the number of rows."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(row,)))
+
+    def stop_position(self, data: bytes | bytearray, start: int = 0) -> int:
+        """Return where the first stop string begins that ends after ``start``, or -1."""
+        found = [data.find(stop, max(0, start - len(stop) + 1)) for stop in self.stop]
+        return min((position for position in found if position >= 0), default=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One continuation.
+
+    Attributes:
+        data: the bytes, without a stop string that ended them.
+        surprisals: (n,) bits, -log2 of each byte's probability under the model (before temperature,
+            top-k, and so on).
+        weight: its share among the samples drawn together; equal shares except in sequential Monte Carlo.
+        stopped: True where a stop string ended it.
+    """
+
+    data: bytes
+    surprisals: NDArray[np.float64]
+    weight: float
+    stopped: bool = False
+
+    @property
+    def text(self) -> str:
+        """The bytes as text that is safe to show."""
+        return readable(self.data)
+
+    @property
+    def bits(self) -> float:
+        """-log2 of the probability of the whole under the model."""
+        return float(self.surprisals.sum())
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Bits divided by bytes; None for no bytes."""
+        return self.bits / len(self.data) if self.data else None
+
+    def cut(self, length: int) -> Sample:
+        """Return the first ``length`` bytes, marked as stopped."""
+        return Sample(self.data[:length], self.surprisals[:length], self.weight, stopped=True)
+
+    def _repr_html_(self) -> str:
+        return surprisal_html(self.data, self.surprisals)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(Sequence[Sample]):
+    """Continuations drawn together, and what it takes to draw them again."""
+
+    drawn: tuple[Sample, ...]
+    model: ByteModel
+    sampler: Sampler
+    seed: int
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        return self.drawn[index]
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.drawn)
+
+    def _repr_html_(self) -> str:
+        return "".join(sample._repr_html_() for sample in self.drawn)
+
+
+class Sampler(Configured, ABC):
+    """A way to draw continuations. Subclasses are frozen dataclasses; their fields are its options."""
+
+    @abstractmethod
+    def draw(self, request: Request) -> list[Sample]:
+        """Return ``request.samples`` continuations, drawn from ``request.generator`` alone."""

@@ -1,0 +1,73 @@
+"""What a user does to a distribution before drawing from it: temperature, top-k, top-p, min-p.
+
+The order is that of transformers' generation: temperature, top-k, top-p, min-p. Bytes of equal
+probability stay or go together, so that no tie is broken by byte order. Equal code lengths give equal
+frequencies to within one count, so bytes within one count of the last one kept are kept with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.errors import UsageError
+from compgen.types import Frequencies, Mask, Probabilities, Symbols
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Temperature (0: greedy), top-k, top-p and min-p; None switches one off."""
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise UsageError(f"temperature must be 0 (greedy) or a positive number, not {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise UsageError(f"top-k must be 1 or more bytes, not {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise UsageError(f"top-p must be above 0 and at most 1, not {self.top_p}")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            raise UsageError(f"min-p must be between 0 and 1, not {self.min_p}")
+
+    def apply(self, frequencies: Frequencies, mask: Mask) -> Probabilities:
+        """Return (B, 256) probabilities to draw from, zero where ``mask`` is False."""
+        counts = np.where(mask, frequencies, 0)
+        if self.temperature == 0:
+            return _normalise((counts >= counts.max(axis=1, keepdims=True) - 1) & mask)
+        if self.temperature == 1:
+            weights = counts.astype(np.float64)
+        else:
+            share = counts / counts.max(axis=1, keepdims=True)
+            weights = share ** (1 / self.temperature)
+        if self.top_k is not None and self.top_k < 256:
+            last = np.partition(counts, -self.top_k, axis=1)[:, -self.top_k, None]
+            weights = np.where(counts >= last - 1, weights, 0)
+        if self.top_p is not None and self.top_p < 1:
+            order = np.argsort(-weights, axis=1)
+            reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+            enough = (reached >= self.top_p * reached[:, -1:]).argmax(axis=1)[:, None]
+            last = np.take_along_axis(counts, np.take_along_axis(order, enough, axis=1), axis=1)
+            weights = np.where(counts >= last - 1, weights, 0)
+        if self.min_p is not None:
+            weights = np.where(weights >= self.min_p * weights.max(axis=1, keepdims=True), weights, 0)
+        return _normalise(weights)
+
+
+def _normalise(weights: NDArray[np.float64] | Mask) -> Probabilities:
+    total: NDArray[np.float64] = weights.sum(axis=1, keepdims=True, dtype=np.float64)
+    return weights / total
+
+
+def draw(probabilities: Probabilities, uniform: NDArray[np.float64]) -> Symbols:
+    """Return (B,) a byte for each row by inversion; ``uniform`` is (B,) numbers in [0, 1)."""
+    ends = np.cumsum(probabilities, axis=1)
+    # Below the row's own total, whatever the rounding, so that a byte of probability zero is never drawn.
+    points = np.minimum(uniform * ends[:, -1], np.nextafter(ends[:, -1], 0))
+    symbols: Symbols = (ends <= points[:, None]).sum(axis=1).astype(np.uint8)
+    return symbols

@@ -1,0 +1,88 @@
+"""Sequential Monte Carlo over whole continuations w: the target is 2**(-L(context w) / T).
+
+The one-step distribution normalises at every byte; the compressor's own preference is over whole
+continuations. Particles are proposed by the model and weighted by what the compressor says of them, so
+that with growing numbers the weighted particles follow the target (Del Moral, Doucet, Jasra 2006).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.errors import UsageError
+from compgen.sampling.allowed import allowed
+from compgen.sampling.base import Request, Sample, Sampler
+from compgen.sampling.shaping import Shape, draw
+
+
+@dataclass(frozen=True)
+class SequentialMonteCarlo(Sampler):
+    """As many particles as samples are asked for, returned with their weights, the heaviest first.
+
+    Particles are resampled (systematically) whenever the effective sample size, 1 / sum(weight**2),
+    falls below ``threshold`` times their number. ``temperature`` is T above.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+    allow: str | None = None
+
+    name: ClassVar[str] = "smc"
+
+    def __post_init__(self) -> None:
+        Shape(self.temperature)
+        if self.temperature == 0:
+            raise UsageError("smc needs a temperature above 0; for the single best continuation use beam")
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(f"smc:threshold must be between 0 and 1, not {self.threshold}")
+        allowed(self.allow, 1)
+
+    def draw(self, request: Request) -> list[Sample]:
+        """Return the particles."""
+        generator = request.generator(0)
+        shape = Shape(self.temperature)
+        count = request.samples
+        permitted = allowed(self.allow, count)
+        state = request.model.start([request.prompt] * count)
+        made = np.zeros((count, 0), dtype=np.uint8)
+        surprisals = np.zeros((count, 0))
+        log2_weights = np.zeros(count)
+        for step in range(request.length):
+            proposal = shape.apply(state.frequencies(), permitted.mask(request.length - step))
+            symbols = draw(proposal, generator.random(count))
+            rows = np.arange(count)
+            log2_weights -= state.added_lengths(symbols) / self.temperature
+            log2_weights -= np.log2(proposal[rows, symbols])
+            made = np.column_stack([made, symbols])
+            surprisals = np.column_stack([surprisals, -state.log2_probs()[rows, symbols]])
+            state.extend(symbols)
+            permitted.extend(symbols)
+            weights = normalised(log2_weights)
+            if 1 / np.square(weights).sum() < self.threshold * count and step + 1 < request.length:
+                ancestors = systematic(weights, float(generator.random()))
+                made, surprisals = made[ancestors], surprisals[ancestors]
+                state, permitted = state.fork(ancestors), permitted.fork(ancestors)
+                log2_weights = np.zeros(count)
+            request.watch(step + 1, b"")
+        weights = normalised(log2_weights)
+        return [
+            Sample(made[i].tobytes(), surprisals[i], float(weights[i])) for i in np.argsort(-weights, kind="stable")
+        ]
+
+
+def normalised(log2_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,) weights that sum to one."""
+    weights = np.exp2(log2_weights - log2_weights.max())
+    return weights / float(weights.sum())
+
+
+def systematic(weights: NDArray[np.float64], uniform: float) -> NDArray[np.intp]:
+    """Return (n,) ancestors, each row as often as its weight says to within one (systematic resampling)."""
+    count = len(weights)
+    points = (np.arange(count) + uniform) / count
+    ancestors: NDArray[np.intp] = np.minimum(np.searchsorted(np.cumsum(weights), points, side="right"), count - 1)
+    return ancestors
