@@ -268,7 +268,7 @@ class Registry(Generic[T]):
             raise SpecError(f"'{name}' is not a legal name; use lower-case letters, digits, '-' and '_'")
         if name in self and self._registered.get(name) is not cls:
             raise SpecError(f"there is a {self.kind} '{name}' already; choose another name")
-        cls.name = name
+        _adopt(cls, name)
         self._registered[name] = cls
 
     def get(self, name: str) -> type[T]:
@@ -298,7 +298,7 @@ class Registry(Generic[T]):
             cls = plugin.load()
         except Exception as error:
             raise SpecError(f"plugin {self.kind} '{name}' ({plugin.value}) does not load: {error}") from error
-        cls.name = name
+        _adopt(cls, name)
         return typing.cast("type[T]", cls)
 
     def build(self, spec: str | Spec) -> T:
@@ -310,3 +310,10 @@ class Registry(Generic[T]):
         """
         parsed = Spec.parse(spec) if isinstance(spec, str) else spec
         return self.get(parsed.name).from_spec(parsed)
+
+
+def _adopt(cls: type[Configured], name: str) -> None:
+    """Give a class without a name of its own the name it is known by, so that its spec round-trips."""
+    if cls.__dict__.get("name", name) != name:
+        raise SpecError(f"{cls.__name__} calls itself '{cls.name}'; make that its registered name, not '{name}'")
+    cls.name = name

@@ -19,6 +19,8 @@ from compgen.cli.shell_init import shell_init
 from compgen.errors import CompgenError
 
 PROGRAM = "cgn"
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 app = typer.Typer(
     help="Any compressor is a generative model; any generative model is a lossless compressor.",
@@ -54,7 +56,7 @@ _ClickError = typer.BadParameter.__mro__[2]
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 output closed."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -62,16 +64,18 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every error is one line on standard error."""
     try:
         code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        if code == _INTERRUPTED:  # Typer's own answer to Ctrl-C, without a word
+            raise KeyboardInterrupt
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CompgenError as error:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
-    except BrokenPipeError:
+        return _fail("interrupted", _INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # SystemExit: Typer's own answer to a broken pipe
         # The reader, head perhaps, has all it wanted. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _PIPE_CLOSED
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error), 1)
     except Exception as error:

@@ -1,7 +1,7 @@
 """PPMd variant H (the method of 7z): prediction by partial matching and a range coder, from pyppmd.
 
-pyppmd's decoder can crash the process on hostile input, so decoding happens in a child process: this
-module run as a program.
+pyppmd's decoder can crash the process on hostile input, so decoding happens in a child process, which
+``ppmd_decoder.py`` describes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import BinaryIO, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 import pyppmd
 
@@ -19,7 +20,7 @@ from compgen.compressors.base import Compressor
 from compgen.errors import CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
-_PIECE = 1 << 20  # bytes decoded at a time, so that a forged length allocates nothing
+_DECODER = Path(__file__).with_name("ppmd_decoder.py")
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,8 @@ class Ppmd(Compressor):
         Raises:
             CorruptDataError: the blob is damaged or cut short, as far as PPMd, which has no checksum, can tell.
         """
-        words = [sys.executable, "-m", "compgen.compressors.ppmd", str(self.order), str(self.memory)]
+        words = [sys.executable, "-I", str(_DECODER), str(self.order), str(self.memory)]
         child = subprocess.run(words, input=blob, capture_output=True, check=False)
         if child.returncode != 0:
             raise CorruptDataError("the ppmd blob is damaged or cut short: its decoder gave up")
         return child.stdout
-
-
-def _decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
-    header = source.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
-        raise SystemExit(1)
-    (left,) = _LENGTH.unpack(header)
-    decoder = pyppmd.Ppmd7Decoder(order, memory << 20)
-    code = source.read()
-    while left:
-        data = decoder.decode(code, min(left, _PIECE))
-        code = b""
-        if not data:
-            raise SystemExit(1)
-        sink.write(data)
-        left -= len(data)
-
-
-if __name__ == "__main__":
-    _decode(int(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer)

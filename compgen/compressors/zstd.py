@@ -12,6 +12,8 @@ from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
 from compgen.types import CodeLengths
 
+_SHORTEST_DICTIONARY = 8  # bytes; zstd ignores anything shorter
+
 
 @dataclass(frozen=True)
 class Zstd(Compressor):
@@ -99,11 +101,16 @@ class ZstdDictMeter(Meter):
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) bits of the frame of each continuation, given the context."""
         if self._encoder is None:
-            dictionary = zstandard.ZstdCompressionDict(self._context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-            dictionary.precompute_compress(level=self._compressor.level)
-            self._encoder = self._compressor._encoder(dictionary)
+            self._encoder = self._compressor._encoder(self._dictionary())
         encoder = self._encoder
         return measure(lambda y: 8 * len(encoder.compress(y)), continuations, parallel=False)
+
+    def _dictionary(self) -> zstandard.ZstdCompressionDict | None:
+        if len(self._context) < _SHORTEST_DICTIONARY:
+            return None
+        dictionary = zstandard.ZstdCompressionDict(self._context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        dictionary.precompute_compress(level=self._compressor.level)
+        return dictionary
 
     def extend(self, data: bytes) -> None:
         """Append ``data`` to the context; the dictionary is digested anew when next needed."""

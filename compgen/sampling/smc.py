@@ -76,7 +76,7 @@ class SequentialMonteCarlo(Sampler):
 
 def normalised(log2_weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (n,) weights that sum to one."""
-    weights = np.exp2(log2_weights - log2_weights.max())
+    weights: NDArray[np.float64] = np.exp2(log2_weights - log2_weights.max())
     return weights / float(weights.sum())
 
 
@@ -84,5 +84,5 @@ def systematic(weights: NDArray[np.float64], uniform: float) -> NDArray[np.intp]
     """Return (n,) ancestors, each row as often as its weight says to within one (systematic resampling)."""
     count = len(weights)
     points = (np.arange(count) + uniform) / count
-    ancestors: NDArray[np.intp] = np.minimum(np.searchsorted(np.cumsum(weights), points, side="right"), count - 1)
-    return ancestors
+    found = np.searchsorted(np.cumsum(weights), points, side="right")
+    return np.minimum(found, count - 1)

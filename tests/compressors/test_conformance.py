@@ -1,0 +1,30 @@
+"""Every built-in compressor passes the public suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from compgen.compressors import COMPRESSORS
+from compgen.testing import check_compressor
+
+SPECS = [
+    *(name for name in COMPRESSORS.names(aliases=False) if name != "command"),
+    "gzip:level=1",
+    "bz2:level=1",
+    "xz:level=0",
+    "zstd:level=19",
+    "zstd-dict:level=3",
+    "brotli:quality=11",
+    "ppmd:order=3,memory=1",
+    "command:gzip -9 -n",
+    "command:bzip2",
+]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_conforms(spec: str) -> None:
+    check_compressor(COMPRESSORS.build(spec))
+
+
+def test_every_compressor_in_the_table_is_here() -> None:
+    assert {spec.partition(":")[0] for spec in SPECS} >= set(COMPRESSORS.names(aliases=False))

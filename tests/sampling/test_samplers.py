@@ -1,0 +1,229 @@
+"""Samplers against targets that can be enumerated. Seeds are fixed; each statistical test states its error rate."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import compgen
+from compgen.compressors import COMPRESSORS
+from compgen.errors import UsageError
+from compgen.models import load
+from compgen.sampling import SAMPLERS, sample
+from compgen.sampling.smc import systematic
+from compgen.testing import check_sampler
+
+ALPHABET = b"ab "
+PROMPT = b"abba baab abba baa abba b" * 3
+
+
+def enumerated(spec: str, length: int, temperature: float = 1.0) -> dict[bytes, float]:
+    """The exact distribution of continuations over ALPHABET, byte by byte under the model."""
+    model = load(spec)
+    found = {}
+    for word in itertools.product(ALPHABET, repeat=length):
+        state = model.start([PROMPT])
+        probability = 1.0
+        for symbol in word:
+            weights = state.frequencies()[0, list(ALPHABET)] ** (1 / temperature)
+            probability *= weights[ALPHABET.index(symbol)] / weights.sum()
+            state.extend(np.array([symbol], dtype=np.uint8))
+        found[bytes(word)] = probability
+    return found
+
+
+@pytest.mark.parametrize("spec", [*SAMPLERS.names(), "ancestral:temperature=0.7,top_k=20", "smc:threshold=1"])
+def test_conforms(spec: str) -> None:
+    check_sampler(SAMPLERS.build(spec))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6, 1.7])
+def test_ancestral_follows_the_enumerated_target(temperature: float) -> None:
+    """Chi-square at level 1e-4: a right sampler fails one seed in ten thousand."""
+    exact = enumerated("backoff:order=2", 3, temperature)
+    count = 3000
+    drawn = sample("backoff:order=2", PROMPT, length=3, samples=count, seed=11, temperature=temperature,
+                   allow="chars:ab ")  # fmt: skip
+    seen = Counter(one.data for one in drawn)
+    words = [word for word, p in exact.items() if p * count >= 5]
+    observed = [seen[word] for word in words] + [count - sum(seen[word] for word in words)]
+    expected = [exact[word] * count for word in words]
+    expected.append(count - sum(expected))
+    keep = [i for i, e in enumerate(expected) if e > 1e-6]
+    result = stats.chisquare([observed[i] for i in keep], [expected[i] for i in keep])
+    assert result.pvalue > 1e-4
+
+
+def test_ancestral_over_gzip_follows_the_enumerated_target() -> None:
+    """Chi-square at level 1e-4."""
+    exact = enumerated("gzip", 2)
+    drawn = sample("gzip", PROMPT, length=2, samples=2000, seed=5, allow="chars:ab ")
+    seen = Counter(one.data for one in drawn)
+    words = list(exact)
+    assert stats.chisquare([seen[w] for w in words], [exact[w] * 2000 for w in words]).pvalue > 1e-4
+
+
+def test_a_wrong_sampler_would_be_caught() -> None:
+    """The control of the two tests above: samples at another temperature fail them."""
+    exact = enumerated("backoff:order=2", 2)
+    drawn = sample("backoff:order=2", PROMPT, length=2, samples=3000, seed=5, temperature=1.3, allow="chars:ab ")
+    seen = Counter(one.data for one in drawn)
+    words = [word for word, p in exact.items() if p * 3000 >= 5]
+    expected = np.array([exact[word] for word in words])
+    observed = np.array([seen[word] for word in words])
+    assert stats.chisquare(observed, expected / expected.sum() * observed.sum()).pvalue < 1e-6
+
+
+def test_beam_finds_the_most_probable_words_when_it_is_wide_enough() -> None:
+    exact = enumerated("backoff:order=2", 3)
+    drawn = sample("backoff:order=2", PROMPT, length=3, samples=27, sampler="beam", seed=1, allow="chars:ab ")
+    assert {one.data for one in drawn} == set(exact)
+    probabilities = [exact[one.data] for one in drawn]
+    assert probabilities == sorted(probabilities, reverse=True) or np.allclose(
+        probabilities, sorted(probabilities, reverse=True), rtol=1e-2
+    )
+    more = sample("backoff:order=2", PROMPT, length=3, samples=500, sampler="beam", seed=1, allow="chars:ab ")
+    assert len(more) == 27, "there are no more than 27 words"
+
+
+def test_beam_breaks_ties_by_the_seed_alone() -> None:
+    firsts = {sample("uniform", b"", length=1, sampler="beam", seed=seed)[0].data for seed in range(20)}
+    assert len(firsts) > 10
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_smc_follows_the_whole_continuation_target(temperature: float) -> None:
+    """The target is 2**(-L(context w) / T), enumerated with real gzip lengths.
+
+    Each of the 27 shares must be within five standard errors, by ten independent runs: a right sampler
+    fails with a probability under 1e-4.
+    """
+    compressor = COMPRESSORS.build("gzip")
+    words = [bytes(word) for word in itertools.product(ALPHABET, repeat=3)]
+    lengths = np.array([compressor.code_length(PROMPT + word) for word in words])
+    target = np.exp2(-(lengths - lengths.min()) / temperature)
+    target /= target.sum()
+    runs = []
+    for seed in range(10):
+        drawn = sample("gzip", PROMPT, length=3, samples=1500, sampler="smc", seed=seed, temperature=temperature,
+                       allow="chars:ab ")  # fmt: skip
+        shares: Counter[bytes] = Counter()
+        for one in drawn:
+            shares[one.data] += one.weight  # type: ignore[assignment]
+        runs.append([shares[word] for word in words])
+    mean = np.mean(runs, axis=0)
+    error = np.std(runs, axis=0, ddof=1) / np.sqrt(len(runs))
+    assert np.all(np.abs(mean - target) < 5 * error + 0.003)
+    ancestral = enumerated("gzip", 3, temperature)
+    assert np.abs(mean - target).sum() < 0.5 * np.abs(np.array([ancestral[w] for w in words]) - target).sum(), (
+        "the target of smc must be told from that of ancestral sampling"
+    )
+
+
+def test_smc_over_a_normalised_model_has_even_weights() -> None:
+    drawn = sample("backoff", PROMPT, length=5, samples=50, sampler="smc", seed=3)
+    assert np.allclose([one.weight for one in drawn], 1 / 50)
+
+
+def test_systematic_resampling_keeps_every_share_to_within_one() -> None:
+    weights = np.array([0.5, 0.3, 0.2, 0.0])
+    for uniform in (0.0, 0.4, 0.999999):
+        counts = np.bincount(systematic(weights, uniform), minlength=4)
+        assert np.all(np.abs(counts - 4 * weights) <= 1)
+        assert counts[3] == 0
+
+
+@pytest.mark.parametrize("spec", ["gzip", "backoff", "zstd-dict"])
+def test_a_row_is_the_same_whatever_the_batch(spec: str) -> None:
+    many = sample(spec, PROMPT, length=6, samples=5, seed=9)
+    few = sample(spec, PROMPT, length=6, samples=2, seed=9)
+    assert [one.data for one in few] == [one.data for one in many[:2]]
+    assert len({one.data for one in many}) > 1
+    assert sample(spec, PROMPT, length=6, seed=10)[0].data != few[0].data
+
+
+def test_a_stop_string_ends_a_row_and_is_no_part_of_it() -> None:
+    whole = sample("backoff", PROMPT, length=60, samples=6, seed=2)
+    stopped = sample("backoff", PROMPT, length=60, samples=6, seed=2, stop=["b a", "aab"])
+    ended = 0
+    for before, after in zip(whole, stopped, strict=True):
+        ends = [position for stop in (b"b a", b"aab") if (position := before.data.find(stop)) >= 0]
+        # The stop that is complete first ends the row, at its own beginning.
+        if ends:
+            ended += 1
+            assert after.stopped
+            assert before.data.startswith(after.data)
+            assert len(after.data) in ends
+            assert len(after.surprisals) == len(after.data)
+        else:
+            assert after.data == before.data
+    assert ended >= 2
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "beam", "smc"])
+def test_a_watch_is_never_shown_what_a_stop_takes_back(sampler: str) -> None:
+    shown = bytearray()
+    drawn = sample("backoff", PROMPT, length=40, seed=4, sampler=sampler, stop="b abb",
+                   watch=lambda made, final: shown.extend(final))  # fmt: skip
+    if sampler == "ancestral":
+        assert bytes(shown) == drawn[0].data
+    assert b"b abb" not in drawn[0].data
+
+
+def test_utf8_samples_are_valid_whatever_their_length() -> None:
+    prompt = "naïve café, Übergröße, 日本語のテキスト, 🙂🙃 ".encode() * 4
+    for length in range(1, 12):
+        for one in sample("backoff", prompt, length=length, samples=8, seed=length, allow="utf-8"):
+            assert len(one.data) == length
+            one.data.decode()
+
+
+def test_greedy_does_not_depend_on_the_seed_where_nothing_ties() -> None:
+    made = {sample("backoff", PROMPT, length=5, seed=seed, temperature=0)[0].data for seed in range(4)}
+    assert len(made) == 1
+
+
+def test_results_know_themselves() -> None:
+    drawn = compgen.sample("gzip:level=6", "hello, hello", length=4, seed=3, temperature=0.5)
+    assert (str(drawn.model), str(drawn.sampler), drawn.seed) == ("gzip:level=6", "ancestral:temperature=0.5", 3)
+    one = drawn[0]
+    assert one.bits_per_byte == pytest.approx(one.bits / 4)
+    assert drawn._repr_html_().count("<pre") == 1
+    assert sample("uniform", length=0, seed=1)[0].bits_per_byte is None
+
+
+def test_html_is_escaped() -> None:
+    drawn = sample("uniform", length=40, seed=1, allow="chars:<script>&\"'")
+    page = drawn._repr_html_()
+    assert "<script" not in page
+    assert "&lt;" in page
+
+
+def test_without_a_seed_the_seed_is_told_and_gives_the_sample_again() -> None:
+    first = sample("backoff", PROMPT, length=20)
+    assert sample("backoff", PROMPT, length=20, seed=first.seed)[0].data == first[0].data
+    assert sample("backoff", PROMPT, length=20)[0].data != first[0].data
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sampler": "beem"}, "did you mean 'beam'"),
+        ({"sampler": "beam", "temperature": 0.5}, "the beam sampler has no temperature; it has: allow"),
+        ({"sampler": "smc", "temperature": 0}, "use beam"),
+        ({"sampler": "smc:threshold=2"}, "between 0 and 1"),
+        ({"length": -1}, "length must be 0 or more"),
+        ({"samples": 0}, "samples must be 1 or more"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"stop": ""}, "must not be empty"),
+        ({"rule": "two-step"}, "did you mean 'one-step'"),
+        ({"sampler": SAMPLERS.build("beam"), "top_k": 3}, "give a sampler's options to the sampler"),
+    ],
+)
+def test_wrong_requests_name_their_fix(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        sample("gzip", b"prompt", **{"length": 2, **options})  # type: ignore[arg-type]

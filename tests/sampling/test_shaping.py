@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compgen.errors import UsageError
+from compgen.models.quantise import frequencies_from_weights
+from compgen.sampling.shaping import Shape, draw
+
+EVERY = np.ones((1, 256), dtype=np.bool_)
+
+
+def row(*head: int) -> np.ndarray:
+    """Frequencies proportional to ``head`` on the first bytes, the floor elsewhere."""
+    weights = np.zeros((1, 256), dtype=np.int64)
+    weights[0, : len(head)] = head
+    return frequencies_from_weights(weights)
+
+
+def kept(shape: Shape, frequencies: np.ndarray, mask: np.ndarray = EVERY) -> list[int]:
+    return np.flatnonzero(shape.apply(frequencies, mask)[0]).tolist()
+
+
+def test_the_default_changes_nothing() -> None:
+    frequencies = row(5, 3, 1)
+    assert np.allclose(Shape().apply(frequencies, EVERY), frequencies / frequencies.sum())
+
+
+@pytest.mark.parametrize("temperature", [0.25, 0.5, 2.0, 100.0])
+def test_temperature_is_a_power(temperature: float) -> None:
+    frequencies = row(5, 3, 1)
+    powered = (frequencies / frequencies.sum()) ** (1 / temperature)
+    assert np.allclose(Shape(temperature).apply(frequencies, EVERY), powered / powered.sum())
+
+
+def test_greedy_keeps_the_best_and_all_that_tie_with_it() -> None:
+    assert kept(Shape(0), row(5, 3, 1)) == [0]
+    assert kept(Shape(0), row(1, 3, 3, 3, 2)) == [1, 2, 3]
+    assert kept(Shape(0), np.full((1, 256), 65536)) == list(range(256))
+
+
+def test_a_tiny_temperature_does_not_overflow() -> None:
+    assert kept(Shape(1e-300), row(5, 3, 1))[0] == 0
+
+
+def test_top_k_keeps_ties_together() -> None:
+    assert kept(Shape(top_k=2), row(5, 3, 1)) == [0, 1]
+    assert kept(Shape(top_k=2), row(5, 3, 3, 1)) == [0, 1, 2]
+    assert kept(Shape(top_k=256), row(5)) == list(range(256))
+    assert kept(Shape(top_k=1000), row(5)) == list(range(256))
+
+
+def test_top_p_keeps_the_fewest_that_reach_it_and_ties_together() -> None:
+    assert kept(Shape(top_p=0.4), row(5, 3, 2)) == [0]
+    assert kept(Shape(top_p=0.6), row(5, 3, 2)) == [0, 1]
+    assert kept(Shape(top_p=0.6), row(4, 3, 3)) == [0, 1, 2]
+    assert kept(Shape(top_p=1.0), row(5)) == list(range(256))
+
+
+def test_min_p_is_a_share_of_the_best() -> None:
+    assert kept(Shape(min_p=0.5), row(6, 4, 2)) == [0, 1]
+    assert kept(Shape(min_p=0), row(6)) == list(range(256))
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=256, max_size=256).filter(any),
+    st.floats(0, 5),
+    st.none() | st.integers(1, 300),
+    st.none() | st.floats(0.01, 1),
+    st.none() | st.floats(0, 1),
+    st.sets(st.integers(0, 255), min_size=1),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_whatever_the_shape_a_drawn_byte_is_allowed(
+    weights: list[int], temperature: float, k: int | None, p: float | None, m: float | None, allowed: set[int], u: float
+) -> None:
+    mask = np.zeros((1, 256), dtype=np.bool_)
+    mask[0, list(allowed)] = True
+    frequencies = frequencies_from_weights(np.array([weights]))
+    probabilities = Shape(temperature, k, p, m).apply(frequencies, mask)
+    assert abs(probabilities.sum() - 1) < 1e-9
+    assert int(draw(probabilities, np.array([u]))[0]) in allowed
+
+
+def test_drawing_is_inversion() -> None:
+    probabilities = np.zeros((3, 256))
+    probabilities[:, [10, 20]] = 0.25, 0.75
+    assert draw(probabilities, np.array([0.0, 0.2499, 0.25])).tolist() == [10, 10, 20]
+    almost_one = np.nextafter(1, 0)
+    assert draw(probabilities, np.full(3, almost_one)).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"temperature": -0.1}, "temperature must be 0"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"top_k": 0}, "top-k"),
+        ({"top_p": 0}, "top-p"),
+        ({"top_p": 1.1}, "top-p"),
+        ({"min_p": -1}, "min-p"),
+    ],
+)
+def test_values_out_of_range_are_refused(options: dict[str, float], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Shape(**options)  # type: ignore[arg-type]
