@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -27,7 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (sample, score, ncd, compressors, shell_init):
@@ -63,7 +62,7 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every error is one line on standard error."""
     try:
-        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        code = _command().main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
         if code == _INTERRUPTED:  # Typer's own answer to Ctrl-C, without a word
             raise KeyboardInterrupt
         sys.stdout.flush()
@@ -72,7 +71,10 @@ def run(arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", _INTERRUPTED)
-    except (BrokenPipeError, SystemExit):  # SystemExit: Typer's own answer to a broken pipe
+    except (BrokenPipeError, SystemExit) as error:
+        # Typer exits by itself at a broken pipe, and when it has answered a shell that completes words.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # The reader, head perhaps, has all it wanted. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _PIPE_CLOSED
@@ -84,6 +86,13 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else PROGRAM
         return _fail(f"{error.format_message()} (see {path} --help)", error.exit_code)  # type: ignore[attr-defined]
+
+
+def _command() -> Any:
+    """Return the command with Typer's completion, but not its two options, which shell-init stands for."""
+    command = typer.main.get_command(app)
+    command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    return command
 
 
 def _fail(message: str, code: int) -> int:

@@ -17,6 +17,7 @@ def compressors(as_json: AsJson = False) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading, justify in (
@@ -33,10 +34,10 @@ def compressors(as_json: AsJson = False) -> None:
             entry["name"],
             f"{entry['resolution_bits']:g} bits" if entry.get("resolution_bits") else "-",
             f"{entry['window']}" if entry.get("window") else "-",
-            entry.get("version", "-") if entry["available"] else f"[red]{entry['problem']}[/red]",
+            entry.get("version", "-") if entry["available"] else Text(entry["problem"], style="red"),
             options or "-",
         )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(table)
     console.print(
         "\nresolution: the unit of code lengths. window: bytes a model derived from it looks back, by default.\n"
