@@ -45,9 +45,9 @@ def test_the_seed_that_is_told_gives_the_sample_again(cgn: Run, prompt: str) -> 
 
 
 def test_json_tells_all(cgn: Run, prompt: str) -> None:
-    done = cgn("sample", "-c", "backoff", "--prompt", prompt, "--length", "8", "--samples", "3", "--seed", "2", "--json",
-               "--temperature", "0.8", "--top-k", "9", "--top-p", "0.9", "--min-p", "0.01", "--allow", "printable",
-               "--stop", "zzz", "--context", "40")  # fmt: skip
+    done = cgn("sample", "-c", "backoff", "--prompt", prompt, "--length", "8", "--samples", "3", "--seed", "2",
+               "--json", "--temperature", "0.8", "--top-k", "9", "--top-p", "0.9", "--min-p", "0.01",
+               "--allow", "printable", "--stop", "zzz", "--context", "40")  # fmt: skip
     report = json.loads(done.stdout)
     assert report["compressor"] == "backoff"
     assert report["sampler"] == "ancestral:temperature=0.8,top_k=9,top_p=0.9,min_p=0.01,allow=printable"
@@ -65,8 +65,9 @@ def test_json_tells_all(cgn: Run, prompt: str) -> None:
 def test_other_samplers(cgn: Run, sampler: str) -> None:
     done = cgn("sample", "-c", "backoff", "--text", "abcabcabc", "--length", "6", "--sampler", sampler, "--seed", "1")
     assert (done.returncode, len(done.stdout)) == (0, 6)
-    several = cgn("sample", "-c", "backoff", "--text", "abcabcabc", "--length", "6", "--sampler", sampler, "--seed", "1",
-                  "--samples", "4")  # fmt: skip
+    several = cgn(
+        "sample", "-c", "backoff", "--text", "abcabcabc", "--length", "6", "--sampler", sampler, "--samples", "4"
+    )
     assert several.stdout.count(b"==> sample") == 4
     assert b", weight 0." in several.stdout
 

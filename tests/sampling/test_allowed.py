@@ -39,8 +39,8 @@ def test_utf8_at_every_border_of_the_tables() -> None:
         for data in itertools.product(borders, repeat=size):
             assert accepts(allowed("utf-8", 1), bytes(data)) == is_utf8(bytes(data))
     for lead, second in itertools.product((0xF0, 0xF1, 0xF4), borders):
-        data = bytes([lead, second, 0x80, 0xBF])
-        assert accepts(allowed("utf-8", 1), data) == is_utf8(data)
+        four = bytes([lead, second, 0x80, 0xBF])
+        assert accepts(allowed("utf-8", 1), four) == is_utf8(four)
 
 
 @given(st.integers(1, 6), st.randoms(use_true_random=False))

@@ -1,0 +1,64 @@
+"""README's commands do in bash what README says; its Python runs; its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSOLE = re.findall(r"^```console\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line[2:] for block in CONSOLE for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_prints_something_and_succeeds(command: str, tmp_path: Path) -> None:
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, check=False, timeout=120, cwd=ROOT,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "OUT": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.strip(), f"printed nothing: {command}"
+
+
+def test_there_are_commands_and_none_falls_into_the_trap() -> None:
+    assert len(COMMANDS) >= 6
+    assert not [command for command in COMMANDS if command.startswith("compgen ")]
+
+
+def test_what_readme_shows_of_a_seeded_sample_is_what_comes() -> None:
+    """README shows the first sample; gzip from another zlib may dream otherwise, and then this says so."""
+    import zlib
+
+    block = next(block for block in CONSOLE if "--seed 1" in block)
+    command, shown = block.split("\n", 1)
+    if zlib.ZLIB_RUNTIME_VERSION != "1.2.13":
+        pytest.skip(f"README was made with zlib 1.2.13, and this is {zlib.ZLIB_RUNTIME_VERSION}")
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-c", command[2:]], capture_output=True, check=True, cwd=ROOT,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.stdout.decode().strip() == shown.strip()
+
+
+def test_python_blocks_run() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run([sys.executable, "-c", block], capture_output=True, check=False, cwd=ROOT, timeout=120)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{page} links to {target}"
