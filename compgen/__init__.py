@@ -59,7 +59,7 @@ def register(name: str, cls: type[Compressor] | type[ByteModel] | type[Sampler])
 
     Raises:
         SpecError: the name is not a legal one, or is taken by another class.
-        UsageError: ``cls`` is none of the three.
+        UsageError: ``cls`` is none of the three, or cannot be built from a spec.
     """
     from compgen.compressors import COMPRESSORS, Compressor
     from compgen.errors import UsageError
@@ -68,6 +68,8 @@ def register(name: str, cls: type[Compressor] | type[ByteModel] | type[Sampler])
 
     if not isinstance(cls, type) or not issubclass(cls, (Compressor, ByteModel, Sampler)):
         raise UsageError(f"{cls!r} is not a subclass of Compressor, ByteModel or Sampler")
+    if name in (MODELS if issubclass(cls, Compressor) else COMPRESSORS) and not issubclass(cls, Sampler):
+        raise UsageError(f"there is a compressor or model '{name}' already; choose another name")
     if issubclass(cls, Compressor):
         COMPRESSORS.register(name, cls)
     elif issubclass(cls, ByteModel):

@@ -22,6 +22,7 @@ import dataclasses
 import difflib
 import importlib
 import importlib.metadata
+import inspect
 import re
 import shlex
 import typing
@@ -262,10 +263,12 @@ class Registry(Generic[T]):
         """Make ``cls`` known as ``name`` in this process.
 
         Raises:
-            SpecError: the name is not a legal one or is taken by another class.
+            SpecError: the name is not a legal one or is taken, or the class cannot be built from a spec.
         """
         if not _NAME.fullmatch(name):
             raise SpecError(f"'{name}' is not a legal name; use lower-case letters, digits, '-' and '_'")
+        if inspect.isabstract(cls) or not hasattr(cls, "__dataclass_fields__"):
+            raise SpecError(f"{cls.__name__} must be a dataclass with every abstract method written")
         if name in self and self._registered.get(name) is not cls:
             raise SpecError(f"there is a {self.kind} '{name}' already; choose another name")
         _adopt(cls, name)

@@ -62,6 +62,24 @@ def test_register_takes_compressors_models_and_samplers_alone() -> None:
         compgen.register("mine", int)  # type: ignore[arg-type]
 
 
+def test_a_name_of_one_kind_cannot_hide_another_kinds() -> None:
+    from compgen.compressors.deflate import Deflate
+    from compgen.models.counts import Uniform
+
+    class MyModel(Uniform):
+        pass
+
+    class MyCompressor(Deflate):
+        pass
+
+    with pytest.raises(UsageError, match="already"):
+        compgen.register("gzip", MyModel)
+    with pytest.raises(UsageError, match="already"):
+        compgen.register("uniform", MyCompressor)
+    with pytest.raises(SpecError, match="abstract"):
+        compgen.register("unfinished", compgen.Compressor)
+
+
 def test_register_refuses_a_name_that_is_taken() -> None:
     from compgen.compressors.deflate import Deflate
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -24,7 +25,6 @@ _PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 app = typer.Typer(
     help="Any compressor is a generative model; any generative model is a lossless compressor.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,7 +56,18 @@ _ClickError = typer.BadParameter.__mro__[2]
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 output closed."""
-    sys.exit(run(sys.argv[1:]))
+    _mend_streams()
+    sys.exit(run(sys.argv[1:] or ["--help"]))
+
+
+def _mend_streams() -> None:
+    """Open what the caller closed, and let a terminal without UTF-8 show what it can."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open, as the stream would
+        elif mode == "w":
+            stream.reconfigure(errors="replace")
 
 
 def run(arguments: list[str]) -> int:
@@ -78,6 +89,8 @@ def run(arguments: list[str]) -> int:
         # The reader, head perhaps, has all it wanted. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _PIPE_CLOSED
+    except MemoryError:
+        return _fail("out of memory; ask for fewer samples or a smaller context", 1)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error), 1)
     except Exception as error:

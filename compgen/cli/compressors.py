@@ -27,18 +27,21 @@ def compressors(as_json: AsJson = False) -> None:
         ("library", "left"),
         ("options", "left"),
     ):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading == "name")  # type: ignore[arg-type]
     for entry in entries:
         options = ",".join(f"{key}={value}" for key, value in entry.get("options", {}).items())
         table.add_row(
             entry["name"],
             f"{entry['resolution_bits']:g} bits" if entry.get("resolution_bits") else "-",
             f"{entry['window']}" if entry.get("window") else "-",
-            entry.get("version", "-") if entry["available"] else Text(entry["problem"], style="red"),
+            entry.get("version", "-") if entry["available"] else Text("missing", style="red"),
             options or "-",
         )
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(table)
+    for entry in entries:
+        if not entry["available"]:
+            console.print(Text(entry["problem"], style="red"))
     console.print(
         "\nresolution: the unit of code lengths. window: bytes a model derived from it looks back, by default.\n"
         "Compressors take rule=one-step and window=N as well. 'command:PROGRAM ARGS' is any program that\n"

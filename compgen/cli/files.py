@@ -34,19 +34,29 @@ def check_writable(path: str) -> None:
     Raises:
         UsageError: its directory does not exist or may not be written to, or it is a directory itself.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"output '{path}' is a directory; name a file in it")
-    if not target.parent.is_dir():
-        raise UsageError(f"output '{path}': there is no directory '{target.parent}'; make it first")
-    if not os.access(target.parent, os.W_OK):
-        raise UsageError(f"output '{path}': '{target.parent}' may not be written to; choose another place")
+    try:
+        target = Path(path).resolve()
+        exists, parent = target.exists(), target.parent
+        if not Path(path).name or target.is_dir():
+            raise UsageError(f"output '{path}' is a directory; name a file in it")
+        if not parent.is_dir():
+            raise UsageError(f"output '{path}': there is no directory '{parent}'; make it first")
+    except OSError as error:
+        raise UsageError(f"output '{path}' cannot be written: {error.strerror}; choose another place") from None
+    if not os.access(target if exists and not target.is_file() else parent, os.W_OK):
+        raise UsageError(f"output '{path}' may not be written; choose another place")
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file in one step: it holds all of ``data`` or what it held before."""
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    """Write a file in one step: it holds all of ``data`` or what it held before.
+
+    Links are followed; pipes and devices, which cannot be replaced, are written to.
+    """
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".cgn-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

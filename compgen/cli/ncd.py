@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec
+from compgen.cli.options import AsJson, PlainCompressorSpec
+from compgen.errors import UsageError
 
 
 def ncd(
     a: Annotated[str, typer.Argument(metavar="A", help="A file; - is standard input.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another file.")],
-    compressor: CompressorSpec = "xz",
+    compressor: PlainCompressorSpec = "xz",
     as_json: AsJson = False,
 ) -> None:
     """Print the normalised compression distance of two files: near 0 if alike, near 1 if not."""
+    if a == b == "-":
+        raise UsageError("standard input can be read once; name a file for A or B")
     first, second = files.read(a, "file"), files.read(b, "file")
 
     from compgen.compressors import COMPRESSORS

@@ -26,6 +26,12 @@ CompressorSpec: TypeAlias = Annotated[
         show_default=True,
     ),
 ]
+PlainCompressorSpec: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--compressor", "-c", metavar="SPEC", help="Compressor: NAME, NAME:KEY=VALUE,... See: cgn compressors."
+    ),
+]
 Rule: TypeAlias = Annotated[
     str | None, typer.Option(metavar="RULE", help="How code lengths become a distribution: one-step, the paper's.")
 ]

@@ -65,9 +65,8 @@ def sample(
     and the speed go to standard error.
     """
     context_bytes = _context(prompt, text, context)
-    names = [] if out is None else _names(out, samples)
-    for name in names:
-        files.check_writable(name)
+    if out is not None:
+        files.check_writable(out)
 
     from compgen.media.text import TextStream
     from compgen.sampling import sample as draw
@@ -75,12 +74,15 @@ def sample(
     streaming = samples == 1 and out is None and not as_json
     terminal = sys.stdout.isatty()
     characters = TextStream()
+    shown = 0
 
     with progress("sampling", length, shown=not (streaming and terminal)) as advance:
 
         def watch(made: int, final: bytes) -> None:
+            nonlocal shown
             advance(made)
             if streaming and final:
+                shown += len(final)
                 _emit(characters.feed(final) if terminal else final)
 
         begin = time.perf_counter()
@@ -96,21 +98,20 @@ def sample(
             top_p=top_p,
             min_p=min_p,
             allow=allow,
-            stop=stop or (),
+            stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,
             watch=watch,
         )
         seconds = time.perf_counter() - begin
 
-    for name, one in zip(names, drawn, strict=bool(names)):
-        files.write(name, one.data)
+    if out is not None:
+        for name, one in zip(_names(out, samples), drawn, strict=False):  # a beam may hold fewer than asked for
+            files.write(name, one.data)
     if as_json:
         _print_json(drawn, len(context_bytes), seconds)
     elif streaming:
-        if not drawn[0].data or sampler.partition(":")[0] != "ancestral":
-            _emit(drawn[0].text if terminal else drawn[0].data)
-        if terminal:
-            _emit(characters.feed(b"", final=True) + "\n")
+        rest = drawn[0].data[shown:]
+        _emit(characters.feed(rest, final=True) + "\n" if terminal else rest)
     elif out is None:
         _print_several(drawn, terminal)
     _print_summary(drawn, seconds)

@@ -36,7 +36,9 @@ complete -o default -F _cgn_completion cgn compgen
 
 _ZSH = """\
 # compgen in zsh: add  eval "$(cgn shell-init zsh)"  to ~/.zshrc, after compinit and bashcompinit if you use them
-(( $+functions[compgen] )) && functions -c compgen _cgn_bashcompinit_compgen
+if (( $+functions[compgen] )) && [[ $functions[compgen] != *_cgn_bashcompinit_compgen* ]]; then
+    functions -c compgen _cgn_bashcompinit_compgen
+fi
 compgen() {
     case "${1-}" in
         COMMANDS) command cgn "$@" ;;

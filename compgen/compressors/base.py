@@ -7,16 +7,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 
-from compgen.errors import UsageError
+from compgen.errors import CorruptDataError, UsageError
 from compgen.registry import Configured
 from compgen.types import CodeLengths
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 
 class Compressor(Configured, ABC):
@@ -69,6 +66,18 @@ class Compressor(Configured, ABC):
     def open(self, context: bytes) -> Meter:
         """Return a meter standing after ``context``."""
         return ReplayMeter(self, context)
+
+
+def whole_stream(what: str, eof: bool, unused: bytes) -> None:
+    """Check what a decoder says at the end of a blob.
+
+    Raises:
+        CorruptDataError: it has not come to the end, or there is more.
+    """
+    if not eof:
+        raise CorruptDataError(f"the {what} is cut short")
+    if unused:
+        raise CorruptDataError(f"the {what} is followed by other bytes")
 
 
 class Meter(ABC):
@@ -128,7 +137,7 @@ def threads() -> int:
     setting = os.environ.get("COMPGEN_THREADS", "")
     if not setting:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not setting.isdigit() or int(setting) < 1:
+    if not setting.isdecimal() or int(setting) < 1:
         raise UsageError(f"COMPGEN_THREADS must be a positive whole number, not '{setting}'")
     return int(setting)
 
@@ -144,7 +153,7 @@ def measure(code_length: Callable[[bytes], int], continuations: Sequence[bytes],
     if workers == 1:
         return np.array([code_length(y) for y in continuations], dtype=np.float64)
     # Slices small enough that the threads end together and an interrupt is soon noticed.
-    size = -(-len(continuations) // (8 * workers))
+    size = -(-len(continuations) // (32 * workers))
     slices = [continuations[i : i + size] for i in range(0, len(continuations), size)]
     parts = _pool(workers).map(lambda part: [code_length(y) for y in part], slices)
     return np.array([length for part in parts for length in part], dtype=np.float64)

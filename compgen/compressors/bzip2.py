@@ -6,7 +6,7 @@ import bz2
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compgen.compressors.base import Compressor
+from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _END_MARK = 0x177245385090  # 48 bits, followed by a checksum of 32 and up to 7 zeros
@@ -45,8 +45,7 @@ class Bzip2(Compressor):
             data = decoder.decompress(blob)
         except OSError as error:
             raise CorruptDataError(f"not a bz2 stream: {error}") from None
-        if not decoder.eof or decoder.unused_data:
-            raise CorruptDataError(f"the bz2 stream {'is followed by other bytes' if decoder.eof else 'is cut short'}")
+        whole_stream("bz2 stream", decoder.eof, decoder.unused_data)
         return data
 
     def code_length(self, data: bytes) -> int:

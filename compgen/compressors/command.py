@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import ClassVar
 
 from compgen.compressors.base import Compressor
 from compgen.errors import CompressorError, CorruptDataError, UsageError
+
+_LONGEST = 1_000_000  # seconds
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,17 @@ class Command(Compressor):
     name: ClassVar[str] = "command"
 
     def __post_init__(self) -> None:
-        if not self.words.strip():
+        try:
+            words = shlex.split(self.words)
+        except ValueError as error:
+            raise UsageError(f"command: {error} in '{self.words}'; close the quote") from None
+        if not words:
             raise UsageError("command: needs a program, such as command:xz -9e -c")
-        if not self.timeout > 0:
-            raise UsageError(f"command: timeout must be above 0 seconds, not {self.timeout}")
+        if re.match(r"[a-z][a-z0-9_]*=", words[0]):
+            raise UsageError(f"command: '{words[0]}' reads as a setting; write the program as './{words[0]}'")
+        if not 0 < self.timeout <= _LONGEST:
+            raise UsageError(f"command: timeout must be above 0 and at most {_LONGEST} seconds, not {self.timeout}")
+        object.__setattr__(self, "words", shlex.join(words))
 
     @classmethod
     def version(cls) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from compgen.compressors.base import Compressor, Meter, measure
+from compgen.compressors.base import Compressor, Meter, measure, whole_stream
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 from compgen.types import CodeLengths
 
@@ -68,10 +68,7 @@ class Deflate(Compressor):
             data = decoder.decompress(blob)
         except zlib.error as error:
             raise CorruptDataError(f"not a {self.name} stream: {error}") from None
-        if not decoder.eof or decoder.unused_data:
-            raise CorruptDataError(
-                f"the {self.name} stream {'is followed by other bytes' if decoder.eof else 'is cut short'}"
-            )
+        whole_stream(f"{self.name} stream", decoder.eof, decoder.unused_data)
         return data
 
     def code_length(self, data: bytes) -> int:

@@ -53,10 +53,13 @@ class Ppmd(Compressor):
         """Return the data, decoded by a child process.
 
         Raises:
-            CorruptDataError: the blob is damaged or cut short, as far as PPMd, which has no checksum, can tell.
+            CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
         """
         words = [sys.executable, "-I", str(_DECODER), str(self.order), str(self.memory)]
         child = subprocess.run(words, input=blob, capture_output=True, check=False)
         if child.returncode != 0:
             raise CorruptDataError("the ppmd blob is damaged or cut short: its decoder gave up")
+        # PPMd has no checksum. Its encoder is deterministic, so that coding again is one.
+        if self.compress(child.stdout) != blob:
+            raise CorruptDataError("the ppmd blob is damaged: it is not what its data is coded as")
         return child.stdout

@@ -6,7 +6,7 @@ import lzma
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from compgen.compressors.base import Compressor
+from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CorruptDataError, UsageError
 
 _SMALLEST = 12  # log2 of LZMA's smallest dictionary
@@ -52,10 +52,7 @@ class Xz(Compressor):
             data = decoder.decompress(blob[1:])
         except lzma.LZMAError as error:
             raise CorruptDataError(f"not an LZMA2 stream: {error}") from None
-        if not decoder.eof or decoder.unused_data:
-            raise CorruptDataError(
-                f"the LZMA2 stream {'is followed by other bytes' if decoder.eof else 'is cut short'}"
-            )
+        whole_stream("LZMA2 stream", decoder.eof, decoder.unused_data)
         return data
 
     def _filters(self, size: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import zstandard
 
-from compgen.compressors.base import Compressor, Meter, measure
+from compgen.compressors.base import Compressor, Meter, measure, whole_stream
 from compgen.errors import CorruptDataError, UsageError
 from compgen.types import CodeLengths
 
@@ -49,8 +49,7 @@ class Zstd(Compressor):
             data = decoder.decompress(blob)
         except zstandard.ZstdError as error:
             raise CorruptDataError(f"not a zstd frame: {error}") from None
-        if not decoder.eof or decoder.unused_data:
-            raise CorruptDataError(f"the zstd frame {'is followed by other bytes' if decoder.eof else 'is cut short'}")
+        whole_stream("zstd frame", decoder.eof, decoder.unused_data)
         return data
 
     def _encoder(self, dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
@@ -68,11 +67,11 @@ class Zstd(Compressor):
 class ZstdDict(Zstd):
     """Prices a continuation alone, with the context as a raw-content dictionary.
 
-    L(context + continuation) is the frame of the continuation; the context costs nothing. These are not
-    the lengths of plain zstd: nothing of the context is coded again, so a candidate costs about a
-    microsecond, whatever the context, and starts with fresh entropy tables. One step ahead it is blind:
-    every single byte takes the same frame, and the one-step rule over it is uniform. A context under 8
-    bytes is too short for zstd to use.
+    L(context + continuation) is the frame of the continuation; the context costs nothing. These are not the lengths
+    of plain zstd: nothing of the context is coded again, so once the dictionary is digested (at each new context) a
+    candidate costs one or two microseconds, and it starts with fresh entropy tables. One step ahead it is blind:
+    every single byte takes the same frame, and the one-step rule over it is uniform. A context under 8 bytes is too
+    short for zstd to use.
     """
 
     level: int = 19

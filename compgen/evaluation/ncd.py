@@ -5,10 +5,11 @@ from __future__ import annotations
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
+from compgen.media.text import as_bytes
 from compgen.registry import Spec
 
 
-def ncd(a: bytes, b: bytes, compressor: str | Spec | Compressor = "xz") -> float:
+def ncd(a: bytes | str, b: bytes | str, compressor: str | Spec | Compressor = "xz") -> float:
     """Return (L(ab) - min(L(a), L(b))) / max(L(a), L(b)): near 0 for like strings, near 1 for unlike ones.
 
     It sees no likeness beyond the compressor's reach: for gzip, 32 KB.
@@ -17,6 +18,7 @@ def ncd(a: bytes, b: bytes, compressor: str | Spec | Compressor = "xz") -> float
         UsageError: both strings are empty, or the spec is wrong.
         CompgenError: the compressor failed.
     """
+    a, b = as_bytes(a, "the first string"), as_bytes(b, "the second string")
     if not a and not b:
         raise UsageError("the distance of two empty strings is not defined; give some bytes")
     if not isinstance(compressor, Compressor):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
-from compgen.media.text import surprisal_html
+from compgen.media.text import as_bytes, surprisal_html
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.models.code_length import CodeLengthModel
@@ -27,8 +27,8 @@ class Score:
         data: the n bytes that were scored.
         context_bytes: bytes known before them.
         surprisals: (n,) bits, -log2 of each byte's probability.
-        own_bpb: what the compressor itself spends, (L(context + data) - L(context)) / n, bits per byte;
-            None for a model that is no compressor's.
+        own_bpb: what the compressor itself spends, (L(context + data) - L(context)) / n, bits per byte, in the
+            windows that the model sees; None for a model that is no compressor's.
         code_waste: mean log2 of the sum of 2**-(code-length difference) over all bytes, bits per byte.
         seconds: time taken.
     """
@@ -78,8 +78,7 @@ def score(
         CompgenError: the compressor failed.
     """
     model = load(compressor, rule=rule)
-    data = data.encode() if isinstance(data, str) else bytes(data)
-    context = context.encode() if isinstance(context, str) else bytes(context)
+    data, context = as_bytes(data, "data"), as_bytes(context, "the context")
     if not data:
         raise UsageError("there is nothing to score; give at least one byte")
     begin = time.perf_counter()
@@ -97,6 +96,12 @@ def score(
 
 
 def own_rate(model: CodeLengthModel, data: bytes, context: bytes) -> float:
-    """Return the compressor's own rate on ``data`` after the window of ``context``, bits per byte."""
-    before, after = model.compressor.code_lengths(model.visible(context), [b"", data])
-    return float(after - before) / len(data)
+    """Return the compressor's own rate on ``data``, bits per byte, in the same windows that the model sees."""
+    bits, done, window = 0.0, 0, model.visible(context)
+    while done < len(data):
+        segment = data[done : done + 2 * model.reach - len(window)]
+        before, after = model.compressor.code_lengths(window, [b"", segment])
+        bits += float(after - before)
+        done += len(segment)
+        window = model.visible(window + segment)
+    return bits / len(data)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.errors import UsageError
+
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 
 
@@ -16,6 +18,22 @@ def _visible(text: str) -> str:
     """Replace every character that could move a cursor, ring a bell or turn writing around."""
     text = text.translate(_CONTROL_PICTURES)
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def as_bytes(value: object, what: str) -> bytes:
+    """Return bytes as they are and text as UTF-8.
+
+    Raises:
+        UsageError: ``value`` is neither, or text that UTF-8 has no bytes for; ``what`` names it.
+    """
+    if isinstance(value, str):
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{what} holds half a surrogate pair, which UTF-8 cannot; give bytes") from None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise UsageError(f"{what} must be bytes or text, not {type(value).__name__}")
 
 
 class TextStream:
@@ -27,6 +45,11 @@ class TextStream:
     def feed(self, data: bytes, final: bool = False) -> str:
         """Return what can be shown now: invalid bytes as U+FFFD, control bytes as control pictures."""
         return _visible(self._decoder.decode(data, final))
+
+    @property
+    def whole(self) -> bool:
+        """True where no character has begun that is not shown yet."""
+        return not self._decoder.getstate()[0]
 
 
 def readable(data: bytes) -> str:
@@ -44,11 +67,15 @@ def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[s
     stream = TextStream()
     pending = 0.0
     for byte, bits in zip(data, surprisals, strict=True):
-        pending += float(bits)
         text = stream.feed(bytes([byte]))
-        for position, character in enumerate(text):
-            yield character, pending if position == 0 else 0.0
-        if text:
+        # A byte that cannot go on a character shows it as broken, and only then itself, now or later.
+        broken = text[: len(text) - 1] if text[-1:] != "\N{REPLACEMENT CHARACTER}" or stream.whole else text
+        for character in broken:
+            yield character, pending
+            pending = 0.0
+        pending += float(bits)
+        for character in text[len(broken) :]:
+            yield character, pending
             pending = 0.0
     for character in stream.feed(b"", final=True):
         yield character, pending

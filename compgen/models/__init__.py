@@ -41,6 +41,8 @@ def load(spec: str | Spec | Compressor | ByteModel, *, rule: str | None = None, 
     model = _build(spec) if isinstance(spec, Spec) else spec
     if isinstance(model, Compressor):
         model = CodeLengthModel(model)
+    if not isinstance(model, ByteModel):
+        raise SpecError(f"{model!r} is no spec, compressor or model")
     given: dict[str, Any] = {key: value for key, value in (("rule", rule), ("window", window)) if value is not None}
     if not given:
         return model

@@ -125,7 +125,10 @@ class CodeLengthState(State):
 
     def code_waste(self) -> NDArray[np.float64]:
         """Return (B,) log2 of the sum over bytes of 2**-(L(context + byte) - L(context)), bits."""
-        return np.array([np.logaddexp2.reduce(-context.added_lengths()) for context in self._contexts])
+        added = np.stack([context.added_lengths() for context in self._contexts])
+        least = added.min(axis=1, keepdims=True)
+        waste: NDArray[np.float64] = np.log2(np.exp2(least - added).sum(axis=1)) - least[:, 0]
+        return waste
 
 
 class _Context:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
+from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.registry import Entry, Registry, Spec
@@ -89,14 +90,14 @@ def sample(
         sampler = sampler_with(sampler, options)
     elif any(value is not None for value in options.values()):
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    stops = [stop] if isinstance(stop, bytes | str) else list(stop)
+    stops = list(stop) if isinstance(stop, list | tuple) else [stop]
     request = Request(
         model=load(compressor, rule=rule),
-        prompt=prompt.encode() if isinstance(prompt, str) else bytes(prompt),
+        prompt=as_bytes(prompt, "the prompt"),
         length=length,
         samples=samples,
         seed=secrets.randbits(32) if seed is None else seed,
-        stop=tuple(s.encode() if isinstance(s, str) else s for s in stops),
+        stop=tuple(as_bytes(one, "a stop string") for one in stops),
         watch=watch or (lambda made, final: None),
     )
     drawn = []

@@ -7,15 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from compgen.models.base import PRECISION
 from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
+from compgen.sampling.shaping import level
 
-_TIE = 3  # decimals of a bit: scores that agree so far are ties, and the seed decides between them
+_TIE = 6  # decimals of a bit: totals that agree so far are ties, and the seed decides between them
 
 
 @dataclass(frozen=True)
 class Beam(Sampler):
-    """As many beams as samples are asked for; the most probable comes first."""
+    """As many beams as samples are asked for; the most probable comes first.
+
+    A beam that a stop string ends is set aside with the probability of all its bytes, the stop string's too.
+    """
 
     allow: str | None = None
 
@@ -31,19 +36,35 @@ class Beam(Sampler):
         state = request.model.start([request.prompt])
         made = [b""]
         surprisals = np.zeros((1, 0))
+        totals = np.zeros(1)
+        ended: dict[bytes, tuple[float, Sample]] = {}
         for step in range(request.length):
             bits = -state.log2_probs()
-            totals = surprisals.sum(axis=1, keepdims=True) + bits
-            totals[~permitted.mask(request.length - step)] = np.inf
-            scores = np.round(totals.ravel(), _TIE)
-            best = np.lexsort((generator.random(len(scores)), scores))[: request.samples]
-            best = best[np.isfinite(scores[best])]
+            scores = totals[:, None] + PRECISION - np.log2(level(state.frequencies()))
+            scores[~permitted.mask(request.length - step)] = np.inf
+            ranked = np.round(scores.ravel(), _TIE)
+            best = np.lexsort((generator.random(len(ranked)), ranked))[: request.samples]
+            best = best[np.isfinite(ranked[best])]
             parents, symbols = best // 256, (best % 256).astype(np.uint8)
+            totals = scores.ravel()[best]
             surprisals = np.column_stack([surprisals[parents], bits[parents, symbols]])
             made = [made[p] + bytes([s]) for p, s in zip(parents.tolist(), symbols.tolist(), strict=True)]
-            state, permitted = state.fork(parents), permitted.fork(parents)
-            state.extend(symbols)
-            permitted.extend(symbols)
+            going = []
+            for row, data in enumerate(made):
+                end = request.stop_position(data, step)
+                if end < 0:
+                    going.append(row)
+                else:
+                    sample = Sample(data, surprisals[row], 1.0).cut(end)
+                    ended.setdefault(sample.data, (float(totals[row]), sample))
             request.watch(step + 1, b"")
-        share = 1 / len(made)
-        return [Sample(data, bits, share) for data, bits in zip(made, surprisals, strict=True)]
+            made, surprisals, totals = [made[row] for row in going], surprisals[going], totals[going]
+            if not going:
+                break
+            state, permitted = state.fork(parents[going]), permitted.fork(parents[going])
+            state.extend(symbols[going])
+            permitted.extend(symbols[going])
+        alive = [Sample(data, bits, 1.0) for data, bits in zip(made, surprisals, strict=True)]
+        found = [*zip(totals.tolist(), alive, strict=True), *ended.values()]
+        found = sorted(found, key=lambda pair: pair[0])[: request.samples]
+        return [Sample(one.data, one.surprisals, 1 / len(found), one.stopped) for _, one in found]

@@ -1,8 +1,7 @@
 """What a user does to a distribution before drawing from it: temperature, top-k, top-p, min-p.
 
 The order is that of transformers' generation: temperature, top-k, top-p, min-p. Bytes of equal
-probability stay or go together, so that no tie is broken by byte order. Equal code lengths give equal
-frequencies to within one count, so bytes within one count of the last one kept are kept with it.
+probability stay or go together, so that no tie is broken by byte order.
 """
 
 from __future__ import annotations
@@ -37,26 +36,43 @@ class Shape:
 
     def apply(self, frequencies: Frequencies, mask: Mask) -> Probabilities:
         """Return (B, 256) probabilities to draw from, zero where ``mask`` is False."""
-        counts = np.where(mask, frequencies, 0)
+        if self == Shape():
+            return _normalise(np.where(mask, frequencies, 0))
+        counts = np.where(mask, level(frequencies), 0)
         if self.temperature == 0:
-            return _normalise((counts >= counts.max(axis=1, keepdims=True) - 1) & mask)
-        if self.temperature == 1:
-            weights = counts.astype(np.float64)
-        else:
-            share = counts / counts.max(axis=1, keepdims=True)
-            weights = share ** (1 / self.temperature)
+            return _normalise(counts == counts.max(axis=1, keepdims=True))
+        share = counts / counts.max(axis=1, keepdims=True)
+        weights = share if self.temperature == 1 else share ** (1 / self.temperature)
         if self.top_k is not None and self.top_k < 256:
             last = np.partition(counts, -self.top_k, axis=1)[:, -self.top_k, None]
-            weights = np.where(counts >= last - 1, weights, 0)
+            weights = np.where(counts >= last, weights, 0)
         if self.top_p is not None and self.top_p < 1:
             order = np.argsort(-weights, axis=1)
             reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
             enough = (reached >= self.top_p * reached[:, -1:]).argmax(axis=1)[:, None]
             last = np.take_along_axis(counts, np.take_along_axis(order, enough, axis=1), axis=1)
-            weights = np.where(counts >= last - 1, weights, 0)
+            weights = np.where(counts >= last, weights, 0)
         if self.min_p is not None:
             weights = np.where(weights >= self.min_p * weights.max(axis=1, keepdims=True), weights, 0)
         return _normalise(weights)
+
+
+def level(frequencies: Frequencies) -> Frequencies:
+    """Return (B, 256) frequencies with those that tie made equal.
+
+    Equal code lengths share their probability to within one count, which is not a preference. From the largest down,
+    frequencies one count below the first of their group are raised to it.
+    """
+    levelled = frequencies.copy()
+    for row in levelled:
+        values = np.unique(row)[::-1].tolist()
+        first = values[0]
+        for value in values[1:]:
+            if first - value == 1:
+                row[row == value] = first
+            else:
+                first = value
+    return levelled
 
 
 def _normalise(weights: NDArray[np.float64] | Mask) -> Probabilities:

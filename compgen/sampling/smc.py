@@ -18,6 +18,8 @@ from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
 from compgen.sampling.shaping import Shape, draw
 
+_COLDEST = 0.01  # weights are 2**(bits / temperature), and must not overflow
+
 
 @dataclass(frozen=True)
 class SequentialMonteCarlo(Sampler):
@@ -35,8 +37,8 @@ class SequentialMonteCarlo(Sampler):
 
     def __post_init__(self) -> None:
         Shape(self.temperature)
-        if self.temperature == 0:
-            raise UsageError("smc needs a temperature above 0; for the single best continuation use beam")
+        if self.temperature < _COLDEST:
+            raise UsageError(f"smc needs a temperature of {_COLDEST} or more; for the best continuations use beam")
         if not 0 <= self.threshold <= 1:
             raise UsageError(f"smc:threshold must be between 0 and 1, not {self.threshold}")
         allowed(self.allow, 1)

@@ -88,6 +88,83 @@ def _umask() -> int:
     return umask
 
 
+def test_output_goes_through_links_and_into_pipes(cgn: Run, tmp_path: Path) -> None:
+    real, link, pipe = tmp_path / "real.txt", tmp_path / "link.txt", tmp_path / "pipe"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    common = ("sample", "-c", "uniform", "--text", "x", "--length", "7", "--seed", "1", "--out")
+    assert cgn(*common, str(link)).returncode == 0
+    assert link.is_symlink()
+    assert len(real.read_bytes()) == 7
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    assert cgn(*common, str(pipe)).returncode == 0
+    assert reader.communicate(timeout=30)[0] == real.read_bytes()
+    assert pipe.is_fifo()
+    assert cgn(*common, "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
+    assert cgn(*common, str(tmp_path / ("n" * 250))).returncode == 0
+    assert cgn(*common, str(tmp_path / ("n" * 300))).stderr.count(b"\n") == 1
+    for nothing in ("", "/"):
+        assert b"is a directory" in cgn(*common, nothing, "--samples", "2").stderr
+
+
+def test_fewer_beams_than_samples_are_fewer_files(cgn: Run, tmp_path: Path) -> None:
+    """There is one word of four As; asking for three once wrote one file and fell over."""
+    bad = os.fsdecode(b"\xff")
+    done = cgn("sample", "--text", "hello", "--sampler", "beam", "--allow", "chars:A", "--samples", "3",
+               "--length", "4", "--out", str(tmp_path / "b.txt"))  # fmt: skip
+    assert done.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["b-1.txt"]
+
+
+def test_a_plugin_sampler_that_shows_its_bytes_shows_them_once() -> None:
+    code = """if True:
+        import sys
+        import compgen
+        from compgen.cli import run
+        from compgen.sampling.ancestral import Ancestral
+        class Mine(Ancestral):
+            pass
+        compgen.register("mine", Mine)
+        sys.exit(run(["sample", "-c", "uniform", "--text", "x", "--length", "5", "--sampler", "mine"]))"""
+    assert len(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == 5
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams_are_no_surprise(closed: str) -> None:
+    command = f"'{sys.executable}' -m compgen sample -c uniform --prompt - --length 3 --seed 1 {closed}"
+    done = subprocess.run(["bash", "-c", command], input=b"x", capture_output=True, check=True, timeout=60)
+    assert b"Traceback" not in done.stderr
+    wrong = subprocess.run(["bash", "-c", f"'{sys.executable}' -m compgen sample --lenth 3 2>&-"], capture_output=True,
+                           check=False, timeout=60)  # fmt: skip
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+
+
+def test_text_that_an_encoding_lacks_is_replaced(cgn: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("é日本")
+    done = cgn("score", str(path), "-c", "uniform", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_bytes_that_are_no_text_may_stop_and_prompt(cgn: Run) -> None:
+    done = cgn(
+        "sample", "-c", "uniform", "--text", os.fsdecode(b"\xff"), "--stop", os.fsdecode(b"\xff"), "--length", "3"
+    )
+    assert done.returncode == 0
+
+
+def test_too_much_is_said(cgn: Run) -> None:
+    done = cgn("sample", "-c", "uniform", "--text", "x", "--samples", "100000000000000")
+    assert done.stderr == b"cgn: out of memory; ask for fewer samples or a smaller context\n"
+    assert done.returncode == 1
+
+
+def test_no_command_is_help(cgn: Run) -> None:
+    assert cgn().stdout == cgn("--help").stdout != b""
+
+
 def test_prompts_come_from_files_pipes_and_words(cgn: Run, prompt: str) -> None:
     common = ("sample", "-c", "backoff", "--length", "9", "--seed", "1")
     results = {
@@ -282,6 +359,7 @@ def test_ncd(cgn: Run, prompt: str, tmp_path: Path) -> None:
     assert report["compressor"] == "bz2"
     assert report["ncd"] > 0.7
     assert b"sees only 32768 bytes back" in cgn("ncd", prompt, str(other), "-c", "gzip").stderr
+    assert b"standard input can be read once" in cgn("ncd", "-", "-").stderr
     assert b"unknown compressor 'uniform'" in cgn("ncd", prompt, prompt, "-c", "uniform").stderr
 
 
@@ -355,6 +433,9 @@ def test_zsh_after_shell_init() -> None:
     assert "two" in plain
     assert in_shell("zsh", "-fc", bash_in_zsh + setup + words).stdout == plain
     assert len(in_shell("zsh", "-fc", bash_in_zsh + setup + SAMPLE).stdout) == 5
+    # Sourcing ~/.zshrc again once made the function call itself until zsh fell over.
+    assert len(in_shell("zsh", "-fc", setup + setup + SAMPLE).stdout) == 5
+    assert in_shell("zsh", "-fc", bash_in_zsh + setup + setup + words).stdout == plain
 
 
 def test_fish_after_shell_init() -> None:

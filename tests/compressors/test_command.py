@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compgen.compressors.command import Command
-from compgen.errors import CompressorError, CorruptDataError
+from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 
 def test_a_program_compresses_and_decompresses() -> None:
@@ -39,6 +39,23 @@ def test_a_program_that_cannot_do_it_is_named(words: str, said: str) -> None:
         Command(words).compress(b"data")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_command_is_its_words_however_they_were_written() -> None:
+    assert Command("gzip  -9") == Command("gzip -9")
+    assert str(Command("gzip  '-9'")) == "command:gzip -9"
+
+
+@pytest.mark.parametrize("words", ["xz '", "", "level=3 xz"])
+def test_words_that_make_no_command_are_refused(words: str) -> None:
+    with pytest.raises(UsageError):
+        Command(words)
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("inf"), float("nan"), 1e300])
+def test_a_timeout_is_a_time(timeout: float) -> None:
+    with pytest.raises(UsageError, match="timeout must be above 0 and at most"):
+        Command("gzip", timeout)
 
 
 def test_a_program_that_hangs_is_stopped() -> None:

@@ -47,6 +47,11 @@ def test_ppmd_survives_hostile_blobs() -> None:
     forged = struct.pack("<Q", 1 << 62)
     blobs = [b"", b"\0" * 7, struct.pack("<Q", 5), forged, forged + b"\0" * 5 + generator.randbytes(40)]
     blobs += [struct.pack("<Q", 500) + generator.randbytes(60) for _ in range(6)]
+    blob = ppmd.compress(b"some data, some data")
+    assert ppmd.decompress(blob) == b"some data, some data"
+    for damaged in (blob + b"more", struct.pack("<Q", 200) + blob[8:], blob[:-4]):
+        with pytest.raises(CorruptDataError):
+            ppmd.decompress(damaged)
     for blob in blobs:
         try:
             ppmd.decompress(blob)

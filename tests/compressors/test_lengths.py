@@ -155,6 +155,13 @@ def test_bz2_shows_its_padding(data: bytes) -> None:
     assert blob[-1] & ((1 << padding) - 1) == 0
 
 
+@pytest.mark.parametrize("count", ["0", "-1", "²", "1.5"])
+def test_only_a_number_is_a_number_of_threads(count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPGEN_THREADS", count)
+    with pytest.raises(UsageError, match="positive whole number"):
+        base.threads()
+
+
 @pytest.mark.parametrize("spec", ["gzip", "xz", "ppmd"])
 def test_threads_change_nothing(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compressor: Compressor = COMPRESSORS.build(spec)

@@ -24,6 +24,12 @@ def test_it_is_the_formula() -> None:
     assert compgen.ncd(ENGLISH, OTHER, gzip) == (ab - min(a, b)) / max(a, b)
 
 
+def test_text_will_do_and_numbers_will_not() -> None:
+    assert compgen.ncd("abc", "abd") == compgen.ncd(b"abc", b"abd")
+    with pytest.raises(UsageError, match="the second string must be bytes or text, not int"):
+        compgen.ncd(b"abc", 5)  # type: ignore[arg-type]
+
+
 def test_two_empty_strings_have_no_distance() -> None:
     with pytest.raises(UsageError, match="not defined"):
         compgen.ncd(b"", b"")

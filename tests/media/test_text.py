@@ -34,6 +34,14 @@ def test_a_character_of_several_bytes_sums_them() -> None:
     assert list(characters("é!".encode(), np.array([3.0, 4.0, 1.0]))) == [("é", 7.0), ("!", 1.0)]
 
 
+def test_what_breaks_a_character_keeps_its_own_surprisal() -> None:
+    """The byte after a broken character was once shown with nothing, and the broken one with both."""
+    broken = "\ufffd"
+    assert list(characters(b"\xe2A", np.array([1.0, 10.0]))) == [(broken, 1.0), ("A", 10.0)]
+    assert list(characters(b"\xe2\xe2\x82\xac", np.array([1.0, 10, 20, 30]))) == [(broken, 1.0), ("€", 60.0)]
+    assert list(characters(b"\xe2\xff", np.array([1.0, 2.0]))) == [(broken, 1.0), (broken, 2.0)]
+
+
 def test_colours_run_from_expected_to_surprising() -> None:
     assert surprisal_colour(-1) == surprisal_colour(0) == "#2ea043"
     assert surprisal_colour(12) == surprisal_colour(99) == "#cf226e"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compgen.errors import UsageError
-from compgen.models.quantise import frequencies_from_weights
-from compgen.sampling.shaping import Shape, draw
+from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights
+from compgen.sampling.shaping import Shape, draw, level
 
 EVERY = np.ones((1, 256), dtype=np.bool_)
 
@@ -57,6 +57,24 @@ def test_top_p_keeps_the_fewest_that_reach_it_and_ties_together() -> None:
     assert kept(Shape(top_p=0.6), row(5, 3, 2)) == [0, 1]
     assert kept(Shape(top_p=0.6), row(4, 3, 3)) == [0, 1, 2]
     assert kept(Shape(top_p=1.0), row(5)) == list(range(256))
+
+
+def test_no_shape_breaks_a_tie_by_byte_order() -> None:
+    """Seven equal lengths once got 2396710 four times and 2396709 three; min-p and low temperatures chose the four."""
+    lengths = np.full((1, 256), 100.0)
+    tied = [3, 10, 20, 30, 40, 50, 60]
+    lengths[0, tied] = 10
+    frequencies = frequencies_from_lengths(lengths)
+    assert len(set(frequencies[0, tied])) == 2
+    for shape in (Shape(min_p=1.0), Shape(1e-7), Shape(0.0), Shape(top_k=1), Shape(top_p=0.01)):
+        probabilities = shape.apply(frequencies, EVERY)[0]
+        assert np.flatnonzero(probabilities > 0.01).tolist() == tied
+        assert len(set(probabilities[tied])) == 1
+
+
+def test_levelling_joins_neighbours_and_no_chains() -> None:
+    row = np.array([[9, 8, 7, 6, 4, 4, 2]])
+    assert level(row).tolist() == [[9, 9, 7, 7, 4, 4, 2]]
 
 
 def test_min_p_is_a_share_of_the_best() -> None:
