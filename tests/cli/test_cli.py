@@ -111,7 +111,6 @@ def test_output_goes_through_links_and_into_pipes(cgn: Run, tmp_path: Path) -> N
 
 def test_fewer_beams_than_samples_are_fewer_files(cgn: Run, tmp_path: Path) -> None:
     """There is one word of four As; asking for three once wrote one file and fell over."""
-    bad = os.fsdecode(b"\xff")
     done = cgn("sample", "--text", "hello", "--sampler", "beam", "--allow", "chars:A", "--samples", "3",
                "--length", "4", "--out", str(tmp_path / "b.txt"))  # fmt: skip
     assert done.returncode == 0
