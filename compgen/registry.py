@@ -7,7 +7,8 @@ A spec names a compressor, model or sampler and its options in one line of text:
     value    = plain | '"' quoted '"'        plain: no comma, plus, equals sign, quote, outer space
     command  = "command:" { key "=" value " " } words      everything after the settings is the program
 
-Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` is kept for mixtures. Names
+Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` joins the
+members of a mixture. Names
 and keys are lower-case letters, digits, ``-`` and ``_``. ``command:`` takes the rest as shell-like
 words (never run through a shell); settings stand before the program, as with env(1). Examples::
 
@@ -66,8 +67,8 @@ class Spec:
         name, colon, rest = text.strip().partition(":")
         if name == _COMMAND:
             return cls(name, *_parse_command(rest))
-        if "+" in name or _has_bare_plus(rest):
-            raise SpecError(f"'{text}': mixtures are not there yet; name one compressor")
+        if len(split_mixture(text)) > 1:
+            raise SpecError(f"'{text}' is a mixture; name one of its members")
         if not _NAME.fullmatch(name):
             raise SpecError(f"'{text}' is not a spec; write NAME or NAME:KEY=VALUE,..., such as gzip:level=6")
         if colon and not rest.strip():
@@ -115,8 +116,13 @@ def _parse_command(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return shlex.join(words), tuple(options)
 
 
-def _has_bare_plus(text: str) -> bool:
-    return "+" in re.sub(r'"(?:\\.|[^"\\])*"', "", text)
+def split_mixture(text: str) -> list[str]:
+    """Return the members of a mixture: what stands between plus signs outside quotes; a command takes all the rest."""
+    members = []
+    while match := re.match(r'(?!\s*command:)((?:"(?:\\.|[^"\\])*"|[^"+])*)\+', text, re.DOTALL):
+        members.append(match[1].strip())
+        text = text[match.end() :]
+    return [*members, text.strip()]
 
 
 def _split_items(text: str, whole: str) -> Iterator[str]:

@@ -148,9 +148,11 @@ def check_model(model: ByteModel) -> None:
             batch.extend(np.full(batch.rows, symbol, dtype=np.uint8))
         _check_distribution(batch)
         prompts = [prompt + appended for prompt in prompts]
+        # A model that learns has learnt the same from bytes it was extended by, so long as those are all warm-up.
+        alike = [row for row, prompt in enumerate(prompts) if model.warm_up is None or len(prompt) <= model.warm_up]
         _check_equal(
-            model.start(prompts).frequencies(),
-            batch.frequencies(),
+            model.start(prompts).frequencies()[alike],
+            batch.frequencies()[alike],
             "extending must give what a fresh start on the same bytes gives",
         )
     batch.extend(np.array(list(b"she!\x00"), dtype=np.uint8))  # rows that end alike may be alike

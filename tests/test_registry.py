@@ -73,7 +73,7 @@ def test_the_grammar_by_example(text: str, expected: Spec) -> None:
         ('gzip:level="6', "does not close"),
         ('gzip:level="6"7', "does not close|goes on"),
         ("gzip:level=6,7", "KEY=VALUE"),
-        ("gzip+bz2", "mixtures"),
+        ("gzip+bz2", "mixture"),
         ("command:", "needs a program"),
         ("command:'xz", "close the quote"),
     ],
@@ -116,7 +116,8 @@ def test_a_wrong_name_or_option_names_its_fix(spec: str, said: str) -> None:
 @pytest.mark.parametrize(
     "spec",
     ["gzip", "gzip:level=6", "xz:level=0,window=4096", "zstd-dict:level=3", "ppmd:order=4,memory=32",
-     "command:timeout=5.0 window=128 xz -9e -c", "backoff:order=5", "uniform"],
+     "command:timeout=5.0 window=128 xz -9e -c", "backoff:order=5", "uniform",
+     "gzip:rule=one-step", "gzip:effort=best", "gzip+bz2:level=1+backoff"],
 )  # fmt: skip
 def test_a_model_is_its_spec(spec: str) -> None:
     model = load(spec)
@@ -132,7 +133,7 @@ def test_defaults_and_aliases_are_left_out_of_a_spec() -> None:
 def test_load_takes_objects_and_overrides() -> None:
     compressor = COMPRESSORS.build("bz2:level=3")
     assert str(load(compressor, window=512)) == "bz2:level=3,window=512"
-    assert str(load(load("gzip"), rule="one-step")) == "gzip"
+    assert str(load(load("gzip"), rule="one-step")) == "gzip:rule=one-step"
     with pytest.raises(SpecError, match="uniform is not derived"):
         load("uniform", window=3)
 

@@ -44,8 +44,9 @@ def compressors(as_json: AsJson = False) -> None:
             console.print(Text(entry["problem"], style="red"))
     console.print(
         "\nresolution: the unit of code lengths. window: bytes a model derived from it looks back, by default.\n"
-        "Compressors take rule=one-step and window=N as well. 'command:PROGRAM ARGS' is any program that\n"
-        "compresses standard input to standard output. 'lzma' is another name for xz."
+        "Compressors take rule=one-step, effort=best and window=N as well, and A+B is a mixture.\n"
+        "'command:PROGRAM ARGS' is any program that compresses standard input to standard output. 'lzma' is\n"
+        "another name for xz."
     )
 
 

@@ -21,7 +21,8 @@ CompressorSpec: TypeAlias = Annotated[
         "--compressor",
         "-c",
         metavar="SPEC",
-        help="Compressor or model: NAME, NAME:KEY=VALUE,... or 'command:PROGRAM ARGS'. See: cgn compressors.",
+        help="Compressor or model: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a mixture, A+B. "
+        "See: cgn compressors.",
         autocompletion=complete_spec,
         show_default=True,
     ),
@@ -33,6 +34,10 @@ PlainCompressorSpec: TypeAlias = Annotated[
     ),
 ]
 Rule: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How code lengths become a distribution: one-step, the paper's.")
+    str | None,
+    typer.Option(metavar="RULE", help="How code lengths become a distribution: calibrated, or one-step, the paper's."),
+]
+Effort: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="EFFORT", help="What the calibrated rule spends: fast or best.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]

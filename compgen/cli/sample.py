@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -24,6 +24,7 @@ def sample(
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Text to continue, in place of a file.")] = None,
     length: Annotated[int, typer.Option(metavar="N", help="Bytes to make.")] = 200,
     rule: Rule = None,
+    effort: Effort = None,
     temperature: Annotated[
         float | None, typer.Option(metavar="T", help="Below 1: safer; above: wilder; 0: greedy. Default 1.")
     ] = None,
@@ -93,6 +94,7 @@ def sample(
             samples=samples,
             sampler=sampler,
             rule=rule,
+            effort=effort,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,

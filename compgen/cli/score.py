@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -19,6 +19,7 @@ def score(
     file: Annotated[str, typer.Argument(metavar="FILE", help="File to score; - is standard input.")],
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
+    effort: Effort = None,
     context: Annotated[
         int | None, typer.Option(metavar="N", help="Bytes known before the offset. Default: all of them.")
     ] = None,
@@ -34,7 +35,7 @@ def score(
     from compgen.evaluation.score import score as measure
 
     with progress("scoring", len(data)) as advance:
-        result = measure(compressor, data, before, rule=rule, watch=advance)
+        result = measure(compressor, data, before, rule=rule, effort=effort, watch=advance)
     if as_json:
         import json
 

@@ -35,6 +35,9 @@ class Compressor(Configured, ABC):
     window: ClassVar[int] = 8192
     """Default context window of the models derived from it, bytes: its reach, or what patience allows."""
 
+    warm_up: ClassVar[int] = 32
+    """Bytes at the end of a prompt on which a calibrated model learns before it begins."""
+
     parallel: ClassVar[bool] = True
     """True where encoders let go of the interpreter's lock, so that threads help."""
 

@@ -30,7 +30,7 @@ class Score:
         own_bpb: what the compressor itself spends, (L(context + data) - L(context)) / n, bits per byte, in the
             windows that the model sees; None for a model that is no compressor's.
         code_waste: mean log2 of the sum of 2**-(code-length difference) over all bytes, bits per byte.
-        seconds: time taken.
+        seconds: time taken, after the context was read.
     """
 
     model: ByteModel
@@ -62,6 +62,7 @@ def score(
     context: bytes | str = b"",
     *,
     rule: str | None = None,
+    effort: str | None = None,
     watch: Callable[[int], None] = lambda scored: None,
 ) -> Score:
     """Return the surprisal of every byte of ``data`` after ``context``, and the rates.
@@ -70,19 +71,20 @@ def score(
         compressor: a spec, a compressor, or a model.
         data: the bytes to score, one or more; text is encoded as UTF-8.
         context: the bytes known before.
-        rule: how code lengths become a distribution.
+        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``.
+        effort: what the calibrated rule spends, ``fast`` or ``best``.
         watch: called after each byte with the number scored so far.
 
     Raises:
         UsageError: ``data`` is empty, or the spec is wrong.
         CompgenError: the compressor failed.
     """
-    model = load(compressor, rule=rule)
+    model = load(compressor, rule=rule, effort=effort)
     data, context = as_bytes(data, "data"), as_bytes(context, "the context")
     if not data:
         raise UsageError("there is nothing to score; give at least one byte")
-    begin = time.perf_counter()
     state = model.start([context])
+    begin = time.perf_counter()
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
     for position, symbol in enumerate(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)):

@@ -9,27 +9,36 @@ from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import SpecError
 from compgen.models.base import ByteModel, State
 from compgen.models.code_length import CodeLengthModel
-from compgen.registry import Entry, Registry, Spec, suggest
+from compgen.models.mixture import Mixture
+from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
-__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "State", "load"]
+__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
 
 MODELS: Registry[ByteModel] = Registry(
     "model",
     "compgen.models",
     {
+        "mixture": Entry("compgen.models.mixture:Mixture"),
         "backoff": Entry("compgen.models.counts:Backoff"),
         "uniform": Entry("compgen.models.counts:Uniform"),
     },
 )
 
 
-def load(spec: str | Spec | Compressor | ByteModel, *, rule: str | None = None, window: int | None = None) -> ByteModel:
+def load(
+    spec: str | Spec | Compressor | ByteModel,
+    *,
+    rule: str | None = None,
+    effort: str | None = None,
+    window: int | None = None,
+) -> ByteModel:
     """Return the next-byte distribution that ``spec`` names.
 
     Args:
         spec: the spec of a model; or of a compressor, which may hold the options of the model derived
-            from it (``gzip:level=6,window=8192``); or an object that is one already.
-        rule: how code lengths become a distribution; wins over the spec's.
+            from it (``gzip:level=6,window=8192``); or a mixture (``gzip+ppmd``); or an object that is one already.
+        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``; wins over the spec's.
+        effort: what the calibrated rule spends, ``fast`` or ``best``; wins over the spec's.
         window: the context window, bytes; wins over the spec's.
 
     Raises:
@@ -37,15 +46,19 @@ def load(spec: str | Spec | Compressor | ByteModel, *, rule: str | None = None, 
         MissingExtraError: it needs a package that is not installed.
     """
     if isinstance(spec, str):
-        spec = Spec.parse(spec)
+        spec = Spec("mixture", spec) if len(split_mixture(spec)) > 1 else Spec.parse(spec)
     model = _build(spec) if isinstance(spec, Spec) else spec
     if isinstance(model, Compressor):
         model = CodeLengthModel(model)
     if not isinstance(model, ByteModel):
         raise SpecError(f"{model!r} is no spec, compressor or model")
-    given: dict[str, Any] = {key: value for key, value in (("rule", rule), ("window", window)) if value is not None}
+    given: dict[str, Any] = {
+        key: value for key, value in (("rule", rule), ("effort", effort), ("window", window)) if value is not None
+    }
     if not given:
         return model
+    if isinstance(model, Mixture):
+        return Mixture("+".join(str(load(member, **given)) for member in split_mixture(model.members)))
     if not isinstance(model, CodeLengthModel):
         raise SpecError(f"{model.name} is not derived from a compressor and has no {next(iter(given))}; leave it out")
     return dataclasses.replace(model, **given)

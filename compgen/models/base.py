@@ -19,6 +19,14 @@ PRECISION = 24
 class ByteModel(Configured, ABC):
     """A next-byte distribution for every context. Subclasses are frozen dataclasses, as compressors are."""
 
+    @property
+    def warm_up(self) -> int | None:
+        """Bytes at the end of a prompt that a model which learns is extended by; None for one that does not learn.
+
+        A start on a prompt is a fresh start without those bytes, extended by them.
+        """
+        return None
+
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state of ``len(prompts)`` rows, each standing after its prompt."""

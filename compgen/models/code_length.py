@@ -1,8 +1,8 @@
 """A next-byte distribution from any compressor's code lengths.
 
-The one-step rule is the paper's (Deletang et al. 2024, section 3.4): p(b | context) proportional to
-2**-(L(context b) - L(context)). It sees one byte ahead: a match of several bytes looks no better than
-its first byte, and where lengths are whole bytes nearly all of them tie.
+The calibrated rule is in ``calibrated.py``. The one-step rule, here, is the paper's (Deletang et al. 2024, section
+3.4): p(b | context) proportional to 2**-(L(context b) - L(context)). It sees one byte ahead: a match of several bytes
+looks no better than its first byte, and where lengths are whole bytes nearly all of them tie.
 
 The context window: an encoder's state is not a function of the last N bytes, so a row's window grows to
 2N bytes and then starts again at its last N. Where it starts is fixed by the number of bytes alone,
@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.models.base import ByteModel, State
+from compgen.models.calibrated import EFFORTS, CalibratedState
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.registry import Spec, convert, suggest
 from compgen.types import CodeLengths, Frequencies, Rows, Symbols
 
-RULES = ("one-step",)
+RULES = ("calibrated", "one-step")
+"""The default first."""
 _BYTES = [bytes([b]) for b in range(256)]
 
 
@@ -34,11 +36,13 @@ _BYTES = [bytes([b]) for b in range(256)]
 class CodeLengthModel(ByteModel):
     """The next-byte distribution of ``compressor`` under ``rule``.
 
-    ``window`` is N above, bytes; 0 stands for the compressor's own.
+    ``effort`` is what the calibrated rule spends, ``fast`` or ``best``. ``window`` is N above, bytes; 0 stands for the
+    compressor's own.
     """
 
     compressor: Compressor
-    rule: str = "one-step"
+    rule: str = RULES[0]
+    effort: str = "fast"
     window: int = 0
 
     name: ClassVar[str] = "code-length"
@@ -46,6 +50,10 @@ class CodeLengthModel(ByteModel):
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise UsageError(f"unknown rule '{self.rule}'{suggest(self.rule, RULES)}")
+        if self.effort not in EFFORTS:
+            raise UsageError(f"unknown effort '{self.effort}'{suggest(self.effort, EFFORTS)}")
+        if self.effort != "fast" and self.rule != "calibrated":
+            raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
 
@@ -53,17 +61,14 @@ class CodeLengthModel(ByteModel):
     def spec(self) -> Spec:
         """The compressor's spec, with rule and window where they differ from the defaults."""
         spec = self.compressor.spec
-        options = spec.options
-        if self.rule != RULES[0]:
-            options += (("rule", self.rule),)
-        if self.window:
-            options += (("window", str(self.window)),)
-        return Spec(spec.name, spec.argument, options)
+        given = (("rule", self.rule, RULES[0]), ("effort", self.effort, "fast"), ("window", self.window, 0))
+        options = tuple((key, str(value)) for key, value, default in given if value != default)
+        return Spec(spec.name, spec.argument, spec.options + options)
 
     @classmethod
     def option_names(cls) -> list[str]:
         """Names of the options that a compressor's spec may set for its model."""
-        return ["rule", "window"]
+        return ["rule", "effort", "window"]
 
     @classmethod
     def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
@@ -85,8 +90,15 @@ class CodeLengthModel(ByteModel):
         """Return the end of ``prompt`` that its window holds."""
         return prompt[self.reach * max(0, len(prompt) // self.reach - 1) :]
 
-    def start(self, prompts: Sequence[bytes]) -> CodeLengthState:
+    @property
+    def warm_up(self) -> int | None:
+        """The compressor's warm-up under the calibrated rule; the one-step rule does not learn."""
+        return self.compressor.warm_up if self.rule == "calibrated" else None
+
+    def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
+        if self.rule == "calibrated":
+            return CalibratedState.start(self.compressor, self.effort, self.reach, prompts)
         contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
         return CodeLengthState([contexts[prompt] for prompt in prompts])
 

@@ -37,8 +37,12 @@ def weights_from_lengths(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
     Args:
         lengths: (B, n) bits. Differences of over 32 bits give weight 0.
     """
-    # Scaling by a power of two, subtracting and rounding to whole numbers are exact on every machine.
-    units = np.rint(lengths * (1 << FRACTION)).astype(np.int64)
+    # Scaling by a power of two and rounding to whole numbers are exact on every machine.
+    return weights_from_units(np.rint(lengths * (1 << FRACTION)).astype(np.int64))
+
+
+def weights_from_units(units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the same for (B, n) lengths that are whole numbers of 2**-FRACTION bits."""
     excess = units - units.min(axis=1, keepdims=True)
     whole = np.minimum(excess >> FRACTION, 63)
     weights: NDArray[np.int64] = exp2_table()[excess & ((1 << FRACTION) - 1)] >> whole
@@ -67,3 +71,30 @@ def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
 def frequencies_from_lengths(lengths: NDArray[np.float64]) -> Frequencies:
     """Return (B, 256) frequencies proportional to 2**-length; ``lengths`` is (B, 256) bits."""
     return frequencies_from_weights(weights_from_lengths(lengths))
+
+
+@functools.cache
+def _log2_table() -> NDArray[np.int64]:
+    """(2**FRACTION,) log2 of 1 + i / 2**FRACTION in units of 2**-FRACTION, rounded, by integer squaring."""
+    guard = 64
+    table = []
+    for i in range(1 << FRACTION):
+        value, bits = ((1 << FRACTION) + i) << (guard - FRACTION), 0
+        for _ in range(FRACTION + 2):  # two bits more than are kept, for rounding
+            value = (value * value) >> guard
+            bits <<= 1
+            if value >> (guard + 1):
+                bits |= 1
+                value >>= 1
+        # value ends in [1, 2): squaring doubles the logarithm, and each halving reads one of its bits
+        table.append((bits + 2) >> 2)
+    return np.array(table, dtype=np.int64)
+
+
+def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return log2 of integers in [1, 2**52], in units of 2**-FRACTION bits, to within two units."""
+    # Conversion, frexp and scaling by a power of two are exact on every machine.
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    index = (mantissa * (2 << FRACTION)).astype(np.int64) - (1 << FRACTION)
+    units: NDArray[np.int64] = _log2_table()[index] + ((exponent.astype(np.int64) - 1) << FRACTION)
+    return units

@@ -51,6 +51,7 @@ def sample(
     samples: int = 1,
     sampler: str | Sampler = "ancestral",
     rule: str | None = None,
+    effort: str | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -68,7 +69,8 @@ def sample(
         length: bytes to make.
         samples: continuations to draw: rows, beams or particles.
         sampler: ``ancestral``, ``beam``, ``smc``, a plugin's name, a spec, or a sampler.
-        rule: how code lengths become a distribution (``one-step``).
+        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``.
+        effort: what the calibrated rule spends, ``fast`` or ``best``.
         temperature: flattens (above 1) or sharpens the distribution; 0 is greedy; for ``smc`` the T of its target.
         top_k: draw from so many most probable bytes, and those that tie with the last.
         top_p: draw from the fewest bytes that hold this probability.
@@ -92,7 +94,7 @@ def sample(
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
     stops = list(stop) if isinstance(stop, list | tuple) else [stop]
     request = Request(
-        model=load(compressor, rule=rule),
+        model=load(compressor, rule=rule, effort=effort),
         prompt=as_bytes(prompt, "the prompt"),
         length=length,
         samples=samples,

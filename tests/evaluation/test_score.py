@@ -15,20 +15,20 @@ DATA = b"merrily, merrily, row your boat"
 
 
 def test_a_score_is_the_chain_of_the_model() -> None:
-    result = compgen.score("gzip", DATA, CONTEXT)
-    model = load("gzip")
+    result = compgen.score("gzip", DATA, CONTEXT, rule="one-step")
+    model = load("gzip", rule="one-step")
     expected = []
     for position, symbol in enumerate(DATA):
         frequencies = model.start([CONTEXT + DATA[:position]]).frequencies()[0]
         expected.append(24 - math.log2(frequencies[symbol]))
     assert np.allclose(result.surprisals, expected)
     assert result.derived_bpb == pytest.approx(np.mean(expected))
-    assert (result.data, result.context_bytes, str(result.model)) == (DATA, len(CONTEXT), "gzip")
+    assert (result.data, result.context_bytes, str(result.model)) == (DATA, len(CONTEXT), "gzip:rule=one-step")
 
 
 def test_one_step_rate_is_the_difference_of_lengths_and_the_waste() -> None:
     """Mean surprisal = mean added length + mean code waste, but for the floor under frequencies."""
-    result = compgen.score("gzip", DATA, CONTEXT)
+    result = compgen.score("gzip", DATA, CONTEXT, rule="one-step")
     gzip = COMPRESSORS.build("gzip")
     steps = [gzip.code_length(CONTEXT + DATA[:n]) for n in range(len(DATA) + 1)]
     assert result.derived_bpb == pytest.approx((steps[-1] - steps[0]) / len(DATA) + result.code_waste, abs=0.01)

@@ -1,0 +1,125 @@
+"""The calibrated rule: derived and own bits per byte on identical windows.
+
+    python benchmarks/calibration.py [CONFIG] [--data DIR] [--quick]
+
+For each spec and file: the rate of the derived distribution with its standard error, the compressor's own rate, and
+their ratio, over windows spread evenly over the file; bytes per second of scoring. Then, on text, what the same
+windows cost under the one-step rule (ziplm's whole bytes, and exact bits) and under a backoff model. The last line
+is JSON. ``--quick`` takes one short window of each file, for CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import compgen
+from compgen.compressors import COMPRESSORS
+from compgen.registry import split_mixture
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def read(data: Path, name: str) -> bytes:
+    """Return a file; ``speech`` is an utterance as 8 bit, ``kodak`` the luminance rows of a photograph."""
+    if name == "speech":
+        import soundfile
+
+        samples, _ = soundfile.read(data / "audio/librispeech_test_other/1688-142285-0000.flac", dtype="int16")
+        return bytes(((samples >> 8) + 128).astype(np.uint8).tobytes())
+    if name == "kodak":
+        from PIL import Image
+
+        path = min((data / "image/kodak_half").glob("*.png"))
+        return np.asarray(Image.open(path).convert("L")).tobytes()
+    return (data / name).read_bytes()
+
+
+def windows(data: bytes, context: int, scored: int, offsets: int) -> list[tuple[bytes, bytes]]:
+    """Return (context, segment) pairs, spread evenly over ``data``."""
+    room = len(data) - context - scored
+    starts = [context + int(room * (i + 0.5) / offsets) for i in range(offsets)]
+    return [(data[start - context : start], data[start : start + scored]) for start in starts]
+
+
+def rate(spec: str, pairs: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """Return derived and own rates over all windows, bits per byte."""
+    scores = [compgen.score(spec, segment, context) for context, segment in pairs]
+    surprisals = np.concatenate([score.surprisals for score in scores])
+    own = [score.own_bpb for score in scores if score.own_bpb is not None]
+    return {
+        "derived": float(surprisals.mean()),
+        "error": float(surprisals.std(ddof=1) / np.sqrt(len(surprisals))),
+        "own": float(np.mean(own)) if own else None,
+        "bytes_per_second": len(surprisals) / sum(score.seconds for score in scores),
+    }
+
+
+def one_step(pairs: list[tuple[bytes, bytes]], count: int) -> dict[str, float]:
+    """Return gzip's one-step rates with whole bytes (ziplm's formula) and exact bits, over ``count`` bytes each."""
+    gzip = COMPRESSORS.build("gzip")
+    candidates = [bytes([b]) for b in range(256)]
+    whole: list[float] = []
+    exact: list[float] = []
+    for context, segment in pairs:
+        meter = gzip.open(context)
+        for symbol in segment[:count]:
+            bits = meter.code_lengths(candidates)
+            for lengths, surprisals in ((np.ceil(bits / 8) * 8, whole), (bits, exact)):
+                total = np.log2(np.exp2(lengths.min() - lengths).sum()) - lengths.min()
+                surprisals.append(lengths[symbol] + total)
+            meter.extend(candidates[symbol])
+    return {"one_step_whole_bytes": float(np.mean(whole)), "one_step_exact_bits": float(np.mean(exact))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?", default=str(ROOT / "configs/calibration.toml"))
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    parser.add_argument("--quick", action="store_true", help="one short window of each file")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    data = Path(arguments.data)
+    config = tomllib.loads(Path(arguments.config).read_text())
+    results = []
+    print(f"{'spec':<34}{'file':<26}{'derived':>16}{'own':>8}{'ratio':>8}{'bytes/s':>9}")
+    for run in config["runs"]:
+        scored, offsets = (100, 1) if arguments.quick else (run["scored"], run["offsets"])
+        for name in config["text"] if run.get("text_only") else [*config["text"], *config["other"]]:
+            pairs = windows(read(data, name), run["context"], scored, offsets)
+            specs = [m for s in run["specs"] for m in (split_mixture(s) if run.get("members") else [])] + run["specs"]
+            for spec in specs:
+                result = {"spec": spec, "file": name, "context": run["context"], **rate(spec, pairs)}
+                results.append(result)
+                own, ratio = "-", "-"
+                if result["own"] is not None:
+                    own, ratio = f"{result['own']:.3f}", f"{result['derived'] / result['own']:.3f}"
+                derived = f"{result['derived']:.3f} ± {result['error']:.3f}"
+                speed = f"{result['bytes_per_second']:.0f}"
+                print(f"{spec:<34}{name:<26}{derived:>16}{own:>8}{ratio:>8}{speed:>9}", flush=True)
+    run = config["runs"][0]
+    count, offsets = (20, 1) if arguments.quick else (config["one_step_bytes"], config["one_step_offsets"])
+    print(f"\ngzip on text, the first {count} bytes of {offsets} windows, beside other ways (bits per byte)")
+    for name in config["text"]:
+        pairs = windows(read(data, name), run["context"], count, offsets)
+        row = {"file": name, **one_step(pairs, count)}
+        for spec in ("gzip", config["backoff"]):
+            row[spec] = rate(spec, pairs)["derived"]
+        results.append(row)
+        print(
+            "  ".join(
+                f"{key} {value if isinstance(value, str) else format(value, '.3f')}" for key, value in row.items()
+            )
+        )
+    print(json.dumps({"benchmark": "calibration", "quick": arguments.quick, "results": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The ladder: what each part of the calibrated rule adds, on gzip and text.
+
+    python -m benchmarks.ladder [--data DIR] [--bytes N]
+
+Derived bits per byte after 32,000 bytes of context, the same bytes on every rung (the one-step rungs score fewer:
+each byte of theirs costs 256 encodings). The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.calibration import one_step, read, windows
+from compgen.compressors import COMPRESSORS
+from compgen.models.calibrated import EFFORTS, Row, initial_weights
+from compgen.models.mixing import WEIGHT_ONE
+
+FILES = ("text/enwik8_tail.xml", "text/tinyshakespeare.txt")
+CONTEXT, WARM_UP = 32_000, 256
+
+
+class Priceless(Row):
+    """A row to which all earlier occurrences are worth the same."""
+
+    def _price(self, occurrences: list[list[int]]) -> None:
+        self._unpriced = 0
+
+
+def trusting(expert: int, effort: str = "fast") -> list[np.ndarray]:
+    """Return weights that trust one expert alone."""
+    families = [np.zeros_like(family) for family in initial_weights(effort, "gzip")]
+    families[0][:, expert] = WEIGHT_ONE
+    return families
+
+
+def derived(data: bytes, pairs: list[tuple[bytes, bytes]], row_type: type[Row], effort: str,
+            weights: list[np.ndarray] | None, learns: bool) -> float:  # fmt: skip
+    """Return the rate of one rung, bits per byte."""
+    bits, count = 0.0, 0
+    for context, segment in pairs:
+        row = row_type(COMPRESSORS.build("gzip"), effort, 32_768, context[:-WARM_UP], weights)
+        if not learns:
+            row.mixer.rate = 0
+        for position, symbol in enumerate(context[-WARM_UP:] + segment):
+            if position >= WARM_UP:
+                bits += 24 - float(np.log2(row.frequencies()[symbol]))
+                count += 1
+            row.extend(symbol)
+    return bits / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    parser.add_argument("--bytes", type=int, default=1000, help="bytes scored in each of two windows of a file")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    orders = len(EFFORTS["fast"].most)
+    uneven = trusting(1 + orders)
+    rungs = (
+        ("literals: the one-step distribution, measured now and then", Row, "fast", trusting(0), False),
+        ("lookahead of no context", Row, "fast", trusting(1), False),
+        ("lookahead of the longest context, blended down", Row, "fast", uneven, False),
+        ("all experts, mixed online from the longest", Row, "fast", uneven, True),
+        ("all experts, fitted weights, fixed", Row, "fast", None, False),
+        ("all experts, fitted weights, learning, all prices equal", Priceless, "fast", None, True),
+        ("all experts, fitted weights, learning: effort=fast", Row, "fast", None, True),
+        ("effort=best", Row, "best", None, True),
+    )
+    table: dict[str, list[float]] = {}
+    for name in FILES:
+        data = read(Path(arguments.data), name)
+        pairs = windows(data, CONTEXT, arguments.bytes, 2)
+        slow = one_step([(context, segment[:100]) for context, segment in pairs], 100)
+        table.setdefault("one step, whole bytes (the paper's, ziplm's)", []).append(slow["one_step_whole_bytes"])
+        table.setdefault("one step, exact bits", []).append(slow["one_step_exact_bits"])
+        for label, row_type, effort, weights, learns in rungs:
+            table.setdefault(label, []).append(derived(data, pairs, row_type, effort, weights, learns))
+        gzip = COMPRESSORS.build("gzip")
+        own = [np.diff(gzip.code_lengths(context, [b"", segment]))[0] / len(segment) for context, segment in pairs]
+        table.setdefault("gzip's own rate, same windows", []).append(float(np.mean(own)))
+    print(f"{'':<62}" + "".join(f"{Path(name).stem:>18}" for name in FILES))
+    for label, values in table.items():
+        print(f"{label:<62}" + "".join(f"{value:>18.3f}" for value in values))
+    print(json.dumps({"benchmark": "ladder", "files": FILES, "bits_per_byte": table}))
+
+
+if __name__ == "__main__":
+    main()

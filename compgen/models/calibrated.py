@@ -1,0 +1,297 @@
+"""The calibrated rule: an honest distribution from everything that code lengths tell.
+
+Each expert is a distribution made of code lengths (docs/calibration.md has the mathematics and the measurements):
+
+- **one step**: p(b) proportional to 2**-L(context b), measured now and then: what a byte costs as a literal.
+- **lookahead**, one expert for each context: p(b) proportional to the sum, over earlier occurrences of the context,
+  of 2**-(price of the span that followed), spans that begin with b, blended with the expert of the next shorter
+  context. The compressor sets the prices: a few spans are measured at every step, behind the bytes of a closed
+  block where the compressor can close one, and spans seen equally far back share a price.
+
+A mixer multiplies the experts with exponents that start from weights fitted offline and learn as they go. From
+code lengths to frequencies everything is integer or table arithmetic (law 1).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.compressors.base import Compressor
+from compgen.models.base import State
+from compgen.models.history import Context, History
+from compgen.models.mixing import Mixer
+from compgen.models.quantise import FRACTION, exp2_table, log2_units, weights_from_lengths
+from compgen.types import Frequencies, Rows, Symbols
+
+_ONE = 30
+"""log2 of what an expert's probabilities sum to."""
+
+_BYTES = [bytes([b]) for b in range(256)]
+_ORDERS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 24)
+_SPARSE: tuple[Context, ...] = (
+    (0, 255),
+    (0, 255, 255),
+    (254, 252),
+    (252, 248, 248),
+    (254, 254, 252, 252),
+)
+_RECENT = 1500  # bytes counted by the lookahead of no context
+_SPAN = 8  # bytes of a lookahead span
+_TAIL = 8  # bytes before the spans that are measured with them, where a block can be closed
+_REFRESH = 512  # bytes between measurements of the one-step lengths
+_STRIDE = 56  # bytes that go by before a block is closed anew
+_OCTAVES = 64
+_EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
+_PRICE_MEMORY = 5  # a new price moves the shared one by 2**-5 of the difference
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a dial setting spends.
+
+    Attributes:
+        most: for each order, how many earlier occurrences count.
+        sparse: for each sparse context, the same.
+        every: bytes between measurements of spans.
+        spans: spans measured then.
+        rate: of the mixer's learning.
+    """
+
+    most: tuple[int, ...]
+    sparse: tuple[int, ...]
+    every: int
+    spans: int
+    rate: int
+
+
+EFFORTS = {
+    "fast": Effort((192, 96, 64, 32, 24, 16, 12, 8, 8, 6), (), 4, 2, 131_072),
+    "best": Effort((512, 256, 128, 64, 48, 32, 24, 16, 12, 8), (256, 128, 192, 128, 64), 1, 4, 131_072),
+}
+
+
+@functools.cache
+def initial_weights(effort: str, compressor: str) -> tuple[NDArray[np.int64], ...]:
+    """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py."""
+    text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
+    fitted = json.loads(text)["efforts"][effort]
+    families = fitted.get(compressor, fitted["gzip"])
+    return tuple(np.array(family, dtype=np.int64) for family in families)
+
+
+class CalibratedState(State):
+    """Rows that learn, each for itself."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    @classmethod
+    def start(cls, compressor: Compressor, effort: str, reach: int, prompts: Sequence[bytes]) -> CalibratedState:
+        """Return a state after ``prompts``, each opened without the compressor's warm-up and extended by it."""
+        opened = {prompt: Row.after(compressor, effort, reach, prompt) for prompt in dict.fromkeys(prompts)}
+        return cls([opened[prompt].fork() for prompt in prompts])
+
+    @property
+    def rows(self) -> int:
+        """B, the number of sequences."""
+        return len(self._rows)
+
+    def frequencies(self) -> Frequencies:
+        """Return (B, 256) frequencies by the rule."""
+        return np.stack([row.frequencies() for row in self._rows])
+
+    def extend(self, symbols: Symbols) -> None:
+        """Append one byte to each row, and learn from it."""
+        for row, symbol in zip(self._rows, symbols.tolist(), strict=True):
+            row.extend(symbol)
+
+    def fork(self, rows: Rows) -> CalibratedState:
+        """Return a state of the given rows, with weights of their own."""
+        return CalibratedState([self._rows[row].fork() for row in rows])
+
+    def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
+        """Return (B,) L(context + symbol) - L(context), bits."""
+        pairs = zip(self._rows, symbols.tolist(), strict=True)
+        return np.array([row.added_length(symbol) for row, symbol in pairs])
+
+
+class Row:
+    """One sequence: its window, its meters, its mixer."""
+
+    def __init__(
+        self,
+        compressor: Compressor,
+        effort: str,
+        reach: int,
+        window: bytes,
+        weights: Sequence[NDArray[np.int64]] | None = None,
+    ) -> None:
+        self._compressor = compressor
+        self._effort = EFFORTS[effort]
+        self._reach = reach
+        self.mixer = Mixer(weights or initial_weights(effort, compressor.name), self._effort.rate)
+        self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
+        self._frequencies: Frequencies | None = None
+        self._open(window)
+
+    @classmethod
+    def after(cls, compressor: Compressor, effort: str, reach: int, prompt: bytes) -> Row:
+        """Return the row after ``prompt``: opened without its last ``warm_up`` bytes, extended by those."""
+        warm_up = min(compressor.warm_up, len(prompt))
+        known = prompt[: len(prompt) - warm_up]
+        row = cls(compressor, effort, reach, known[reach * max(0, len(known) // reach - 1) :])
+        for symbol in prompt[len(known) :]:
+            row.extend(symbol)
+        return row
+
+    def _open(self, window: bytes) -> None:
+        contexts = [(255,) * order for order in _ORDERS] + list(_SPARSE[: len(self._effort.sparse)])
+        self._history = History(window, contexts)
+        self._meter = self._compressor.open(window)
+        self._literals: NDArray[np.int64] | None = None
+        self._age = 0  # bytes since the literals were priced
+        self._unpriced = 0  # bytes since spans were priced
+        self._anchored = max(0, len(window) - _TAIL)  # where the anchor stands
+        self._anchor = self._compressor.open(window[: self._anchored]).flushed()
+
+    def fork(self) -> Row:
+        """Return an independent copy."""
+        fork = Row.__new__(Row)
+        fork.__dict__.update(self.__dict__)
+        fork.mixer = self.mixer.fork()
+        fork._prices = self._prices.copy()
+        fork._history = self._history.fork()
+        fork._meter = self._meter.fork()
+        fork._anchor = None if self._anchor is None else self._anchor.fork()
+        return fork
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies."""
+        if self._frequencies is None:
+            self._frequencies = self.mixer.mix(*self._experts())
+        return self._frequencies
+
+    def added_length(self, symbol: int) -> float:
+        """Return L(context + symbol) - L(context), bits."""
+        after, before = self._meter.code_lengths([_BYTES[symbol], b""])
+        return float(after - before)
+
+    def extend(self, symbol: int) -> None:
+        """Append one byte, and learn from it."""
+        self.frequencies()
+        self.mixer.learn(symbol)
+        self._frequencies = None
+        self._history.append(symbol)
+        if len(self._history.data) == 2 * self._reach:
+            self._open(bytes(self._history.data[self._reach :]))
+            return
+        self._meter.extend(_BYTES[symbol])
+        self._age += 1
+        self._unpriced += 1
+
+    def _experts(self) -> tuple[NDArray[np.int64], list[int]]:
+        """Return (E, 256) log2 probabilities in units of 2**-FRACTION bits, and the mixer's sets."""
+        occurrences = self._occurrences()
+        orders = next((n for n in range(len(_ORDERS)) if not occurrences[n]), len(_ORDERS))
+        if self._unpriced >= self._effort.every and orders:
+            self._price(occurrences[:orders])
+        counted, distinct, sizes = self._lookahead(occurrences)
+
+        # An escape of three quarters of the mean weight for each byte that followed, and one more.
+        totals = counted.sum(axis=1)
+        escapes = (totals * (distinct + 1) * 3 // (4 * np.array(sizes) + 1) + 1).tolist()
+        divisors = (totals + escapes).tolist()
+        counted <<= _ONE
+        shares = np.empty((2 + len(sizes), 256), dtype=np.int64)
+        shares[0] = self._literal_shares()
+        shares[1] = self._recent_shares(shares[0])
+        for number, size in enumerate(sizes):
+            share = shares[2 + number]
+            shorter = shares[1 + number] if number < len(_ORDERS) else shares[2]
+            if size:
+                np.multiply(shorter, escapes[number], out=share)
+                share += counted[number]
+                share //= divisors[number]
+            else:
+                share[:] = shorter
+        shares += 1
+        spread = [min(n.bit_length(), 7) for n in distinct[:2].tolist()]
+        return log2_units(shares) - (_ONE << FRACTION), [orders, 8 * spread[0] + spread[1]]
+
+    def _occurrences(self) -> list[list[int]]:
+        """Return the positions after earlier occurrences of each context: orders, then sparse ones."""
+        found: list[list[int]] = []
+        for number, most in enumerate(self._effort.most):
+            # A longer suffix occurs nowhere that a shorter one does not.
+            known = not found or found[-1]
+            found.append(self._history.occurrences(number, most) if known else [])
+        for number, most in enumerate(self._effort.sparse, len(_ORDERS)):
+            found.append(self._history.occurrences(number, most))
+        return found
+
+    def _literal_shares(self) -> NDArray[np.int64]:
+        """Return (256,) the one-step distribution, as it was when it was last measured."""
+        if self._literals is None or self._age >= _REFRESH:
+            weights = weights_from_lengths(self._meter.code_lengths(_BYTES)[None])[0] >> 8
+            even = np.full(256, 1 << (_ONE - 8), dtype=np.int64)
+            self._literals = _blend(weights, int(weights.sum()) >> 8, even)
+            self._age = 0
+        return self._literals
+
+    def _recent_shares(self, literals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (256,) the lookahead of no context: what the latest bytes were."""
+        data = np.frombuffer(self._history.data, dtype=np.uint8)[-_RECENT:]
+        counts = np.bincount(data, minlength=256) << 10
+        escape = int(counts.sum()) * int(np.count_nonzero(counts)) // (2 * len(data) + 1) + 1
+        return _blend(counts, escape, literals)
+
+    def _lookahead(self, occurrences: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
+        """Return (n, 256) weights of the bytes that followed each context, how many differ, and of how many."""
+        sizes = [len(positions) for positions in occurrences]
+        positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
+        data = np.frombuffer(self._history.data, dtype=np.uint8)
+        cheapest = self._prices.min()
+        worth = exp2_table()[0] >> 16 >> ((self._prices - cheapest) >> (FRACTION + _EXPONENT_SHIFT))
+        weights = worth[_octave(len(data) - positions)]
+        cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)
+        # Sums of integers under 2**53 are exact in float64, in any order.
+        sums = np.bincount(cells, weights, 256 * len(sizes)).astype(np.int64).reshape(-1, 256)
+        return sums, np.count_nonzero(sums, axis=1), sizes
+
+    def _price(self, occurrences: list[list[int]]) -> None:
+        """Measure a few spans, and move the shared price of their octave of distance towards what they cost."""
+        self._unpriced = 0
+        data = self._history.data
+        end = len(data)
+        latest = dict.fromkeys(position for found in reversed(occurrences) for position in reversed(found))
+        chosen = [position for position, _ in zip(latest, range(self._effort.spans), strict=False)]
+        meter, behind = self._meter, b""
+        if self._anchor is not None:
+            if end - self._anchored >= _STRIDE + _TAIL:
+                self._anchor.extend(bytes(data[self._anchored : end - _TAIL]))
+                self._anchored = end - _TAIL
+                self._anchor = self._anchor.flushed()
+                assert self._anchor is not None  # noqa: S101 - what could be closed once can be again
+            meter, behind = self._anchor, bytes(data[self._anchored :])
+        spans = [behind + self._history.span(position, _SPAN) for position in chosen]
+        lengths = np.rint(meter.code_lengths([*spans, behind]) * (1 << FRACTION)).astype(np.int64)
+        for position, price in zip(chosen, (lengths[:-1] - lengths[-1]).tolist(), strict=True):
+            octave = (end - position).bit_length()
+            self._prices[octave] += (price - int(self._prices[octave])) >> _PRICE_MEMORY
+
+
+def _blend(weights: NDArray[np.int64], escape: int, shorter: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (256,) shares of 2**_ONE: ``weights``, and ``escape`` divided as in ``shorter``."""
+    return ((weights << _ONE) + shorter * escape) // (int(weights.sum()) + escape)
+
+
+def _octave(distances: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bit length of each distance; conversion and frexp are exact."""
+    return np.frexp(distances.astype(np.float64))[1].astype(np.int64)

@@ -1,0 +1,89 @@
+"""Several models as one: a product of experts whose exponents learn as they go (``mixing.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from compgen.errors import UsageError
+from compgen.models.base import PRECISION, ByteModel, State
+from compgen.models.mixing import WEIGHT_ONE, Mixer
+from compgen.models.quantise import FRACTION, log2_units
+from compgen.registry import split_mixture
+from compgen.types import Frequencies, Rows, Symbols
+
+_RATE = 524_288  # four times that of the calibrated rule: there are few weights, and all are always in use
+_MOST = 16
+
+
+@dataclass(frozen=True)
+class Mixture(ByteModel):
+    """The models that specs joined by ``+`` name; each reads its members' integer frequencies."""
+
+    members: str = field(default="", metadata={"argument": True})
+
+    name: ClassVar[str] = "mixture"
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(split_mixture(self.members)) <= _MOST:
+            raise UsageError(f"a mixture has 2 to {_MOST} members, such as gzip+bz2, not '{self.members}'")
+        object.__setattr__(self, "members", "+".join(str(model) for model in self._models()))
+
+    def __str__(self) -> str:
+        return self.members
+
+    def _models(self) -> list[ByteModel]:
+        from compgen.models import load  # the table of models names this module
+
+        return [load(member) for member in split_mixture(self.members)]
+
+    @property
+    def warm_up(self) -> int:
+        """None of its own: a start begins with even weights over members that have warmed up."""
+        return 0
+
+    def start(self, prompts: Sequence[bytes]) -> MixtureState:
+        """Return a state after ``prompts``."""
+        states = [model.start(prompts) for model in self._models()]
+        even = np.full((1, len(states)), WEIGHT_ONE // len(states), dtype=np.int64)
+        return MixtureState(states, [Mixer([even], _RATE) for _ in prompts])
+
+
+class MixtureState(State):
+    """The members' states, side by side, and a mixer for each row."""
+
+    def __init__(self, states: list[State], mixers: list[Mixer]) -> None:
+        self._states = states
+        self._mixers = mixers
+        self._frequencies: Frequencies | None = None
+
+    @property
+    def rows(self) -> int:
+        """B, the number of sequences."""
+        return len(self._mixers)
+
+    def frequencies(self) -> Frequencies:
+        """Return (B, 256) frequencies."""
+        if self._frequencies is None:
+            experts = log2_units(np.stack([state.frequencies() for state in self._states], axis=1))
+            experts -= PRECISION << FRACTION
+            self._frequencies = np.stack(
+                [mixer.mix(row, [0]) for mixer, row in zip(self._mixers, experts, strict=True)]
+            )
+        return self._frequencies
+
+    def extend(self, symbols: Symbols) -> None:
+        """Append one byte to each row, and learn which members to trust."""
+        self.frequencies()
+        for mixer, symbol in zip(self._mixers, symbols.tolist(), strict=True):
+            mixer.learn(symbol)
+        for state in self._states:
+            state.extend(symbols)
+        self._frequencies = None
+
+    def fork(self, rows: Rows) -> MixtureState:
+        """Return a state of the given rows."""
+        return MixtureState([state.fork(rows) for state in self._states], [self._mixers[row].fork() for row in rows])

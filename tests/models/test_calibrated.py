@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import compgen
+from compgen.compressors import COMPRESSORS
+from compgen.models import load
+from compgen.models.calibrated import EFFORTS, Row, initial_weights
+from compgen.models.history import History
+from compgen.models.mixing import WEIGHT_ONE, Mixer
+from compgen.models.quantise import FRACTION, log2_units
+from compgen.testing import check_model
+
+TEXT = b"the cat sat on the mat; the rat sat on the cat; the bat sat on the rat; " * 12
+
+
+@pytest.mark.parametrize(
+    "spec", ["gzip", "gzip:effort=best", "zstd-dict", "bz2", "zstd", "gzip:window=40", "gzip+zstd"]
+)
+def test_conforms(spec: str) -> None:
+    check_model(load(spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["xz", "brotli", "ppmd", "command:gzip -c", "bz2:effort=best"])
+def test_slow_ones_conform(spec: str) -> None:
+    check_model(load(spec))
+
+
+def test_it_is_the_default_and_its_dial_is_in_the_spec() -> None:
+    assert load("gzip") == load("gzip:rule=calibrated,effort=fast")
+    assert str(load("gzip", effort="best")) == "gzip:effort=best"
+    assert str(load("gzip", rule="one-step")) == "gzip:rule=one-step"
+    with pytest.raises(ValueError, match="did you mean 'best'"):
+        load("gzip:effort=bests")
+    with pytest.raises(ValueError, match="effort is for the calibrated rule"):
+        load("gzip:rule=one-step,effort=best")
+
+
+def test_it_codes_better_than_the_compressor_it_came_from(prose: bytes) -> None:
+    result = compgen.score("gzip", prose[4500:4900], prose[:4500])
+    assert result.own_bpb is not None
+    assert result.derived_bpb < 0.95 * result.own_bpb
+    assert result.derived_bpb < compgen.score("gzip", prose[4500:4600], prose[:4500], rule="one-step").derived_bpb - 0.5
+
+
+def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
+    gzip = COMPRESSORS.build("gzip")
+    row = Row(gzip, "fast", 32768, TEXT[: -gzip.warm_up])
+    for symbol in TEXT[-gzip.warm_up :]:
+        row.extend(symbol)
+    assert np.array_equal(load(gzip).start([TEXT]).frequencies()[0], row.frequencies())
+
+
+def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
+    row = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])
+    for symbol in TEXT[60:100]:
+        row.extend(symbol)
+    learnt = [family.copy() for family in row.mixer.families]
+    fresh = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[50:100], learnt)
+    fresh._prices = row._prices.copy()
+    assert np.array_equal(row.frequencies(), fresh.frequencies())
+    assert any((a != b).any() for a, b in zip(learnt, initial_weights("fast", "gzip"), strict=True))
+
+
+@pytest.mark.parametrize("effort", sorted(EFFORTS))
+def test_the_shipped_weights_fit_the_experts(effort: str) -> None:
+    families = initial_weights(effort, "gzip")
+    experts = 2 + len(EFFORTS[effort].most) + len(EFFORTS[effort].sparse)
+    assert [family.shape for family in families] == [(len(EFFORTS[effort].most) + 1, experts), (64, experts)]
+    assert initial_weights(effort, "no such compressor")[0] is not None
+
+
+@given(st.binary(max_size=300).map(lambda data: bytes(b & 3 for b in data)), st.integers(0, 300), st.integers(1, 9))
+@settings(max_examples=60)
+def test_history_finds_what_a_search_finds(data: bytes, split: int, most: int) -> None:
+    contexts = [(255,), (255, 255), (255,) * 4, (0, 255), (254, 252)]
+    history = History(data[:split], contexts)
+    for symbol in data[split:]:
+        history.append(symbol)
+    end = len(data)
+    for number, masks in enumerate(contexts):
+        found = [
+            position
+            for position in range(len(masks), end)
+            if all(data[position - lag] & m == data[end - lag] & m for lag, m in enumerate(masks, 1))
+        ]
+        assert history.occurrences(number, most) == (found[-most:] if len(masks) <= end else [])
+
+
+def test_a_fork_of_a_history_is_its_own() -> None:
+    history = History(b"abab", [(255,)])
+    fork = history.fork()
+    fork.append(97)
+    history.append(98)
+    assert (bytes(history.data), bytes(fork.data)) == (b"ababb", b"ababa")
+    assert history.occurrences(0, 9) == [2, 4]
+    assert fork.occurrences(0, 9) == [1, 3]
+
+
+def test_a_span_past_the_end_goes_on_with_its_period() -> None:
+    history = History(b"xyzabc", [(255,)])
+    assert history.span(3, 8) == b"abcabcab"
+    assert history.span(0, 4) == b"xyza"
+
+
+@given(st.lists(st.integers(1, 1 << 52), min_size=1, max_size=20))
+def test_log2_by_table(values: list[int]) -> None:
+    units = log2_units(np.array(values, dtype=np.int64))
+    assert np.all(np.abs(units / (1 << FRACTION) - np.log2(values)) < 2 / (1 << FRACTION))
+
+
+def test_the_mixer_is_a_product_of_experts_that_steps_up_the_gradient() -> None:
+    generator = np.random.default_rng(1)
+    shares = generator.dirichlet(np.ones(256), size=3)
+    experts = np.rint(np.log2(shares) * (1 << FRACTION)).astype(np.int64)
+    weights = np.array([[0.5, 0.3, 0.4]])
+    mixer = Mixer([np.rint(weights * WEIGHT_ONE).astype(np.int64)], rate=1 << 20)
+    mixed = mixer.mix(experts, [0]) / (1 << 24)
+    exact = np.prod(shares ** weights[0][:, None], axis=0)
+    exact /= exact.sum()
+    assert np.allclose(mixed, exact, rtol=0.01, atol=1e-6)
+    before = mixer.families[0].copy()
+    mixer.learn(7)
+    gradient = np.log2(shares[:, 7]) - (exact * np.log2(shares)).sum(axis=1)
+    step = (mixer.families[0] - before)[0] / WEIGHT_ONE
+    assert np.allclose(step, gradient * (1 << 20) / (1 << 24) * (1 << FRACTION) / WEIGHT_ONE, atol=1e-3)
+
+
+def test_a_mixture_beats_its_members_and_round_trips(prose: bytes) -> None:
+    context, data = prose[:4000], prose[4000:4400]
+    mixture = load("gzip+backoff:order=3+zstd:level=9")
+    assert str(mixture) == "gzip+backoff:order=3+zstd:level=9"
+    assert load(str(mixture)) == load(f'mixture:"{mixture}"') == mixture
+    members = [compgen.score(spec, data, context).derived_bpb for spec in str(mixture).split("+")]
+    assert compgen.score(mixture, data, context).derived_bpb < min(members)
+
+
+def test_mixtures_take_efforts_commands_and_refuse_nonsense() -> None:
+    assert str(load("gzip+xz", effort="best")) == "gzip:effort=best+xz:effort=best"
+    assert str(load("gzip+command:cat +x")) == "gzip+command:cat +x"
+    for wrong in ("gzip+", "+gzip", "gzip++xz", "gzip+nonsense", 'mixture:"gzip"'):
+        with pytest.raises(ValueError, match=r"spec|unknown|members"):
+            load(wrong)
+
+
+CHILD = """
+import hashlib, sys
+import numpy as np
+from compgen.models import load
+text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
+digest = hashlib.sha256()
+for spec in ("gzip", "gzip:effort=best", "zstd-dict", "gzip+bz2+backoff", "gzip:rule=one-step"):
+    state = load(spec).start([text[:2000]])
+    for symbol in text[2000 : 2000 + (60 if "one-step" not in spec else 5)]:
+        digest.update(state.frequencies().tobytes())
+        state.extend(np.array([symbol], dtype=np.uint8))
+control = np.exp(np.linspace(-20.0, 20.0, 100_003))
+product = np.random.default_rng(1).random((64, 300)) @ np.random.default_rng(2).random((300, 64))
+print(digest.hexdigest(), hashlib.sha256(control.tobytes() + product.tobytes()).hexdigest())
+"""
+
+
+def simd_features() -> list[str]:
+    """What the NumPy in use has switched on for this processor."""
+    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+    return [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+
+
+def test_every_machine_computes_the_same_frequencies() -> None:
+    """With NumPy's vector code off and another BLAS kernel, float results change (the control) and ours do not."""
+    features = simd_features()
+    if not features:
+        pytest.skip("NumPy has no vector code to switch off on this processor")
+    settings = [
+        {},
+        {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": "Nehalem"},
+        {"COMPGEN_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    ]
+    lines = []
+    for environment in settings:
+        done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, check=False, text=True,
+                              env={**os.environ, **environment})  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines.append(done.stdout.split())
+    ours = {line[0] for line in lines}
+    assert len(ours) == 1
+    if lines[0][1] == lines[1][1]:
+        pytest.skip("switching vector code off changed no float result on this processor: the control shows nothing")
+
+
+def test_the_weights_file_is_small_and_readable() -> None:
+    import compgen.models
+
+    path = Path(compgen.models.__file__).with_name("calibration.json")
+    assert path.stat().st_size < 100_000
+    assert json.loads(path.read_text())["version"] == 1
