@@ -92,7 +92,8 @@ def main() -> None:
     print(f"{'spec':<34}{'file':<26}{'derived':>16}{'own':>8}{'ratio':>8}{'bytes/s':>9}")
     for run in config["runs"]:
         scored, offsets = (100, 1) if arguments.quick else (run["scored"], run["offsets"])
-        for name in config["text"] if run.get("text_only") else [*config["text"], *config["other"]]:
+        every = config["text"] if run.get("text_only") else [*config["text"], *config["other"]]
+        for name in run.get("files", every):
             pairs = windows(read(data, name), run["context"], scored, offsets)
             specs = [m for s in run["specs"] for m in (split_mixture(s) if run.get("members") else [])] + run["specs"]
             for spec in specs:

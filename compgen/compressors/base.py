@@ -102,6 +102,14 @@ class Meter(ABC):
         candidates then cost microseconds, whatever the context.
         """
 
+    def code_values(self, continuations: Sequence[bytes]) -> list[int] | None:
+        """Return the code of context + continuation, for each, as an integer of the same number of binary places.
+
+        For an arithmetic coder whose output is the low end of the interval it has narrowed down to: between the codes
+        of neighbours lies the interval of the lower one. None where the compressor is no such coder.
+        """
+        return None
+
     @abstractmethod
     def fork(self) -> Meter:
         """Return an independent copy."""

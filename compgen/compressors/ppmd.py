@@ -10,13 +10,14 @@ import importlib.metadata
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pyppmd
 
-from compgen.compressors.base import Compressor
+from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
@@ -38,6 +39,10 @@ class Ppmd(Compressor):
             raise UsageError(f"ppmd:order must be between 2 and 64, not {self.order}")
         if not 1 <= self.memory <= 1024:
             raise UsageError(f"ppmd:memory must be between 1 and 1024 (MB), not {self.memory}")
+
+    def open(self, context: bytes) -> PpmdMeter:
+        """Return a meter that can read the range coder's values."""
+        return PpmdMeter(self, context)
 
     @classmethod
     def version(cls) -> str:
@@ -63,3 +68,17 @@ class Ppmd(Compressor):
         if self.compress(child.stdout) != blob:
             raise CorruptDataError("the ppmd blob is damaged: it is not what its data is coded as")
         return child.stdout
+
+
+class PpmdMeter(ReplayMeter):
+    """Replays the encoder, and reads what its range coder wrote as a number."""
+
+    def code_values(self, continuations: Sequence[bytes]) -> list[int]:
+        """Return the range coder's output after its length, padded to the longest of these."""
+        codes = [self._compressor.compress(self._context + y)[_LENGTH.size :] for y in continuations]
+        places = max(map(len, codes), default=0)
+        return [int.from_bytes(code.ljust(places, b"\0"), "big") for code in codes]
+
+    def fork(self) -> PpmdMeter:
+        """Return a meter over the same bytes."""
+        return PpmdMeter(self._compressor, self._context)

@@ -3,6 +3,7 @@
 Each expert is a distribution made of code lengths (docs/calibration.md has the mathematics and the measurements):
 
 - **one step**: p(b) proportional to 2**-L(context b), measured now and then: what a byte costs as a literal.
+- **code values**, with ``effort=best`` and an arithmetic coder: p(b) as the gap between neighbouring codes.
 - **lookahead**, one expert for each context: p(b) proportional to the sum, over earlier occurrences of the context,
   of 2**-(price of the span that followed), spans that begin with b, blended with the expert of the next shorter
   context. The compressor sets the prices: a few spans are measured at every step, behind the bytes of a closed
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,29 +26,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
+from compgen.media.layout import Layout
 from compgen.models.base import State
-from compgen.models.history import Context, History
-from compgen.models.mixing import Mixer
+from compgen.models.history import Context, History, suffix
+from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, exp2_table, log2_units, weights_from_lengths
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
 """log2 of what an expert's probabilities sum to."""
 
+_IN_A_LINE = Layout()
 _BYTES = [bytes([b]) for b in range(256)]
 _ORDERS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 24)
 _SPARSE: tuple[Context, ...] = (
-    (0, 255),
-    (0, 255, 255),
-    (254, 252),
-    (252, 248, 248),
-    (254, 254, 252, 252),
+    ((2, 255),),
+    ((2, 255), (3, 255)),
+    ((1, 254), (2, 252)),
+    ((1, 252), (2, 248), (3, 248)),
+    ((1, 254), (2, 254), (3, 252), (4, 252)),
 )
 _RECENT = 1500  # bytes counted by the lookahead of no context
 _SPAN = 8  # bytes of a lookahead span
 _TAIL = 8  # bytes before the spans that are measured with them, where a block can be closed
 _REFRESH = 512  # bytes between measurements of the one-step lengths
-_STRIDE = 56  # bytes that go by before a block is closed anew
+_RENEW = 56  # bytes that go by before a block is closed anew
+_ABOVE_MOST = 96  # earlier occurrences that count for each context of a layout
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
 _PRICE_MEMORY = 5  # a new price moves the shared one by 2**-5 of the difference
@@ -62,6 +67,7 @@ class Effort:
         every: bytes between measurements of spans.
         spans: spans measured then.
         rate: of the mixer's learning.
+        code_values: whether to read probabilities from the codes of an arithmetic coder, 256 encodings a byte.
     """
 
     most: tuple[int, ...]
@@ -69,11 +75,14 @@ class Effort:
     every: int
     spans: int
     rate: int
+    code_values: bool
 
 
 EFFORTS = {
-    "fast": Effort((192, 96, 64, 32, 24, 16, 12, 8, 8, 6), (), 4, 2, 131_072),
-    "best": Effort((512, 256, 128, 64, 48, 32, 24, 16, 12, 8), (256, 128, 192, 128, 64), 1, 4, 131_072),
+    "fast": Effort((192, 96, 64, 32, 24, 16, 12, 8, 8, 6), (), 4, 2, 131_072, code_values=False),
+    "best": Effort(
+        (512, 256, 128, 64, 48, 32, 24, 16, 12, 8), (256, 128, 192, 128, 64), 1, 4, 131_072, code_values=True
+    ),
 }
 
 
@@ -93,9 +102,11 @@ class CalibratedState(State):
         self._rows = rows
 
     @classmethod
-    def start(cls, compressor: Compressor, effort: str, reach: int, prompts: Sequence[bytes]) -> CalibratedState:
+    def start(
+        cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompts: Sequence[bytes]
+    ) -> CalibratedState:
         """Return a state after ``prompts``, each opened without the compressor's warm-up and extended by it."""
-        opened = {prompt: Row.after(compressor, effort, reach, prompt) for prompt in dict.fromkeys(prompts)}
+        opened = {prompt: Row.after(compressor, effort, reach, layout, prompt) for prompt in dict.fromkeys(prompts)}
         return cls([opened[prompt].fork() for prompt in prompts])
 
     @property
@@ -132,27 +143,32 @@ class Row:
         reach: int,
         window: bytes,
         weights: Sequence[NDArray[np.int64]] | None = None,
+        layout: Layout = _IN_A_LINE,
     ) -> None:
         self._compressor = compressor
         self._effort = EFFORTS[effort]
         self._reach = reach
-        self.mixer = Mixer(weights or initial_weights(effort, compressor.name), self._effort.rate)
+        self._layout = layout
+        self._exact = self._effort.code_values and compressor.open(b"").code_values([b""]) is not None
+        fitted = weights or initial_weights(effort, compressor.name)
+        fitted = _with_experts(fitted, len(_above(layout)), 50)
+        self.mixer = Mixer(_with_experts(fitted, int(self._exact), 70), self._effort.rate)
         self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
         self._frequencies: Frequencies | None = None
         self._open(window)
 
     @classmethod
-    def after(cls, compressor: Compressor, effort: str, reach: int, prompt: bytes) -> Row:
+    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
         """Return the row after ``prompt``: opened without its last ``warm_up`` bytes, extended by those."""
         warm_up = min(compressor.warm_up, len(prompt))
         known = prompt[: len(prompt) - warm_up]
-        row = cls(compressor, effort, reach, known[reach * max(0, len(known) // reach - 1) :])
+        row = cls(compressor, effort, reach, known[reach * max(0, len(known) // reach - 1) :], layout=layout)
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
         return row
 
     def _open(self, window: bytes) -> None:
-        contexts = [(255,) * order for order in _ORDERS] + list(_SPARSE[: len(self._effort.sparse)])
+        contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(self._layout)]
         self._history = History(window, contexts)
         self._meter = self._compressor.open(window)
         self._literals: NDArray[np.int64] | None = None
@@ -221,6 +237,9 @@ class Row:
                 share //= divisors[number]
             else:
                 share[:] = shorter
+        exact = self._code_shares() if self._exact else None
+        if exact is not None:
+            shares = np.vstack([shares, exact])
         shares += 1
         spread = [min(n.bit_length(), 7) for n in distinct[:2].tolist()]
         return log2_units(shares) - (_ONE << FRACTION), [orders, 8 * spread[0] + spread[1]]
@@ -232,7 +251,8 @@ class Row:
             # A longer suffix occurs nowhere that a shorter one does not.
             known = not found or found[-1]
             found.append(self._history.occurrences(number, most) if known else [])
-        for number, most in enumerate(self._effort.sparse, len(_ORDERS)):
+        sparse = self._effort.sparse + (_ABOVE_MOST,) * len(_above(self._layout))
+        for number, most in enumerate(sparse, len(_ORDERS)):
             found.append(self._history.occurrences(number, most))
         return found
 
@@ -265,6 +285,19 @@ class Row:
         sums = np.bincount(cells, weights, 256 * len(sizes)).astype(np.int64).reshape(-1, 256)
         return sums, np.count_nonzero(sums, axis=1), sizes
 
+    def _code_shares(self) -> NDArray[np.int64]:
+        """Return (256,) shares read from the codes of an arithmetic coder: each byte's is the gap to the next code."""
+        values = self._meter.code_values(_BYTES)
+        assert values is not None  # noqa: S101 - asked only of meters that have them
+        order = sorted(range(256), key=values.__getitem__)
+        gaps = [values[after] - values[before] for before, after in itertools.pairwise(order)]
+        gaps.append(gaps[-1])  # the last interval ends where the parent's does, which is not shown; such bytes are rare
+        scale = max(max(gaps).bit_length() - 32, 0)
+        weights = np.zeros(256, dtype=np.int64)
+        weights[order] = [gap >> scale for gap in gaps]
+        even = np.full(256, 1 << (_ONE - 8), dtype=np.int64)
+        return _blend(weights >> 8, (int(weights.sum()) >> 24) + 1, even)
+
     def _price(self, occurrences: list[list[int]]) -> None:
         """Measure a few spans, and move the shared price of their octave of distance towards what they cost."""
         self._unpriced = 0
@@ -274,7 +307,7 @@ class Row:
         chosen = [position for position, _ in zip(latest, range(self._effort.spans), strict=False)]
         meter, behind = self._meter, b""
         if self._anchor is not None:
-            if end - self._anchored >= _STRIDE + _TAIL:
+            if end - self._anchored >= _RENEW + _TAIL:
                 self._anchor.extend(bytes(data[self._anchored : end - _TAIL]))
                 self._anchored = end - _TAIL
                 self._anchor = self._anchor.flushed()
@@ -285,6 +318,30 @@ class Row:
         for position, price in zip(chosen, (lengths[:-1] - lengths[-1]).tolist(), strict=True):
             octave = (end - position).bit_length()
             self._prices[octave] += (price - int(self._prices[octave])) >> _PRICE_MEMORY
+
+
+def _above(layout: Layout) -> tuple[Context, ...]:
+    """Return the contexts that a layout adds: the byte above, with its neighbours and the last byte."""
+    stride = layout.stride
+    if not stride:
+        return ()
+    return (
+        ((stride, 255),),
+        ((1, 252), (stride, 252)),
+        ((1, 254), (stride, 254)),
+        ((1, 252), (stride, 252), (stride + 1, 248), (max(stride - 1, 1), 248)),
+    )
+
+
+def _with_experts(families: Sequence[NDArray[np.int64]], more: int, trust: int) -> list[NDArray[np.int64]]:
+    """Return weights for ``more`` experts besides, which no fit knew: ``trust`` hundredths go to them, evenly."""
+    if not more:
+        return list(families)
+    widened = []
+    for number, family in enumerate(families):
+        added = np.full((len(family), more), (WEIGHT_ONE * trust // (100 * more)) if number == 0 else 0, dtype=np.int64)
+        widened.append(np.hstack([family * (100 - trust) // 100, added]))
+    return widened
 
 
 def _blend(weights: NDArray[np.int64], escape: int, shorter: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
+from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.calibrated import EFFORTS, CalibratedState
 from compgen.models.quantise import frequencies_from_lengths
@@ -37,13 +38,15 @@ class CodeLengthModel(ByteModel):
     """The next-byte distribution of ``compressor`` under ``rule``.
 
     ``effort`` is what the calibrated rule spends, ``fast`` or ``best``. ``window`` is N above, bytes; 0 stands for the
-    compressor's own.
+    compressor's own. ``stride`` is the bytes in a row of a picture or a record of a table, whose bytes above the
+    calibrated rule then looks at; 0 for bytes in a line.
     """
 
     compressor: Compressor
     rule: str = RULES[0]
     effort: str = "fast"
     window: int = 0
+    stride: int = 0
 
     name: ClassVar[str] = "code-length"
 
@@ -54,6 +57,7 @@ class CodeLengthModel(ByteModel):
             raise UsageError(f"unknown effort '{self.effort}'{suggest(self.effort, EFFORTS)}")
         if self.effort != "fast" and self.rule != "calibrated":
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
+        Layout(self.stride)
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
 
@@ -61,14 +65,19 @@ class CodeLengthModel(ByteModel):
     def spec(self) -> Spec:
         """The compressor's spec, with rule and window where they differ from the defaults."""
         spec = self.compressor.spec
-        given = (("rule", self.rule, RULES[0]), ("effort", self.effort, "fast"), ("window", self.window, 0))
+        given = (
+            ("rule", self.rule, RULES[0]),
+            ("effort", self.effort, "fast"),
+            ("window", self.window, 0),
+            ("stride", self.stride, 0),
+        )
         options = tuple((key, str(value)) for key, value, default in given if value != default)
         return Spec(spec.name, spec.argument, spec.options + options)
 
     @classmethod
     def option_names(cls) -> list[str]:
         """Names of the options that a compressor's spec may set for its model."""
-        return ["rule", "effort", "window"]
+        return ["rule", "effort", "window", "stride"]
 
     @classmethod
     def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
@@ -98,7 +107,7 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
         if self.rule == "calibrated":
-            return CalibratedState.start(self.compressor, self.effort, self.reach, prompts)
+            return CalibratedState.start(self.compressor, self.effort, self.reach, Layout(self.stride), prompts)
         contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
         return CodeLengthState([contexts[prompt] for prompt in prompts])
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-Context: TypeAlias = tuple[int, ...]
-"""Masks of the last byte, the one before it, and so on: 255 keeps a byte, 0 passes over it, 252 keeps its high bits."""
+Context: TypeAlias = tuple[tuple[int, int], ...]
+"""Pairs of how far back a byte lies, 1 for the last, and a mask: 255 keeps it whole, 252 its high bits."""
+
+
+def suffix(length: int) -> Context:
+    """Return the context of the last ``length`` bytes."""
+    return tuple((lag, 255) for lag in range(1, length + 1))
+
 
 _Index: TypeAlias = dict[bytes, list[int]]
 
@@ -20,32 +26,32 @@ class History:
     def __init__(self, data: bytes, contexts: Sequence[Context]) -> None:
         self.data = bytearray(data)
         self._contexts = tuple(contexts)
+        self._reaches = [max(lag for lag, _ in context) for context in self._contexts]
         # A suffix is cut faster than it is masked.
-        self._suffixes = [len(context) if set(context) == {255} else 0 for context in self._contexts]
+        self._suffixes = [r if c == suffix(r) else 0 for c, r in zip(self._contexts, self._reaches, strict=True)]
         self._shared: list[_Index] = [{} for _ in self._contexts]
         self._own: list[_Index] = [{} for _ in self._contexts]
-        for number, (context, index) in enumerate(zip(self._contexts, self._shared, strict=True)):
-            for end in range(len(context), len(data)):
+        for number, (reach, index) in enumerate(zip(self._reaches, self._shared, strict=True)):
+            for end in range(reach, len(data)):
                 index.setdefault(self._key(number, end), []).append(end)
 
     def _key(self, number: int, end: int) -> bytes:
-        suffix = self._suffixes[number]
-        if suffix:
-            return bytes(self.data[end - suffix : end])
-        return bytes([self.data[end - lag] & mask for lag, mask in enumerate(self._contexts[number], 1)])
+        if self._suffixes[number]:
+            return bytes(self.data[end - self._suffixes[number] : end])
+        return bytes([self.data[end - lag] & mask for lag, mask in self._contexts[number]])
 
     def append(self, symbol: int) -> None:
         """Add one byte, and itself to what followed its contexts."""
         end = len(self.data)
-        for number, context in enumerate(self._contexts):
-            if len(context) <= end:
+        for number, reach in enumerate(self._reaches):
+            if reach <= end:
                 self._own[number].setdefault(self._key(number, end), []).append(end)
         self.data.append(symbol)
 
     def occurrences(self, number: int, most: int) -> list[int]:
         """Return up to ``most`` positions that followed the context's present value before, the latest last."""
         end = len(self.data)
-        if len(self._contexts[number]) > end:
+        if self._reaches[number] > end:
             return []
         key = self._key(number, end)
         late = self._own[number].get(key)
@@ -64,6 +70,7 @@ class History:
         """Return an independent copy."""
         fork = History.__new__(History)
         fork.data = bytearray(self.data)
-        fork._contexts, fork._suffixes, fork._shared = self._contexts, self._suffixes, self._shared
+        fork._contexts, fork._reaches, fork._suffixes = self._contexts, self._reaches, self._suffixes
+        fork._shared = self._shared
         fork._own = [{key: list(positions) for key, positions in index.items()} for index in self._own]
         return fork

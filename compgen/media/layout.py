@@ -1,0 +1,18 @@
+"""How bytes lie in two dimensions: rows of a picture, records of a table, frames of sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compgen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows of ``stride`` bytes, one under the other; 0 for bytes in a line."""
+
+    stride: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stride <= 1 << 20:
+            raise UsageError(f"stride must be a number of bytes between 0 and {1 << 20}, not {self.stride}")
