@@ -51,6 +51,8 @@ _SPAN = 8  # bytes of a lookahead span
 _TAIL = 8  # bytes before the spans that are measured with them, where a block can be closed
 _REFRESH = 512  # bytes between measurements of the one-step lengths
 _RENEW = 56  # bytes that go by before a block is closed anew
+_PERIOD_BYTES = 8192  # bytes that are searched for a period
+_LONGEST_PERIOD = 512
 _ABOVE_MOST = 96  # earlier occurrences that count for each context of a layout
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
@@ -148,11 +150,10 @@ class Row:
         self._compressor = compressor
         self._effort = EFFORTS[effort]
         self._reach = reach
-        self._layout = layout
+        self._given = layout
         self._exact = self._effort.code_values and compressor.open(b"").code_values([b""]) is not None
-        fitted = weights or initial_weights(effort, compressor.name)
-        fitted = _with_experts(fitted, len(_above(layout)), 50)
-        self.mixer = Mixer(_with_experts(fitted, int(self._exact), 70), self._effort.rate)
+        self._fitted = list(weights or initial_weights(effort, compressor.name))
+        self._layout: Layout | None = None
         self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
         self._frequencies: Frequencies | None = None
         self._open(window)
@@ -168,7 +169,12 @@ class Row:
         return row
 
     def _open(self, window: bytes) -> None:
-        contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(self._layout)]
+        layout = self._given if self._given.stride else Layout(period(window))
+        if layout != self._layout:
+            self._layout = layout
+            weights = _with_experts(self._fitted, len(_above(layout)), 50)
+            self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), self._effort.rate)
+        contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(layout)]
         self._history = History(window, contexts)
         self._meter = self._compressor.open(window)
         self._literals: NDArray[np.int64] | None = None
@@ -251,7 +257,7 @@ class Row:
             # A longer suffix occurs nowhere that a shorter one does not.
             known = not found or found[-1]
             found.append(self._history.occurrences(number, most) if known else [])
-        sparse = self._effort.sparse + (_ABOVE_MOST,) * len(_above(self._layout))
+        sparse = self._effort.sparse + (_ABOVE_MOST,) * len(_above(self._layout or _IN_A_LINE))
         for number, most in enumerate(sparse, len(_ORDERS)):
             found.append(self._history.occurrences(number, most))
         return found
@@ -318,6 +324,24 @@ class Row:
         for position, price in zip(chosen, (lengths[:-1] - lengths[-1]).tolist(), strict=True):
             octave = (end - position).bit_length()
             self._prices[octave] += (price - int(self._prices[octave])) >> _PRICE_MEMORY
+
+
+def period(window: bytes) -> int:
+    """Return the length of the records that ``window`` is made of, or 0 where no length stands out.
+
+    It is the shortest lag at which bytes equal those one lag before nearly as often as at any lag, and by 15 in a
+    hundred more often than at the median lag.
+    """
+    data = np.frombuffer(window, dtype=np.uint8)[-_PERIOD_BYTES:]
+    if len(data) < 4 * _LONGEST_PERIOD:
+        return 0
+    lags = range(1, _LONGEST_PERIOD + 1)
+    equal = np.array([1000 * np.count_nonzero(data[lag:] == data[:-lag]) // (len(data) - lag) for lag in lags])
+    best = int(equal.max())
+    if best < int(np.sort(equal)[len(equal) // 2]) + 150:
+        return 0
+    shortest = int(np.flatnonzero(10 * equal >= 9 * best)[0]) + 1
+    return 0 if shortest == 1 else shortest  # what lies next to a byte is no record above it
 
 
 def _above(layout: Layout) -> tuple[Context, ...]:

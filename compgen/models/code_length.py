@@ -39,7 +39,7 @@ class CodeLengthModel(ByteModel):
 
     ``effort`` is what the calibrated rule spends, ``fast`` or ``best``. ``window`` is N above, bytes; 0 stands for the
     compressor's own. ``stride`` is the bytes in a row of a picture or a record of a table, whose bytes above the
-    calibrated rule then looks at; 0 for bytes in a line.
+    calibrated rule then looks at; 0 lets it find a record length that stands out in the window, if there is one.
     """
 
     compressor: Compressor

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import compgen
 from compgen.compressors import COMPRESSORS
 from compgen.models import load
-from compgen.models.calibrated import EFFORTS, Row, initial_weights
+from compgen.models.calibrated import EFFORTS, Row, initial_weights, period
 from compgen.models.history import History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
@@ -62,7 +62,7 @@ def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
 
 
 def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
-    row = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])
+    row = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])  # too short for a period: the experts stay the same
     for symbol in TEXT[60:100]:
         row.extend(symbol)
     learnt = [family.copy() for family in row.mixer.families]
@@ -108,6 +108,17 @@ def test_a_layout_sees_the_byte_above() -> None:
     assert laid < flat - 0.3
     with pytest.raises(ValueError, match="stride must be"):
         load("gzip:stride=-1")
+
+
+def test_a_period_is_found_where_one_stands_out(prose: bytes) -> None:
+    generator = np.random.default_rng(3)
+    records = generator.integers(0, 256, (300, 17), dtype=np.uint8)
+    records[:, 3:12] = 7, 1, 9, 4, 200, 0, 0, 3, 8
+    assert period(records.tobytes()) == 17
+    assert period(prose) == 0
+    assert period(generator.bytes(5000)) == 0
+    assert period(bytes(5000)) == 0
+    assert period(b"abc" * 100) == 0, "too short to tell"
 
 
 @pytest.mark.parametrize("effort", sorted(EFFORTS))
