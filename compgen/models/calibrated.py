@@ -94,7 +94,12 @@ def initial_weights(effort: str, compressor: str) -> tuple[NDArray[np.int64], ..
     text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
     fitted = json.loads(text)["efforts"][effort]
     families = fitted.get(compressor, fitted["gzip"])
-    return tuple(np.array(family, dtype=np.int64) for family in families)
+    by_order, by_spread = (np.array(family, dtype=np.int64) for family in families)
+    # Where the last byte is new, the fit would flatten what is left: right for the noise of pictures, where that mostly
+    # happens, but a text that is sampled would never find back. So the latest bytes are taken as they are.
+    by_order[0] = by_spread[0] = 0
+    by_order[0, 1] = WEIGHT_ONE
+    return by_order, by_spread
 
 
 class CalibratedState(State):
