@@ -181,9 +181,13 @@ def _check_fork(state: State) -> None:
     fork.extend(np.array([1, 2, 3], dtype=np.uint8))
     fork.extend(np.array([7, 7, 7], dtype=np.uint8))
     _check_equal(state.frequencies(), before, "extending a fork must not change its origin")
-    again = state.fork(selection)
+    again, twin = state.fork(selection), state.fork(range(state.rows))
     state.extend(np.full(state.rows, 65, dtype=np.uint8))
     _check_equal(again.frequencies(), before[selection], "extending a state must not change its forks")
+    twin.extend(np.full(state.rows, 65, dtype=np.uint8))
+    _check_equal(
+        twin.frequencies(), state.frequencies(), "a fork must become what its origin becomes by the same bytes"
+    )
 
 
 def _check_intervals(state: State) -> None:

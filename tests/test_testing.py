@@ -200,6 +200,23 @@ class AliasedRows(MockState):
         return self
 
 
+class DeafForks(MockState):
+    """Its forks miss the first byte after them: what the calibrated rule's once did."""
+
+    deaf = False
+
+    def fork(self, rows: Rows) -> MockState:
+        fork = super().fork(rows)
+        assert isinstance(fork, DeafForks)
+        fork.deaf = True
+        return fork
+
+    def extend(self, symbols: Symbols) -> None:
+        if not self.deaf:
+            super().extend(symbols)
+        self.deaf = False
+
+
 class WrongRows(MockState):
     def fork(self, rows: Rows) -> MockState:
         return super().fork(sorted(rows))
@@ -240,6 +257,7 @@ def test_the_mock_models_pass_where_they_are_whole() -> None:
         (AliasedRows, "must not change"),
         (WrongRows, "duplicate, reorder and drop"),
         (Deaf, "fresh start"),
+        (DeafForks, "by the same bytes"),
         (WrongLocate, "locate"),
     ],
 )

@@ -16,6 +16,11 @@ PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
 
+def last_window(data: bytes, size: int) -> bytes:
+    """Return the end of ``data`` that a window holds which grows to 2 * ``size`` bytes and then keeps its last half."""
+    return data[size * max(0, len(data) // size - 1) :]
+
+
 class ByteModel(Configured, ABC):
     """A next-byte distribution for every context. Subclasses are frozen dataclasses, as compressors are."""
 

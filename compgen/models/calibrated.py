@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
 from compgen.media.layout import Layout
-from compgen.models.base import State
+from compgen.models.base import State, last_window
 from compgen.models.history import Context, History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import FRACTION, exp2_table, log2_units, weights_from_lengths
+from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -168,7 +168,7 @@ class Row:
         """Return the row after ``prompt``: opened without its last ``warm_up`` bytes, extended by those."""
         warm_up = min(compressor.warm_up, len(prompt))
         known = prompt[: len(prompt) - warm_up]
-        row = cls(compressor, effort, reach, known[reach * max(0, len(known) // reach - 1) :], layout=layout)
+        row = cls(compressor, effort, reach, last_window(known, reach), layout=layout)
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
         return row
@@ -193,6 +193,7 @@ class Row:
         fork = Row.__new__(Row)
         fork.__dict__.update(self.__dict__)
         fork.mixer = self.mixer.fork()
+        fork._frequencies = None  # a mixer learns from what it mixed itself
         fork._prices = self._prices.copy()
         fork._history = self._history.fork()
         fork._meter = self._meter.fork()
@@ -289,7 +290,7 @@ class Row:
         positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
         data = np.frombuffer(self._history.data, dtype=np.uint8)
         cheapest = self._prices.min()
-        worth = exp2_table()[0] >> 16 >> ((self._prices - cheapest) >> (FRACTION + _EXPONENT_SHIFT))
+        worth = np.int64(1 << 16) >> ((self._prices - cheapest) >> (FRACTION + _EXPONENT_SHIFT))
         weights = worth[_octave(len(data) - positions)]
         cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)
         # Sums of integers under 2**53 are exact in float64, in any order.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.models.base import ByteModel, State
+from compgen.models.base import ByteModel, State, last_window
 from compgen.models.calibrated import EFFORTS, CalibratedState
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.registry import Spec, convert, suggest
@@ -97,7 +97,7 @@ class CodeLengthModel(ByteModel):
 
     def visible(self, prompt: bytes) -> bytes:
         """Return the end of ``prompt`` that its window holds."""
-        return prompt[self.reach * max(0, len(prompt) // self.reach - 1) :]
+        return last_window(prompt, self.reach)
 
     @property
     def warm_up(self) -> int | None:

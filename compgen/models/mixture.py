@@ -42,7 +42,7 @@ class Mixture(ByteModel):
 
     @property
     def warm_up(self) -> int:
-        """None of its own: a start begins with even weights over members that have warmed up."""
+        """Zero: a start begins with even weights over members that have warmed up."""
         return 0
 
     def start(self, prompts: Sequence[bytes]) -> MixtureState:

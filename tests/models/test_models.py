@@ -26,7 +26,6 @@ def test_conforms(spec: str) -> None:
     check_model(load(spec, rule="one-step"))
 
 
-@pytest.mark.slow
 def test_ppmd_conforms() -> None:
     check_model(load("ppmd:memory=1,rule=one-step"))
 
