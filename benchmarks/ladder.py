@@ -33,7 +33,7 @@ class Priceless(Row):
 
 def trusting(expert: int, effort: str = "fast") -> list[np.ndarray]:
     """Return weights that trust one expert alone."""
-    families = [np.zeros_like(family) for family in initial_weights(effort, "gzip")]
+    families = [np.zeros_like(family) for family in initial_weights(effort)]
     families[0][:, expert] = WEIGHT_ONE
     return families
 
@@ -45,7 +45,7 @@ def derived(data: bytes, pairs: list[tuple[bytes, bytes]], row_type: type[Row], 
     for context, segment in pairs:
         row = row_type(COMPRESSORS.build("gzip"), effort, 32_768, context[:-WARM_UP], weights)
         if not learns:
-            row.mixer.rate = 0
+            row.mixer.rate = row.mixer.common_rate = 0
         for position, symbol in enumerate(context[-WARM_UP:] + segment):
             if position >= WARM_UP:
                 bits += 24 - float(np.log2(row.frequencies()[symbol]))

@@ -5,6 +5,7 @@
     CompgenError             exit 1   something failed; the message says what to do
     ├── CompressorError      exit 1   a compressor, or the program behind it, failed
     │   └── CorruptDataError exit 1   a blob does not decode
+    ├── IncompatibleError    exit 1   a file was written by what this machine does not have, or needs the caller's word
     ├── MissingExtraError    exit 1   an optional package is not installed
     └── UsageError           exit 2   the caller asked for something that does not exist
         └── SpecError        exit 2   a compressor, model or sampler spec is wrong
@@ -28,6 +29,10 @@ class CompressorError(CompgenError):
 
 class CorruptDataError(CompressorError):
     """A blob is not the whole and unchanged output of this compressor."""
+
+
+class IncompatibleError(CompgenError):
+    """A file needs another format version, another build of a library, or a model that only the caller may name."""
 
 
 class MissingExtraError(CompgenError, ImportError):

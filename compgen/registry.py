@@ -265,6 +265,10 @@ class Registry(Generic[T]):
     def __contains__(self, name: str) -> bool:
         return name in self._builtin or name in self._registered or name in self._plugins()
 
+    def is_builtin(self, name: str) -> bool:
+        """Return whether ``name`` leads to a class of this package."""
+        return name in self._builtin and name not in self._registered
+
     def register(self, name: str, cls: type[T]) -> None:
         """Make ``cls`` known as ``name`` in this process.
 

@@ -199,7 +199,8 @@ def _check_intervals(state: State) -> None:
         _check_equal(low, lows, f"the interval of {symbol} must begin where the one before ends")
         _check_equal(width, frequencies[:, symbol], f"the interval of {symbol} must be as wide as its frequency")
         for point in (low, low + width - 1):
-            _check_equal(state.locate(point), symbols, f"locate must find {symbol} at the ends of its interval")
+            for found, expected in zip(state.locate(point), (symbols, low, width), strict=True):
+                _check_equal(found, expected, f"locate must find {symbol} and its interval at both ends of it")
         lows = low + width
     symbols = frequencies.argmax(axis=1).astype(np.uint8)
     for name, values in (("added_lengths", state.added_lengths(symbols)), ("code_waste", state.code_waste())):

@@ -10,6 +10,7 @@ import compgen
 
 PACKAGE = Path(compgen.__file__).parent
 RANKS = {
+    "atomic": 0,
     "errors": 0,
     "types": 0,
     "registry": 1,

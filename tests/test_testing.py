@@ -228,7 +228,7 @@ class Deaf(MockState):
 
 
 class WrongLocate(MockState):
-    def locate(self, points: np.ndarray) -> Symbols:
+    def locate(self, points: np.ndarray) -> tuple[Symbols, np.ndarray, np.ndarray]:
         return super().locate(points + 1)
 
 

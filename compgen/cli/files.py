@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
+from compgen.atomic import replacing
 from compgen.errors import UsageError
 
 
@@ -48,25 +48,6 @@ def check_writable(path: str) -> None:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file in one step: it holds all of ``data`` or what it held before.
-
-    Links are followed; pipes and devices, which cannot be replaced, are written to.
-    """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)
-        return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".cgn-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files for the owner alone; give this one the mode that open() would have given it.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a file in one step: it holds all of ``data`` or what it held before."""
+    with replacing(path) as file:
+        file.write(data)

@@ -35,9 +35,6 @@ class Compressor(Configured, ABC):
     window: ClassVar[int] = 8192
     """Default context window of the models derived from it, bytes: its reach, or what patience allows."""
 
-    warm_up: ClassVar[int] = 32
-    """Bytes at the end of a prompt on which a calibrated model learns before it begins."""
-
     parallel: ClassVar[bool] = True
     """True where encoders let go of the interpreter's lock, so that threads help."""
 
@@ -65,6 +62,14 @@ class Compressor(Configured, ABC):
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) L(context + continuation), bits, one for each of n continuations."""
         return measure(lambda y: self.code_length(context + y), continuations, self.parallel)
+
+    def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
+        """Return the ``length`` bytes that its own decoder makes of random bytes after the code of ``context``.
+
+        Raises:
+            UsageError: its codes are not such that noise after one is the code of something.
+        """
+        raise UsageError(f"{self.name}'s decoder does not take noise; ppmd's does, and the decode sampler suits all")
 
     def open(self, context: bytes) -> Meter:
         """Return a meter standing after ``context``."""

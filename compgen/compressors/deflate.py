@@ -39,7 +39,6 @@ class Deflate(Compressor):
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 10.0
     window: ClassVar[int] = 32768
-    warm_up: ClassVar[int] = 256
     wbits: ClassVar[int] = _RAW
     container: ClassVar[int] = 0
     """Bits of header and trailer around the DEFLATE stream."""

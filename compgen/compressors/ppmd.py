@@ -18,9 +18,10 @@ from typing import ClassVar
 import pyppmd
 
 from compgen.compressors.base import Compressor, ReplayMeter
-from compgen.errors import CorruptDataError, UsageError
+from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
+_ATTEMPTS = 8
 _DECODER = Path(__file__).with_name("ppmd_decoder.py")
 
 
@@ -68,6 +69,18 @@ class Ppmd(Compressor):
         if self.compress(child.stdout) != blob:
             raise CorruptDataError("the ppmd blob is damaged: it is not what its data is coded as")
         return child.stdout
+
+    def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
+        """Return what random bytes decode to after the code of ``context``: a sample from PPMd's own distribution."""
+        if not length:
+            return b""
+        # What the decoder is fed may crash it; other noise may not.
+        for attempt in range(_ATTEMPTS):
+            words = [sys.executable, "-I", str(_DECODER), *map(str, (self.order, self.memory, length, seed + attempt))]
+            child = subprocess.run(words, input=self.compress(context), capture_output=True, check=False)
+            if child.returncode == 0:
+                return child.stdout
+        raise CompressorError(f"ppmd's decoder gave up on {_ATTEMPTS} streams of noise; use the decode sampler instead")
 
 
 class PpmdMeter(ReplayMeter):

@@ -79,7 +79,6 @@ class ZstdDict(Zstd):
     name: ClassVar[str] = "zstd-dict"
     conditional: ClassVar[bool] = True
     window: ClassVar[int] = 32768
-    warm_up: ClassVar[int] = 256
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) bits of the frame of each continuation, given the context."""

@@ -6,13 +6,13 @@ import dataclasses
 from typing import Any
 
 from compgen.compressors import COMPRESSORS, Compressor
-from compgen.errors import SpecError
+from compgen.errors import IncompatibleError, SpecError, UsageError
 from compgen.models.base import ByteModel, State
 from compgen.models.code_length import CodeLengthModel
 from compgen.models.mixture import Mixture
 from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
-__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
+__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load", "load_from_file"]
 
 MODELS: Registry[ByteModel] = Registry(
     "model",
@@ -23,6 +23,9 @@ MODELS: Registry[ByteModel] = Registry(
         "uniform": Entry("compgen.models.counts:Uniform"),
     },
 )
+
+
+_MOST_FROM_A_FILE = {"memory": 64, "window": 1 << 20}  # MB; bytes
 
 
 def load(
@@ -62,6 +65,32 @@ def load(
     if not isinstance(model, CodeLengthModel):
         raise SpecError(f"{model.name} is not derived from a compressor and has no {next(iter(given))}; leave it out")
     return dataclasses.replace(model, **given)
+
+
+def load_from_file(spec: str) -> ByteModel:
+    """Return the model that a spec found in a file names, if a file may choose it: built-in, and of bounded size.
+
+    Raises:
+        IncompatibleError: only the caller may name it.
+    """
+    try:
+        for member in split_mixture(spec):
+            name, options = (parsed := Spec.parse(member)).name, dict(parsed.options)
+            registry = MODELS if name in MODELS else COMPRESSORS
+            if not registry.is_builtin(name) or parsed.argument is not None:
+                raise IncompatibleError(
+                    f"this file was written with '{spec}', and no file may choose what is run or read: "
+                    f"to trust it, give --compressor '{spec}'"
+                )
+            for key, most in _MOST_FROM_A_FILE.items():
+                if options.get(key, "0").isdecimal() and int(options.get(key, "0")) > most:
+                    raise IncompatibleError(
+                        f"this file was written with '{spec}', which takes more memory than a file may ask for: "
+                        f"to allow it, give --compressor '{spec}'"
+                    )
+        return load(spec)
+    except UsageError as error:
+        raise IncompatibleError(f"this file was written with '{spec}', which does not work here: {error}") from None
 
 
 def _build(spec: Spec) -> ByteModel:

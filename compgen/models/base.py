@@ -21,6 +21,25 @@ def last_window(data: bytes, size: int) -> bytes:
     return data[size * max(0, len(data) // size - 1) :]
 
 
+def find(frequencies: Frequencies, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
+    """Return (symbols, low, frequency) of the intervals that hold ``points``; see ``State.locate``."""
+    # First among 16 blocks of 16 bytes, then in the block: an eighth of the sums that all 256 would take.
+    rows = np.arange(len(points))
+    blocks = frequencies.reshape(len(points), 16, 16)
+    block, before, _ = _find(np.einsum("ijk->ij", blocks), points, rows)
+    place, low, width = _find(blocks[rows, block], points - before, rows)
+    return (16 * block + place).astype(np.uint8), before + low, width
+
+
+def _find(
+    widths: NDArray[np.int64], points: NDArray[np.int64], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
+    ends = np.cumsum(widths, axis=1)
+    found = np.count_nonzero(ends <= points[:, None], axis=1)
+    width = widths[rows, found]
+    return found, ends[rows, found] - width, width
+
+
 class ByteModel(Configured, ABC):
     """A next-byte distribution for every context. Subclasses are frozen dataclasses, as compressors are."""
 
@@ -31,6 +50,11 @@ class ByteModel(Configured, ABC):
         A start on a prompt is a fresh start without those bytes, extended by them.
         """
         return None
+
+    @property
+    def versions(self) -> str:
+        """What its distribution depends on beside this package: libraries and their versions, or nothing."""
+        return ""
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
@@ -73,11 +97,9 @@ class State(ABC):
         width = frequencies[rows, symbols]
         return ends[rows, symbols] - width, width
 
-    def locate(self, points: NDArray[np.int64]) -> Symbols:
-        """Return (B,) the symbol whose interval holds each row's point in [0, 2**PRECISION)."""
-        ends = np.cumsum(self.frequencies(), axis=1)
-        symbols: Symbols = (ends <= points[:, None]).sum(axis=1).astype(np.uint8)
-        return symbols
+    def locate(self, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
+        """Return (symbols, low, frequency), (B,) each: whose interval holds each row's point in [0, 2**PRECISION)."""
+        return find(self.frequencies(), points)
 
     def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
         """Return (B,) bits that each row's symbol adds to the code length of its row.

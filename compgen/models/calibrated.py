@@ -46,6 +46,9 @@ _SPARSE: tuple[Context, ...] = (
     ((1, 252), (2, 248), (3, 248)),
     ((1, 254), (2, 254), (3, 252), (4, 252)),
 )
+WARM_UP = 32
+"""Bytes at the end of a prompt on which a row learns before it begins."""
+
 _RECENT = 1500  # bytes counted by the lookahead of no context
 _SPAN = 8  # bytes of a lookahead span
 _TAIL = 8  # bytes before the spans that are measured with them, where a block can be closed
@@ -56,6 +59,12 @@ _LONGEST_PERIOD = 512
 _ABOVE_MOST = 96  # earlier occurrences that count for each context of a layout
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
+RATE = 131_072  # of the mixer's learning
+COMMON_RATE = 65_536
+SETS = (len(_ORDERS) + 1, 64, 49, 64)
+"""How many sets of weights each family has. They are chosen by the number of orders that occurred; by how many bytes
+followed the last byte and the last two; by how many and how many different bytes followed the longest context and the
+next shorter one; by the bit length of the window."""
 _PRICE_MEMORY = 5  # a new price moves the shared one by 2**-5 of the difference
 
 
@@ -68,7 +77,6 @@ class Effort:
         sparse: for each sparse context, the same.
         every: bytes between measurements of spans.
         spans: spans measured then.
-        rate: of the mixer's learning.
         code_values: whether to read probabilities from the codes of an arithmetic coder, 256 encodings a byte.
     """
 
@@ -76,30 +84,26 @@ class Effort:
     sparse: tuple[int, ...]
     every: int
     spans: int
-    rate: int
     code_values: bool
 
 
 EFFORTS = {
-    "fast": Effort((192, 96, 64, 32, 24, 16, 12, 8, 8, 6), (), 4, 2, 131_072, code_values=False),
-    "best": Effort(
-        (512, 256, 128, 64, 48, 32, 24, 16, 12, 8), (256, 128, 192, 128, 64), 1, 4, 131_072, code_values=True
-    ),
+    "fast": Effort((192, 96, 64, 32, 24, 16, 12, 8, 8, 6), (), 4, 2, code_values=False),
+    "best": Effort((512, 256, 128, 64, 48, 32, 24, 16, 12, 8), (256, 128, 192, 128, 64), 1, 4, code_values=True),
 }
 
 
 @functools.cache
-def initial_weights(effort: str, compressor: str) -> tuple[NDArray[np.int64], ...]:
+def initial_weights(effort: str) -> tuple[NDArray[np.int64], ...]:
     """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py."""
     text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
-    fitted = json.loads(text)["efforts"][effort]
-    families = fitted.get(compressor, fitted["gzip"])
-    by_order, by_spread = (np.array(family, dtype=np.int64) for family in families)
+    weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[effort])
     # Where the last byte is new, the fit would flatten what is left: right for the noise of pictures, where that mostly
     # happens, but a text that is sampled would never find back. So the latest bytes are taken as they are.
-    by_order[0] = by_spread[0] = 0
-    by_order[0, 1] = WEIGHT_ONE
-    return by_order, by_spread
+    for family in weights:
+        family[0] = 0
+    weights[0][0, 1] = WEIGHT_ONE
+    return weights
 
 
 class CalibratedState(State):
@@ -112,7 +116,7 @@ class CalibratedState(State):
     def start(
         cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompts: Sequence[bytes]
     ) -> CalibratedState:
-        """Return a state after ``prompts``, each opened without the compressor's warm-up and extended by it."""
+        """Return a state after ``prompts``, each opened without its last bytes and extended by them."""
         opened = {prompt: Row.after(compressor, effort, reach, layout, prompt) for prompt in dict.fromkeys(prompts)}
         return cls([opened[prompt].fork() for prompt in prompts])
 
@@ -157,7 +161,7 @@ class Row:
         self._reach = reach
         self._given = layout
         self._exact = self._effort.code_values and compressor.open(b"").code_values([b""]) is not None
-        self._fitted = list(weights or initial_weights(effort, compressor.name))
+        self._fitted = list(weights or initial_weights(effort))
         self._layout: Layout | None = None
         self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
         self._frequencies: Frequencies | None = None
@@ -165,9 +169,8 @@ class Row:
 
     @classmethod
     def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
-        """Return the row after ``prompt``: opened without its last ``warm_up`` bytes, extended by those."""
-        warm_up = min(compressor.warm_up, len(prompt))
-        known = prompt[: len(prompt) - warm_up]
+        """Return the row after ``prompt``: opened without its last ``WARM_UP`` bytes, extended by those."""
+        known = prompt[: max(0, len(prompt) - WARM_UP)]
         row = cls(compressor, effort, reach, last_window(known, reach), layout=layout)
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
@@ -178,7 +181,7 @@ class Row:
         if layout != self._layout:
             self._layout = layout
             weights = _with_experts(self._fitted, len(_above(layout)), 50)
-            self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), self._effort.rate)
+            self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), RATE, COMMON_RATE)
         contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(layout)]
         self._history = History(window, contexts)
         self._meter = self._compressor.open(window)
@@ -253,8 +256,17 @@ class Row:
         if exact is not None:
             shares = np.vstack([shares, exact])
         shares += 1
-        spread = [min(n.bit_length(), 7) for n in distinct[:2].tolist()]
-        return log2_units(shares) - (_ONE << FRACTION), [orders, 8 * spread[0] + spread[1]]
+        return log2_units(shares) - (_ONE << FRACTION), self._sets(orders, sizes, distinct.tolist())
+
+    def _sets(self, orders: int, sizes: list[int], distinct: list[int]) -> list[int]:
+        """Return the mixer's set of each family; the first of each where the last byte is new."""
+        if not orders:
+            return [0, 0, 0, 0]
+        spread = [min(n.bit_length(), 7) for n in distinct[:2]]
+        longest, shorter = orders - 1, max(orders - 2, 0)
+        followers = 4 * min(distinct[longest], 3) + min(distinct[shorter], 4) - 5
+        seen = min(sizes[longest].bit_length(), 4) - 1
+        return [orders, 8 * spread[0] + spread[1], 1 + 4 * followers + seen, len(self._history.data).bit_length()]
 
     def _occurrences(self) -> list[list[int]]:
         """Return the positions after earlier occurrences of each context: orders, then sparse ones."""

@@ -23,7 +23,7 @@ from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State, last_window
-from compgen.models.calibrated import EFFORTS, CalibratedState
+from compgen.models.calibrated import EFFORTS, WARM_UP, CalibratedState
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.registry import Spec, convert, suggest
 from compgen.types import CodeLengths, Frequencies, Rows, Symbols
@@ -101,8 +101,13 @@ class CodeLengthModel(ByteModel):
 
     @property
     def warm_up(self) -> int | None:
-        """The compressor's warm-up under the calibrated rule; the one-step rule does not learn."""
-        return self.compressor.warm_up if self.rule == "calibrated" else None
+        """The warm-up of the calibrated rule; the one-step rule does not learn."""
+        return WARM_UP if self.rule == "calibrated" else None
+
+    @property
+    def versions(self) -> str:
+        """The compressor's library."""
+        return self.compressor.version()
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""

@@ -2,7 +2,9 @@
 
 log2 p(b) = sum over experts e of w_e * log2 p_e(b), minus a constant: a product of experts with exponents (Genest
 and Zidek 1986; PAQ mixes bits this way). After each byte the weights take a step up the gradient of log2 p(b),
-x_e(b) - E[x_e]. Weights come in sets; a context chooses one set of each family, and their sum is used and learns.
+x_e(b) - E[x_e]. Its mean over the experts moves all weights together, which is a temperature, and experts that are much
+alike agree on it each time: it has a smaller rate of its own. Weights come in sets; a context chooses one set of each
+family, and their sum is used and learns.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ _RATE_SHIFT = 24
 class Mixer:
     """One row's weights: for each family of sets, (sets, E) integers in units of 1 / WEIGHT_ONE."""
 
-    def __init__(self, families: Sequence[NDArray[np.int64]], rate: int) -> None:
+    def __init__(self, families: Sequence[NDArray[np.int64]], rate: int, common_rate: int) -> None:
         self.families = [family.copy() for family in families]
         self.rate = rate
+        self.common_rate = common_rate
         self._chosen: list[NDArray[np.int64]] = []
         self._experts: NDArray[np.int64] = np.zeros((0, 256), dtype=np.int64)
         self._frequencies: Frequencies = np.zeros(256, dtype=np.int64)
@@ -52,10 +55,12 @@ class Mixer:
     def learn(self, symbol: int) -> None:
         """Take a step towards having given ``symbol``, which followed the last mix, more."""
         expected = (self._experts * self._frequencies).sum(axis=1) >> PRECISION
-        step = ((self._experts[:, symbol] - expected) * self.rate) >> _RATE_SHIFT
+        gradient = self._experts[:, symbol] - expected
+        common = int(gradient.sum()) // len(gradient)
+        step = ((gradient - common) * self.rate + common * self.common_rate) >> _RATE_SHIFT
         for chosen in self._chosen:
             chosen += step
 
     def fork(self) -> Mixer:
         """Return an independent copy, which must mix before it learns."""
-        return Mixer(self.families, self.rate)
+        return Mixer(self.families, self.rate, self.common_rate)

@@ -15,7 +15,8 @@ from compgen.models.quantise import FRACTION, log2_units
 from compgen.registry import split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
-_RATE = 524_288  # four times that of the calibrated rule: there are few weights, and all are always in use
+_RATE = 4_194_304  # well above that of the calibrated rule: there are few weights, and all are always in use
+_COMMON_RATE = 65_536
 _MOST = 16
 
 
@@ -45,11 +46,16 @@ class Mixture(ByteModel):
         """Zero: a start begins with even weights over members that have warmed up."""
         return 0
 
+    @property
+    def versions(self) -> str:
+        """The members' libraries."""
+        return ", ".join(dict.fromkeys(model.versions for model in self._models() if model.versions))
+
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
         states = [model.start(prompts) for model in self._models()]
         even = np.full((1, len(states)), WEIGHT_ONE // len(states), dtype=np.int64)
-        return MixtureState(states, [Mixer([even], _RATE) for _ in prompts])
+        return MixtureState(states, [Mixer([even], _RATE, _COMMON_RATE) for _ in prompts])
 
 
 class MixtureState(State):

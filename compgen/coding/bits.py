@@ -1,0 +1,97 @@
+"""Bits to bytes and back: any bits decode to a continuation, and coding that continuation gives the bits again.
+
+Of random bits, continuations come as often as the model expects them: to decode noise is to sample. A continuation
+that was decoded carries the bits, and looks like any other of the model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.coding import rans
+from compgen.coding.segment import Watch
+from compgen.errors import CorruptDataError, UsageError
+from compgen.models.base import PRECISION, ByteModel
+
+_STATE = 4  # bytes that set the coder's first state
+_WORD = 4
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What some bits decoded to.
+
+    Attributes:
+        data: the bytes.
+        state: where the decoder ended, which is what coding begins with.
+        used: bytes of the bits that were read.
+        surprisals: (n,) bits, -log2 of each byte's probability.
+    """
+
+    data: bytes
+    state: int
+    used: int
+    surprisals: NDArray[np.float64]
+
+
+def decoder(bits: bytes) -> rans.Decoder:
+    """Return a decoder of one lane over ``bits``, whose first four bytes set its state; an odd end is not read.
+
+    Raises:
+        UsageError: there are under four bytes.
+    """
+    if len(bits) < _STATE:
+        raise UsageError(f"{len(bits)} bytes of bits are too few; give {_STATE} or more")
+    state = rans.LEAST + int.from_bytes(bits[:_STATE], "little")
+    words = bits[_STATE : len(bits) - len(bits) % _WORD]
+    return rans.Decoder(state.to_bytes(8, "little") + words, 1, PRECISION)
+
+
+def bits_to_bytes(
+    model: ByteModel, prompt: bytes, bits: bytes, length: int, watch: Watch = lambda done: None
+) -> Decoded:
+    """Return the ``length`` bytes that ``bits`` decode to after ``prompt``.
+
+    Raises:
+        UsageError: there are not enough bits.
+    """
+    state = model.start([prompt])
+    source = decoder(bits)
+    data = bytearray()
+    widths = np.empty(length)
+    try:
+        for _ in range(length):
+            symbols, low, width = state.locate(source.points())
+            source.advance(low, width)
+            state.extend(symbols)
+            widths[len(data)] = width[0]
+            data += symbols.tobytes()
+            watch(len(data))
+    except CorruptDataError:
+        raise UsageError(
+            f"{len(bits)} bytes of bits lasted for {len(data)} bytes of {length}; give more bits"
+        ) from None
+    return Decoded(bytes(data), source.states[0], _STATE + _WORD * source.used, PRECISION - np.log2(widths))
+
+
+def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded) -> bytes:
+    """Return the ``decoded.used`` bytes of bits that ``decoded`` came from.
+
+    Raises:
+        CorruptDataError: it did not come from this model and prompt.
+    """
+    state = model.start([prompt])
+    symbols = np.frombuffer(decoded.data, dtype=np.uint8).reshape(-1, 1)
+    low = np.empty(symbols.shape, dtype=np.uint32)
+    width = np.empty(symbols.shape, dtype=np.uint32)
+    for step, column in enumerate(symbols):
+        low[step], width[step] = state.intervals(column)
+        state.extend(column)
+    code = rans.encode(low, width, PRECISION, [decoded.state])
+    first = int.from_bytes(code[:8], "little") - rans.LEAST
+    if first >> (8 * _STATE) or len(code) - 8 != decoded.used - _STATE:
+        raise CorruptDataError("these bytes were not decoded with this model after this prompt")
+    return first.to_bytes(_STATE, "little") + code[8:]

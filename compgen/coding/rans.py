@@ -1,0 +1,122 @@
+"""Entropy coding with intervals of integers: range variant of asymmetric numeral systems (Duda 2013), in lanes.
+
+A lane is a number x. To code a symbol that owns ``width`` of the 2**precision points, beginning at ``low``, is::
+
+    x  ->  (x // width) * 2**precision + low + x % width        about x * 2**precision / width
+
+so that x grows by -log2 p bits. Where it would leave 64 bits, its low 32 are put out first. Decoding undoes the last
+step: the low ``precision`` bits of x are a point, the symbol is the one whose interval holds it. What was coded last
+comes out first; so the encoder works from the last symbol to the first, and the decoder runs forward beside its model.
+
+Each lane begins at a state of the caller's choice, 2**32 or more, to which the decoder comes back: chosen by a
+checksum of the data, it makes one that costs nothing. A symbol that owns all points changes nothing; lanes that are
+shorter than others end with such symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.errors import CorruptDataError
+
+MAX_PRECISION = 30
+LEAST = 1 << 32
+"""The smallest state."""
+
+_STATE = np.dtype("<u8")
+_WORD = np.dtype("<u4")
+_BLOCK = 1 << 14  # symbols prepared at a time: arrays that stay in the cache
+
+
+def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, begin: Sequence[int]) -> bytes:
+    """Return the code of T symbols in each of n lanes: n states, then the words that all lanes share.
+
+    Args:
+        low: (T, n) where each symbol's interval begins, in [0, 2**precision).
+        width: (T, n) how many points it holds, in [1, 2**precision].
+        precision: log2 of the number of points, at most 30.
+        begin: n states from LEAST to 2**64, which the decoder gives back.
+    """
+    states = np.array(begin, dtype=np.uint64)
+    shift = np.uint64(64 - precision)
+    half = np.uint64(32)
+    words: list[NDArray[np.uint32]] = []
+    quotient = np.empty_like(states)
+    rows = max(1, _BLOCK // max(1, len(states)))
+    for end in range(len(low), 0, -rows):
+        block = slice(max(0, end - rows), end)
+        widths = width[block].astype(np.uint64)
+        lows = low[block].astype(np.uint64)
+        # The largest state that stays under 2**64; wraps to the largest of all where the width is 2**precision.
+        largest = (widths << shift) - np.uint64(1)
+        others = np.uint64(1 << precision) - widths
+        put = np.empty(widths.shape, dtype=np.uint32)
+        full = np.empty(widths.shape, dtype=np.bool_)
+        for t in range(len(widths) - 1, -1, -1):
+            over = np.greater(states, largest[t], out=full[t])
+            put[t] = states  # the low 32 bits
+            np.right_shift(states, half, out=states, where=over)
+            np.floor_divide(states, widths[t], out=quotient)
+            quotient *= others[t]
+            states += quotient
+            states += lows[t]
+        words.append(put[full])
+    return states.astype(_STATE).tobytes() + b"".join(part.astype(_WORD).tobytes() for part in reversed(words))
+
+
+class Decoder:
+    """The inverse of ``encode``, one symbol of every lane at a time: ask for ``points``, say what was found there."""
+
+    def __init__(self, code: bytes, lanes: int, precision: int) -> None:
+        """Raise CorruptDataError where ``code`` is too short to hold ``lanes`` states, or holds half a word."""
+        size = _STATE.itemsize * lanes
+        if len(code) < size or (len(code) - size) % _WORD.itemsize:
+            raise CorruptDataError("a segment's code is cut short")
+        self._states = np.frombuffer(code[:size], dtype=_STATE).astype(np.uint64)
+        if (self._states < np.uint64(LEAST)).any():
+            raise CorruptDataError("a segment's code begins with a state that no encoder writes")
+        self._words = np.frombuffer(code[size:], dtype=_WORD).astype(np.uint64)
+        self._precision = np.uint64(precision)
+        self._mask = np.uint64((1 << precision) - 1)
+        self._used = 0
+
+    def points(self) -> NDArray[np.int64]:
+        """Return (n,) a point in [0, 2**precision) for each lane; its next symbol's interval holds it."""
+        return (self._states & self._mask).astype(np.int64)
+
+    def advance(self, low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Take the (n,) intervals found at the points out of the states.
+
+        Raises:
+            CorruptDataError: the code has come to its end.
+        """
+        states = self._states
+        rest = (states & self._mask) - low.astype(np.uint64)
+        states >>= self._precision
+        states *= width.astype(np.uint64)
+        states += rest
+        hungry = np.flatnonzero(states < np.uint64(LEAST))
+        if len(hungry):
+            end = self._used + len(hungry)
+            if end > len(self._words):
+                raise CorruptDataError("a segment's code ends before its data")
+            states[hungry] = (states[hungry] << np.uint64(32)) | self._words[self._used : end]
+            self._used = end
+
+    @property
+    def states(self) -> list[int]:
+        """The n states that are left: at the end, those that the encoder began with."""
+        return [int(state) for state in self._states]
+
+    @property
+    def used(self) -> int:
+        """Words read so far."""
+        return self._used
+
+    @property
+    def left(self) -> int:
+        """Words not read yet."""
+        return len(self._words) - self._used

@@ -1,0 +1,85 @@
+"""One segment: bytes coded with a model's distributions, and decoded by asking the model the same questions.
+
+A segment has lanes: its bytes are cut into so many parts, the first ones a byte longer where it does not come out
+even, and row i of the model's state codes part i. Encoder and decoder ask a state for intervals and extend it, in the
+same order. The entropy coder begins each lane at a state that is the lane's checksum, which so takes no room.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from compgen.coding import rans
+from compgen.errors import CorruptDataError
+from compgen.models.base import PRECISION, State
+
+Watch: TypeAlias = Callable[[int], None]
+"""Called with the number of bytes done so far."""
+
+ALL = 1 << PRECISION
+"""The width of a symbol that owns every point, which is coded in no bits: what a lane goes on with after its end."""
+
+
+def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes:
+    """Return the code of ``data``, one lane for each row of ``state``, which is then extended by it."""
+    lanes = state.rows
+    parts = [data[begin:end] for begin, end in itertools.pairwise(_cuts(len(data), lanes))]
+    symbols = np.zeros((len(parts[0]), lanes), dtype=np.uint8)
+    for lane, part in enumerate(parts):
+        symbols[: len(part), lane] = np.frombuffer(part, dtype=np.uint8)
+    low = np.empty(symbols.shape, dtype=np.uint32)
+    width = np.empty(symbols.shape, dtype=np.uint32)
+    for step, column in enumerate(symbols):
+        low[step], width[step] = state.intervals(column)
+        ended = _going(len(data), lanes, step)
+        low[step, ended:], width[step, ended:] = 0, ALL
+        state.extend(column)
+        watch(step * lanes + ended)
+    return rans.encode(low, width, PRECISION, [_beginning(part) for part in parts])
+
+
+def decode(state: State, code: bytes, length: int, watch: Watch = lambda done: None) -> bytes:
+    """Return the ``length`` bytes that ``code`` stands for; ``state`` is then extended by them.
+
+    Raises:
+        CorruptDataError: ``code`` does not hold ``length`` bytes, or other bytes than were coded.
+    """
+    lanes = state.rows
+    decoder = rans.Decoder(code, lanes, PRECISION)
+    symbols = np.zeros((-(-length // lanes), lanes), dtype=np.uint8)
+    for step in range(len(symbols)):
+        column, low, width = state.locate(decoder.points())
+        ended = _going(length, lanes, step)
+        column[ended:], low[ended:], width[ended:] = 0, 0, ALL
+        decoder.advance(low, width)
+        symbols[step] = column
+        state.extend(column)
+        watch(step * lanes + ended)
+    sizes = [end - begin for begin, end in itertools.pairwise(_cuts(length, lanes))]
+    parts = [symbols[:size, lane].tobytes() for lane, size in enumerate(sizes)]
+    if decoder.left or decoder.states != [_beginning(part) for part in parts]:
+        raise CorruptDataError(
+            "a segment decodes to other bytes than were coded: it is damaged, or its model has changed"
+        )
+    return b"".join(parts)
+
+
+def _beginning(part: bytes) -> int:
+    """Return the state that a lane begins with."""
+    return rans.LEAST + zlib.crc32(part)
+
+
+def _cuts(length: int, lanes: int) -> list[int]:
+    """Return where the parts begin, and where the last one ends."""
+    size, longer = divmod(length, lanes)
+    return [lane * size + min(lane, longer) for lane in range(lanes + 1)]
+
+
+def _going(length: int, lanes: int, step: int) -> int:
+    """Return how many lanes, the first ones, have a byte at this step."""
+    return min(lanes, length - step * lanes)

@@ -1,0 +1,378 @@
+"""Files in the .cgn format: compress and decompress, all at once or as file objects, in bounded memory."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias, overload
+
+from compgen.atomic import replacing
+from compgen.coding import segment
+from compgen.coding.container import (
+    SEGMENT,
+    EndFrame,
+    FrameReader,
+    FrameWriter,
+    ModelFrame,
+    SegmentFrame,
+    checksum,
+)
+from compgen.coding.fingerprint import fingerprint
+from compgen.coding.jobs import Jobs
+from compgen.coding.segment import Watch
+from compgen.compressors.base import Compressor
+from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
+from compgen.models import ByteModel, State, load, load_from_file
+from compgen.models.base import PRECISION
+from compgen.registry import Spec
+
+Model: TypeAlias = str | Spec | Compressor | ByteModel
+
+
+def compress(
+    data: bytes,
+    model: Model = "gzip",
+    *,
+    jobs: int = 1,
+    lanes: int = 1,
+    verify: bool = True,
+    watch: Watch = lambda done: None,
+) -> bytes:
+    """Return ``data`` in the .cgn format, coded with the distributions of ``model``.
+
+    Args:
+        data: any bytes.
+        model: a spec, a compressor, or a model.
+        jobs: processes; with more than one, segments know nothing of each other.
+        lanes: sequences that are coded side by side in each segment, for models that are quicker so.
+        verify: whether to decode each segment before it counts as written.
+        watch: called with the number of bytes done so far.
+
+    Raises:
+        UsageError: the spec is wrong, or an argument is out of range.
+        CompgenError: the compressor failed, or what was written does not decode.
+    """
+    out = io.BytesIO()
+    size = segment_size(len(data), jobs)
+    with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=size, watch=watch) as writer:
+        writer.write(data)
+    return out.getvalue()
+
+
+def decompress(blob: bytes, model: Model | None = None, *, jobs: int = 1, watch: Watch = lambda done: None) -> bytes:
+    """Return what ``compress`` was given.
+
+    Args:
+        blob: a whole file in the .cgn format.
+        model: needed where the file names a program, a plugin or a path, which no file may choose: the same again.
+        jobs: processes; they help where the file was written with more than one.
+        watch: called with the number of bytes done so far.
+
+    Raises:
+        CorruptDataError: the blob is damaged.
+        IncompatibleError: it was written by what behaves otherwise here, or needs ``model``.
+        UsageError: ``model`` is another than the file was written with.
+    """
+    return b"".join(Reader(io.BytesIO(blob), model, jobs=jobs, watch=watch).segments())
+
+
+@overload
+def open(
+    path: str | os.PathLike[str], mode: Literal["rb"] = "rb", model: Model | None = None, *, jobs: int = 1
+) -> io.BufferedReader: ...
+@overload
+def open(
+    path: str | os.PathLike[str], mode: Literal["wb"], model: Model | None = None, *, jobs: int = 1, verify: bool = True
+) -> Writer: ...
+def open(
+    path: str | os.PathLike[str], mode: str = "rb", model: Model | None = None, *, jobs: int = 1, verify: bool = True
+) -> io.BufferedReader | Writer:
+    """Open a .cgn file as a file object: ``"rb"`` to read what it holds, ``"wb"`` to compress into it.
+
+    What is written takes the place of ``path`` when the object is closed, and not before; a ``with`` block that fails
+    leaves the file as it was. To compress, ``model`` is gzip's unless given.
+
+    Raises:
+        UsageError: the mode is another.
+    """
+    if mode == "rb":
+        source = Path(path).open("rb")  # noqa: SIM115 - the reader closes it
+        try:
+            return io.BufferedReader(Reader(source, model, jobs=jobs))
+        except BaseException:
+            source.close()
+            raise
+    if mode != "wb":
+        raise UsageError(f"mode must be 'rb' or 'wb', not '{mode}'")
+    return Writer.to_path(path, "gzip" if model is None else model, jobs=jobs, verify=verify)
+
+
+def segment_size(total: int, jobs: int) -> int:
+    """Return how many bytes go into a segment so that ``total`` bytes keep all jobs busy."""
+    return min(SEGMENT, max(1 << 14, -(-total // jobs))) if jobs > 1 else SEGMENT
+
+
+class Writer(io.RawIOBase):
+    """Compresses what is written to it into ``out``, segment by segment; whole once it is closed."""
+
+    def __init__(
+        self,
+        out: BinaryIO,
+        model: Model,
+        *,
+        jobs: int = 1,
+        lanes: int = 1,
+        verify: bool = True,
+        segment_size: int = SEGMENT,
+        watch: Watch = lambda done: None,
+    ) -> None:
+        """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``."""
+        if jobs < 1 or lanes < 1:
+            raise UsageError(f"jobs and lanes must be 1 or more, not {jobs} and {lanes}")
+        self._model = load(model)
+        self._independent = jobs > 1 or lanes > 1
+        self._lanes = lanes
+        self._verify = verify
+        self._size = segment_size
+        self._watch = watch
+        self._pending = bytearray()
+        self._states: tuple[State, State | None] | None = None  # of the coder, and of its verification
+        self._named = False  # whether the model stands in the file
+        self._number = 0
+        self._done = 0
+        self._stack = ExitStack()
+        self._jobs = self._stack.enter_context(Jobs(jobs))
+        self._frames = FrameWriter(out)
+
+    @classmethod
+    def to_path(cls, path: str | os.PathLike[str], model: Model, **options: Any) -> Writer:
+        """Return a writer to a file that takes the place of ``path`` when the writer is closed."""
+        model = load(model)
+        with ExitStack() as stack:
+            writer = cls(stack.enter_context(replacing(path)), model, **options)
+            writer._stack.push(stack.pop_all())
+        return writer
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def written(self) -> int:
+        """Bytes written to ``out`` so far."""
+        return self._frames.written
+
+    def write(self, data: Any) -> int:
+        """Take ``data``; segments that are full are compressed."""
+        data = memoryview(data).cast("B")
+        self._pending += data
+        while len(self._pending) >= self._size:
+            self._take(bytes(self._pending[: self._size]))
+            del self._pending[: self._size]
+        return len(data)
+
+    def close(self) -> None:
+        """Compress the rest, and write the end."""
+        if self.closed:
+            return
+        try:
+            with self._stack:
+                if self._pending:
+                    self._take(bytes(self._pending))
+                for data, code in self._jobs.rest():
+                    self._put(data, code)
+                self._frames.end()
+        finally:
+            super().close()
+
+    def __exit__(self, *failure: Any) -> None:
+        """Close; after a failure in the block, without an end, and a file as it was."""
+        if failure[0] is None:
+            self.close()
+        else:
+            self._stack.__exit__(*failure)
+            super().close()
+
+    def __del__(self) -> None:
+        """Leave the file as it was where nobody closed the writer."""
+        if not self.closed:
+            self.__exit__(CompgenError, CompgenError("a writer was never closed"), None)
+
+    def _take(self, data: bytes) -> None:
+        if self._independent:
+            for done, code in self._jobs.run(data, _encode_alone, self._model, data, self._lanes, self._verify):
+                self._put(done, code)
+        else:
+            begin = self._done
+            if self._states is None:
+                self._states = self._model.start([b""]), self._model.start([b""]) if self._verify else None
+            coder, verifier = self._states
+            code = segment.encode(coder, data, lambda done: self._watch(begin + done))
+            if verifier is not None:
+                _check(verifier, code, data)
+            self._put(data, code)
+
+    def _put(self, data: bytes, code: bytes) -> None:
+        """Write a segment, coded or stored, whichever is smaller."""
+        check = checksum(self._number, data)
+        coded, stored = (SegmentFrame(len(data), body, check, body is code) for body in (code, data))
+        name = None if self._named else self._frame()
+        if coded.size + (1 + len(name.pack()) if name else 0) < stored.size:
+            if name:
+                self._frames.model(name)
+                self._named = True
+            self._frames.segment(coded, data)
+        else:
+            self._frames.segment(stored, data)
+            self._states = None
+        self._number += 1
+        self._done += len(data)
+        self._watch(self._done)
+
+    def _frame(self) -> ModelFrame:
+        model = self._model
+        return ModelFrame(str(model), fingerprint(model), self._lanes, self._independent, model.versions, PRECISION)
+
+
+class Reader(io.RawIOBase):
+    """What a .cgn file holds, as a file object to read from; no byte comes out before its segment's checksum holds."""
+
+    def __init__(
+        self, source: BinaryIO, model: Model | None = None, *, jobs: int = 1, watch: Watch = lambda done: None
+    ) -> None:
+        """See ``decompress``.
+
+        Raises:
+            CorruptDataError: ``source`` does not begin as a .cgn file does.
+        """
+        if jobs < 1:
+            raise UsageError(f"jobs must be 1 or more, not {jobs}")
+        self._source = source
+        self._given = None if model is None else load(model)
+        self._frames = FrameReader(source)
+        self._count = jobs
+        self._watch = watch
+        self._done = 0
+        self._segments = self.segments()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` with what comes next, and return how much that is."""
+        while not self._ready:
+            self._ready = next(self._segments, b"")
+            if not self._ready:
+                return 0
+        target = memoryview(buffer).cast("B")
+        size = min(len(target), len(self._ready))
+        target[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def close(self) -> None:
+        """Close the source."""
+        if not self.closed:
+            self._segments.close()
+            self._source.close()
+            super().close()
+
+    def segments(self) -> Generator[bytes, None, None]:
+        """Yield the data of each segment, verified; the last comes only once the whole file has been found sound."""
+        whole = hashlib.blake2b(digest_size=16)
+        last: bytes | None = None
+        with Jobs(self._count) as jobs:
+            for number, (frame, data) in enumerate(self._decoded(jobs)):
+                if isinstance(frame, EndFrame):
+                    if (frame.length, frame.checksum) != (self._done, whole.digest()):
+                        raise CorruptDataError(
+                            "the file is damaged: a segment is missing, or all together do not check"
+                        )
+                    break
+                if len(data) != frame.length or checksum(number, data) != frame.checksum:
+                    raise CorruptDataError(f"the file is damaged: segment {number + 1} does not check")
+                whole.update(data)
+                self._done += len(data)
+                self._watch(self._done)
+                if last is not None:
+                    yield last
+                last = data
+        if last is not None:
+            yield last
+
+    def _decoded(self, jobs: Jobs) -> Iterator[tuple[SegmentFrame | EndFrame, bytes]]:
+        """Yield frames with their data, in order."""
+        model: ByteModel | None = None
+        named: ModelFrame | None = None
+        state: State | None = None
+        while True:
+            frame = self._frames.read()
+            if isinstance(frame, ModelFrame):
+                if named is not None:
+                    raise CorruptDataError("the file is damaged: it names two models")
+                named, model = frame, _model(frame, self._given)
+            elif isinstance(frame, EndFrame):
+                yield from jobs.rest()
+                yield frame, b""
+                return
+            elif not frame.coded:
+                state = None
+                yield from jobs.run(frame, bytes, frame.body)
+            elif named is None or model is None:
+                raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
+            elif named.independent:
+                yield from jobs.run(frame, _decode_alone, model, frame, named.lanes)
+            else:
+                state = state or model.start([b""] * named.lanes)
+                watch = functools.partial(self._advance, self._done)
+                yield frame, segment.decode(state, frame.body, frame.length, watch)
+
+    def _advance(self, before: int, done: int) -> None:
+        self._watch(before + done)
+
+
+def _encode_alone(model: ByteModel, data: bytes, lanes: int, verify: bool) -> bytes:
+    code = segment.encode(model.start([b""] * lanes), data)
+    if verify:
+        _check(model.start([b""] * lanes), code, data)
+    return code
+
+
+def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int) -> bytes:
+    return segment.decode(model.start([b""] * lanes), frame.body, frame.length)
+
+
+def _check(state: State, code: bytes, data: bytes) -> None:
+    try:
+        sound = segment.decode(state, code, len(data)) == data
+    except CorruptDataError:
+        sound = False
+    if not sound:
+        raise CompgenError(
+            "what was written does not decode: the model gave other frequencies the second time; nothing was kept"
+        )
+
+
+def _model(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
+    """Return the model that a file's coded segments need.
+
+    Raises:
+        UsageError: the caller gave another.
+        IncompatibleError: only the caller may name it, or it behaves otherwise here.
+    """
+    if given is not None and str(given) != frame.spec:
+        raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
+    model = given if given is not None else load_from_file(frame.spec)
+    if frame.precision != PRECISION or fingerprint(model) != frame.fingerprint:
+        theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
+        raise IncompatibleError(
+            f"'{frame.spec}' behaves otherwise here than where this file was written{theirs}, so that decoding would "
+            f"fail; use the same build"
+        )
+    return model
