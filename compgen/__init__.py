@@ -14,6 +14,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from compgen.coding.model_compressor import ModelCompressor as ModelCompressor
+    from compgen.coding.stream import compress as compress
+    from compgen.coding.stream import decompress as decompress
+    from compgen.coding.stream import open as open
     from compgen.compressors.base import Compressor as Compressor
     from compgen.compressors.base import Meter as Meter
     from compgen.errors import CompgenError as CompgenError
@@ -36,14 +40,18 @@ _HOMES = {
     "CodeLengthModel": "compgen.models.code_length",
     "CompgenError": "compgen.errors",
     "Compressor": "compgen.compressors.base",
+    "ModelCompressor": "compgen.coding.model_compressor",
     "Meter": "compgen.compressors.base",
     "Sample": "compgen.sampling.base",
     "Sampler": "compgen.sampling.base",
     "Samples": "compgen.sampling.base",
     "Score": "compgen.evaluation.score",
     "State": "compgen.models.base",
+    "compress": "compgen.coding.stream",
+    "decompress": "compgen.coding.stream",
     "load": "compgen.models",
     "ncd": "compgen.evaluation.ncd",
+    "open": "compgen.coding.stream",
     "sample": "compgen.sampling",
     "score": "compgen.evaluation.score",
 }

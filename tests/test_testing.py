@@ -68,12 +68,12 @@ class Crashing(Good):
 
 
 class WrongLength(Good):
-    def code_length(self, data: bytes) -> int:
+    def code_length(self, data: bytes) -> float:
         return super().code_length(data) - 8
 
 
 class Unrounded(Good):
-    def code_length(self, data: bytes) -> int:
+    def code_length(self, data: bytes) -> float:
         return super().code_length(data) - 1
 
 

@@ -12,11 +12,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from compgen.cli.compress import compress
 from compgen.cli.compressors import compressors
+from compgen.cli.decompress import decompress
+from compgen.cli.explain import explain
+from compgen.cli.inspect import inspect
 from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
 from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
+from compgen.cli.verify import verify
 from compgen.errors import CompgenError
 
 PROGRAM = "cgn"
@@ -29,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sample, score, ncd, compressors, shell_init):
+for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, compressors, shell_init):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

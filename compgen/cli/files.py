@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 from compgen.atomic import replacing
 from compgen.errors import UsageError
@@ -26,6 +28,40 @@ def read(path: str, what: str) -> bytes:
         raise UsageError(f"{what} '{path}' is a directory; name a file in it") from None
     except OSError as error:
         raise UsageError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+
+
+def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:
+    """Return a file opened to read, or standard input for ``-``.
+
+    Raises:
+        UsageError: there is no such file, it is a directory, or it may not be read.
+    """
+    if path == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        if Path(path).is_dir():
+            raise UsageError(f"{what} '{path}' is a directory; name a file in it")
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        raise UsageError(f"{what} '{path}' does not exist; check the path") from None
+    except OSError as error:
+        raise UsageError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+
+
+def check_output(path: str, force: bool, binary: bool) -> None:
+    """Find out before long work whether ``path``, or standard output for ``-``, can be written and may be.
+
+    Raises:
+        UsageError: it exists already and ``force`` is false, it cannot be written, or it is a terminal and the
+            output ``binary``.
+    """
+    if path == "-":
+        if binary and sys.stdout.isatty() and not force:
+            raise UsageError("compressed data is not written to a terminal; name a file with -o, or use --force")
+        return
+    check_writable(path)
+    if Path(path).is_file() and not force:
+        raise UsageError(f"output '{path}' exists already; use --force to overwrite it")
 
 
 def check_writable(path: str) -> None:

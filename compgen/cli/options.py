@@ -40,4 +40,20 @@ Rule: TypeAlias = Annotated[
 Effort: TypeAlias = Annotated[
     str | None, typer.Option(metavar="EFFORT", help="What the calibrated rule spends: fast or best.")
 ]
+Jobs: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--jobs", "-j", metavar="N", help="Processes. Segments then know nothing of each other, which costs some rate."
+    ),
+]
+GivenCompressor: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--compressor",
+        "-c",
+        metavar="SPEC",
+        help="The compressor that the file was written with: needed only where it names a program, a plugin or a path.",
+    ),
+]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if there is one.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]

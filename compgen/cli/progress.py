@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+def progress(label: str, total: int | None, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show a bar with speed and time left while the block runs; nothing where stderr is no terminal.
 
     Yields:
-        A function to call with the number of bytes done so far.
+        A function to call with the number of bytes done so far; ``total`` is None where nobody knows it.
     """
     if not shown or not sys.stderr.isatty():
         yield lambda done: None

@@ -40,11 +40,15 @@ def sample(
         typer.Option(
             metavar="NAME",
             help="ancestral: byte by byte. beam: the most probable continuations. smc: weighted particles "
-            "over whole continuations.",
+            "over whole continuations. decode: random bits through the coder. decode-native: noise through ppmd's own "
+            "decoder.",
         ),
     ] = "ancestral",
     samples: Annotated[int, typer.Option(metavar="N", help="Continuations: rows, beams or particles.")] = 1,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Seed; without one, a random seed is told.")] = None,
+    bits: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With the decode sampler: decode these bits, not random ones.")
+    ] = None,
     context: Annotated[
         int | None, typer.Option(metavar="N", help="Know only the last N bytes of the prompt. Default: all.")
     ] = None,
@@ -100,6 +104,7 @@ def sample(
             top_p=top_p,
             min_p=min_p,
             allow=allow,
+            bits=bits,
             stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,
             watch=watch,

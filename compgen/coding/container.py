@@ -150,7 +150,8 @@ class FrameReader:
             IncompatibleError: the version is not one that this compgen knows.
         """
         self._source = source
-        magic = source.read(len(MAGIC) + 1)
+        self.read_bytes = len(MAGIC) + 1
+        magic = source.read(self.read_bytes)
         if magic[: len(MAGIC)] != MAGIC:
             raise CorruptDataError("this is no .cgn file: it does not begin with its magic number")
         if len(magic) == len(MAGIC):
@@ -208,4 +209,5 @@ class FrameReader:
         data = self._source.read(size)
         if len(data) < size:
             raise CorruptDataError("the file is cut short")
+        self.read_bytes += size
         return data

@@ -132,6 +132,7 @@ class Writer(io.RawIOBase):
         watch: Watch = lambda done: None,
     ) -> None:
         """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``."""
+        self._stack = ExitStack()
         if jobs < 1 or lanes < 1:
             raise UsageError(f"jobs and lanes must be 1 or more, not {jobs} and {lanes}")
         self._model = load(model)
@@ -145,7 +146,6 @@ class Writer(io.RawIOBase):
         self._named = False  # whether the model stands in the file
         self._number = 0
         self._done = 0
-        self._stack = ExitStack()
         self._jobs = self._stack.enter_context(Jobs(jobs))
         self._frames = FrameWriter(out)
 

@@ -55,8 +55,8 @@ class Compressor(Configured, ABC):
     def version(cls) -> str:
         """Return the library behind it and that library's version."""
 
-    def code_length(self, data: bytes) -> int:
-        """Return L(data), bits; by default the bits of ``compress(data)``."""
+    def code_length(self, data: bytes) -> float:
+        """Return L(data), bits, a whole number for all but models; by default the bits of ``compress(data)``."""
         return 8 * len(self.compress(data))
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
@@ -163,7 +163,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="compgen-measure")
 
 
-def measure(code_length: Callable[[bytes], int], continuations: Sequence[bytes], parallel: bool) -> CodeLengths:
+def measure(code_length: Callable[[bytes], float], continuations: Sequence[bytes], parallel: bool) -> CodeLengths:
     """Return (n,) ``code_length`` of each continuation, bits, on ``threads()`` threads if ``parallel``."""
     workers = threads() if parallel and len(continuations) > 1 else 1
     if workers == 1:

@@ -22,6 +22,8 @@ SAMPLERS: Registry[Sampler] = Registry(
         "ancestral": Entry("compgen.sampling.ancestral:Ancestral"),
         "beam": Entry("compgen.sampling.beam:Beam"),
         "smc": Entry("compgen.sampling.smc:SequentialMonteCarlo"),
+        "decode": Entry("compgen.sampling.decode:Decode"),
+        "decode-native": Entry("compgen.sampling.decode:DecodeNative"),
     },
 )
 
@@ -57,6 +59,7 @@ def sample(
     top_p: float | None = None,
     min_p: float | None = None,
     allow: str | None = None,
+    bits: str | None = None,
     stop: bytes | str | Sequence[bytes | str] = (),
     seed: int | None = None,
     watch: Watch | None = None,
@@ -68,7 +71,7 @@ def sample(
         prompt: the context; text is encoded as UTF-8.
         length: bytes to make.
         samples: continuations to draw: rows, beams or particles.
-        sampler: ``ancestral``, ``beam``, ``smc``, a plugin's name, a spec, or a sampler.
+        sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, ``decode-native``, a plugin's name, a spec, or a sampler.
         rule: how code lengths become a distribution, ``calibrated`` or ``one-step``.
         effort: what the calibrated rule spends, ``fast`` or ``best``.
         temperature: flattens (above 1) or sharpens the distribution; 0 is greedy; for ``smc`` the T of its target.
@@ -76,6 +79,7 @@ def sample(
         top_p: draw from the fewest bytes that hold this probability.
         min_p: leave out bytes under this share of the most probable one.
         allow: ``printable``, ``utf-8`` or ``chars:...``; see ``compgen.sampling.allowed``.
+        bits: for ``decode``: a file whose bits are decoded; without it they are random.
         stop: strings that end a continuation; they are not part of it.
         seed: of the random numbers; None draws one, and the result tells it.
         watch: called as bytes are made; see ``compgen.sampling.base.Watch``.
@@ -87,7 +91,14 @@ def sample(
         UsageError: a spec or an option is wrong.
         CompgenError: the compressor failed.
     """
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "allow": allow}
+    options = {
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "allow": allow,
+        "bits": bits,
+    }
     if isinstance(sampler, str):
         sampler = sampler_with(sampler, options)
     elif any(value is not None for value in options.values()):

@@ -8,7 +8,7 @@ from compgen.compressors import COMPRESSORS
 from compgen.testing import check_compressor
 
 SPECS = [
-    *(name for name in COMPRESSORS.names(aliases=False) if name != "command"),
+    *(name for name in COMPRESSORS.names(aliases=False) if name not in ("command", "model")),
     "gzip:level=1",
     "bz2:level=1",
     "xz:level=0",
@@ -16,6 +16,7 @@ SPECS = [
     "zstd-dict:level=3",
     "brotli:quality=11",
     "ppmd:order=3,memory=1",
+    'model:"backoff:order=3"',
     "command:gzip -9 -n",
     "command:bzip2",
 ]

@@ -53,7 +53,7 @@ def test_own_rate_knows_the_models_window_and_no_more() -> None:
     compressor = COMPRESSORS.build("xz")
     visible = far[-(16 + len(far) % 16) :]
     assert len(visible) == 31
-    spent, window = 0, visible
+    spent, window = 0.0, visible
     for segment in (DATA[:1], DATA[1:17], DATA[17:]):  # the window starts again when it holds 32 bytes
         spent += compressor.code_length(window + segment) - compressor.code_length(window)
         window = (window + segment)[-16:]

@@ -36,7 +36,7 @@ def test_the_one_step_rule_is_the_papers() -> None:
     compressor = COMPRESSORS.build("gzip")
     lengths = [compressor.code_length(context + bytes([b])) for b in range(256)]
     state = load(compressor, rule="one-step").start([context])
-    weights = [Fraction(1, 2**length) for length in lengths]
+    weights = [Fraction(1, 2 ** int(length)) for length in lengths]
     for frequency, weight in zip(state.frequencies()[0].tolist(), weights, strict=True):
         exact = 1 + weight / sum(weights) * ((1 << PRECISION) - 256)
         assert abs(frequency - exact) < 1.01

@@ -1,0 +1,76 @@
+"""``cgn compress``: a file, coded with a model's distributions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import ExitStack
+from typing import Annotated, BinaryIO
+
+import typer
+
+from compgen.atomic import replacing
+from compgen.cli import files
+from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Jobs, Rule
+from compgen.cli.progress import progress
+
+SUFFIX = ".cgn"
+_PIECE = 1 << 16
+
+
+def compress(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="File to compress; - is standard input.")],
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE|-", help="Default: FILE.cgn; standard output for -.")
+    ] = None,
+    compressor: CompressorSpec = "gzip",
+    rule: Rule = None,
+    effort: Effort = None,
+    context: Annotated[
+        int | None, typer.Option(metavar="N", help="Look back N bytes at most. Default: the compressor's own window.")
+    ] = None,
+    jobs: Jobs = 1,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Decode each segment before it is written; takes twice as long."),
+    ] = True,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compress a file with any compressor's distribution, or any model's; decompress gives it back, byte by byte.
+
+    The source is kept. A file that cannot be compressed grows by under 64 bytes.
+    """
+    target = out if out is not None else "-" if file == "-" else file + SUFFIX
+    files.check_output(target, force, binary=True)
+
+    from compgen.coding.stream import Writer, segment_size
+    from compgen.models import load
+
+    model = load(compressor, rule=rule, effort=effort, window=context)
+    begin = time.perf_counter()
+    with ExitStack() as stack:
+        source = stack.enter_context(files.opened(file, "file"))
+        size = os.fstat(source.fileno()).st_size if file != "-" else 0
+        watch = stack.enter_context(progress("compressing", size or None))
+        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
+        parts = segment_size(size or sys.maxsize, jobs)
+        with Writer(sink, model, jobs=jobs, verify=verify, segment_size=parts, watch=watch) as writer:
+            total = 0
+            while piece := source.read(_PIECE):
+                writer.write(piece)
+                total += len(piece)
+        written = writer.written
+    _report(str(model), total, written, time.perf_counter() - begin, as_json and target != "-")
+
+
+def _report(model: str, total: int, written: int, seconds: float, as_json: bool) -> None:
+    rate = 8 * written / total if total else None
+    if as_json:
+        import json
+
+        report = {"compressor": model, "bytes": total, "compressed_bytes": written, "bits_per_byte": rate}
+        print(json.dumps({**report, "seconds": seconds, "bytes_per_second": total / seconds}))
+    shown = "" if rate is None else f", {rate:.3f} bits per byte"
+    print(f"{model}: {total} to {written} bytes{shown}, {total / seconds:.3g} bytes/s", file=sys.stderr)

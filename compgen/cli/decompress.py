@@ -1,0 +1,47 @@
+"""``cgn decompress``: what was compressed, byte by byte."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import Annotated, BinaryIO
+
+import typer
+
+from compgen.atomic import replacing
+from compgen.cli import files
+from compgen.cli.compress import SUFFIX
+from compgen.cli.options import Force, GivenCompressor, Jobs
+from compgen.cli.progress import progress
+from compgen.errors import UsageError
+
+
+def decompress(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="File to decompress; - is standard input.")],
+    out: Annotated[
+        str | None,
+        typer.Option("-o", "--out", metavar="FILE|-", help="Default: FILE without .cgn; standard output for -."),
+    ] = None,
+    compressor: GivenCompressor = None,
+    jobs: Jobs = 1,
+    force: Force = False,
+) -> None:
+    """Decompress a file; nothing of a damaged one, or of one that needs another build, is written under its name.
+
+    Standard output gets each segment once its checksum holds.
+    """
+    if out is None and file != "-" and not file.endswith(SUFFIX):
+        raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
+    target = out if out is not None else "-" if file == "-" else file.removesuffix(SUFFIX)
+    files.check_output(target, force, binary=False)
+
+    from compgen.coding.stream import Reader
+
+    with ExitStack() as stack:
+        source = stack.enter_context(files.opened(file, "file"))
+        watch = stack.enter_context(progress("decompressing", None))
+        segments = Reader(source, compressor, jobs=jobs, watch=watch).segments()
+        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
+        for data in segments:
+            sink.write(data)
+        sink.flush()

@@ -1,0 +1,69 @@
+"""``cgn explain``: how arithmetic coding narrows an interval down, byte by byte."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from compgen.cli import files
+from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
+
+_BAR = 40
+
+
+def explain(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to code, such as AIXI.")],
+    compressor: CompressorSpec = "gzip",
+    prompt: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="What is known before; - is standard input. Default: nothing.")
+    ] = None,
+    rule: Rule = None,
+    effort: Effort = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the picture, as SVG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain arithmetic coding: the nested intervals of a text, from the model's real probabilities."""
+    if out is not None:
+        files.check_writable(out)
+    context = files.read(prompt, "prompt") if prompt is not None else b""
+
+    from compgen.coding.explain import explain as explained
+    from compgen.models import load
+
+    steps = explained(load(compressor, rule=rule, effort=effort), text.encode(errors="surrogateescape"), context)
+    if out is not None:
+        files.write(out, steps.svg().encode())
+    if as_json:
+        import json
+
+        rows = [
+            {
+                "byte": s.symbol,
+                "probability": s.probability,
+                "bits": s.bits,
+                "low": float(s.low),
+                "width": float(s.width),
+            }
+            for s in steps.steps
+        ]
+        print(json.dumps({"steps": rows, "bits": steps.bits, "code": steps.code}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("byte", "probability", "bits", "its part of the interval before", "the interval"):
+        table.add_column(heading, justify="right" if heading in ("probability", "bits") else "left", no_wrap=True)
+    for step in steps.steps:
+        before = sum(step.frequencies[: step.symbol]) / sum(step.frequencies)
+        first = min(int(before * _BAR), _BAR - 1)
+        length = max(1, round(step.probability * _BAR))
+        bar = Text("·" * first) + Text("█" * min(length, _BAR - first), style="yellow")
+        bar.append("·" * (_BAR - len(bar)))
+        interval = f"[{float(step.low):.10f}, {float(step.low + step.width):.10f})"
+        table.add_row(Text(step.label), f"{step.probability:.6f}", f"{step.bits:.3f}", bar, interval)
+    console = Console(highlight=False, markup=False, width=120)
+    console.print(table)
+    console.print(f"\n{steps.bits:.3f} bits. Shortest code: 0.{steps.code} ({len(steps.code)} binary digits)")

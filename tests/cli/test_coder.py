@@ -1,0 +1,133 @@
+"""compress, decompress, inspect, verify, explain: as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+
+@pytest.fixture
+def source(tmp_path: Path, prose: bytes) -> Path:
+    path = tmp_path / "prose.txt"
+    path.write_bytes(prose[:1500])
+    return path
+
+
+def test_there_and_back(cgn: Run, source: Path) -> None:
+    done = cgn("compress", str(source))
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.startswith(b"gzip: 1500 to ")
+    packed = Path(f"{source}.cgn")
+    assert source.exists()
+    refused = cgn("decompress", str(packed))
+    assert refused.returncode == 2
+    assert b"--force" in refused.stderr
+    data = source.read_bytes()
+    source.write_bytes(b"old")
+    assert cgn("decompress", str(packed), "--force").returncode == 0
+    assert source.read_bytes() == data
+    verified = cgn("verify", str(packed))
+    assert verified.stdout == f"{packed}: sound, 1500 bytes\n".encode()
+    assert cgn("compress", str(source)).returncode == 2, "an existing .cgn is not overwritten"
+
+
+def test_pipes(cgn: Run, prose: bytes) -> None:
+    packed = cgn("compress", "-", "-c", "backoff:order=3", stdin=prose[:700])
+    assert packed.returncode == 0
+    assert cgn("decompress", "-", stdin=packed.stdout).stdout == prose[:700]
+    assert cgn("decompress", "-", stdin=b"").returncode == 1
+    assert cgn("decompress", "-", stdin=packed.stdout[:-3]).returncode == 1
+
+
+def test_inspect_tells_what_is_inside(cgn: Run, source: Path) -> None:
+    cgn("compress", str(source), "-c", "gzip", "--context", "4096", "--effort", "fast", "--jobs", "2")
+    report = json.loads(cgn("inspect", f"{source}.cgn", "--json").stdout)
+    assert report["compressor"] == "gzip:window=4096"
+    assert report["independent"] is True
+    assert report["bytes"] == 1500
+    assert report["compressed_bytes"] == Path(f"{source}.cgn").stat().st_size
+    assert sum(segment["bytes"] for segment in report["segments"]) == 1500
+    shown = cgn("inspect", f"{source}.cgn").stdout.decode()
+    assert "gzip:window=4096" in shown
+    assert "coded" in shown
+
+
+def test_json_and_modes(cgn: Run, source: Path) -> None:
+    out = str(source.with_name("x.cgn"))
+    report = json.loads(cgn("compress", str(source), "-o", out, "-c", "backoff", "--no-verify", "--json").stdout)
+    assert report["bytes"] == 1500
+    assert report["compressed_bytes"] == Path(out).stat().st_size
+    umask = os.umask(0)
+    os.umask(umask)
+    assert Path(out).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_wrong_use_is_one_line_and_exit_2(cgn: Run, source: Path, tmp_path: Path) -> None:
+    for words in (
+        ["compress", str(tmp_path / "none")],
+        ["compress", str(tmp_path)],
+        ["compress", str(source), "-c", "nonsense"],
+        ["compress", str(source), "--jobs", "0"],
+        ["compress", str(source), "--context", "-1"],
+        ["compress", str(source), "-o", str(tmp_path / "no/such/folder")],
+        ["decompress", str(source)],
+        ["explain", ""],
+        ["explain", "x" * 99],
+    ):
+        done = cgn(*words)
+        assert done.returncode == 2, words
+        assert done.stderr.count(b"\n") == 1
+        assert done.stderr.startswith(b"cgn: ")
+    assert [p.name for p in tmp_path.iterdir()] == ["prose.txt"]
+
+
+def test_damage_is_one_line_and_exit_1(cgn: Run, source: Path) -> None:
+    bad = source.with_name("bad.cgn")
+    for blob in (b"", b"nonsense", b"\x89CGN\x01C" + b"\xff" * 40):
+        bad.write_bytes(blob)
+        for command in ("decompress", "verify", "inspect"):
+            done = cgn(command, str(bad))
+            assert done.returncode == 1
+            assert done.stderr.count(b"\n") == 1
+    assert not source.with_name("bad").exists()
+
+
+def test_a_program_must_be_named_again(cgn: Run, source: Path) -> None:
+    source.write_bytes(b"a tale, " * 40)
+    packed, spec = f"{source}.cgn", "command:gzip -9 -n"
+    assert cgn("compress", str(source), "-c", spec, "--no-verify").returncode == 0
+    refused = cgn("decompress", packed, "-o", "-")
+    assert refused.returncode == 1
+    assert f"--compressor '{spec}'" in refused.stderr.decode()
+    assert cgn("decompress", packed, "-o", "-", "-c", spec).stdout == source.read_bytes()
+    assert cgn("decompress", packed, "-o", "-", "-c", "gzip").returncode == 2
+
+
+def test_explain_draws(cgn: Run, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.svg"
+    done = cgn("explain", "AIXI", "-c", "backoff", "--prompt", str(source), "-o", str(out))
+    assert done.returncode == 0
+    assert "Shortest code: 0." in done.stdout.decode()
+    assert out.read_bytes().startswith(b"<svg")
+    report = json.loads(cgn("explain", "AIXI", "-c", "uniform", "--json").stdout)
+    assert report["bits"] == pytest.approx(32)
+    assert report["code"] == "".join(f"{b:08b}" for b in b"AIXI")
+
+
+def test_compressed_data_is_not_written_to_a_terminal(source: Path) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    done = subprocess.run([sys.executable, "-m", "compgen", "compress", str(source), "-o", "-"], stdout=follower,
+                          stderr=subprocess.PIPE, check=False)  # fmt: skip
+    os.close(follower)
+    os.close(leader)
+    assert done.returncode == 2
+    assert b"terminal" in done.stderr

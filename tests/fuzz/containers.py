@@ -1,0 +1,161 @@
+"""Mutated, cut, extended, spliced and forged containers: each must end in a compgen error or in the right bytes.
+
+    python -m tests.fuzz.containers [--cases N] [--seed S] [FAMILY ...]
+
+Prints how the cases ended, for each family of models, and fails at the first that ends otherwise, with the case's
+number and bytes. A case that takes over ``SLOWEST`` seconds fails too, as does one that makes the process grow by more
+than ``GROWTH`` MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import random
+import resource
+import time
+from collections import Counter
+
+from compgen.coding import container, stream
+from compgen.coding.container import EndFrame, Frame, FrameReader, ModelFrame
+from compgen.errors import CompgenError
+
+FAMILIES = {
+    "counts": "backoff:order=1",
+    "calibrated": "gzip",
+    "one-step": "gzip:rule=one-step",
+    "mixture": "backoff:order=1+backoff:order=2",
+    "whole bytes": "zstd:level=1",
+    "stored": "uniform",
+}
+SLOWEST = 20.0
+GROWTH = 400
+_TEXT = b"the cat sat on the mat; the rat sat on the cat; "
+# Values that lengths, counts and letters break at.
+_ODD = [
+    b"\x00",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\x00\x00\x00\x80",
+    b"\xff\xff\xff\x7f",
+    b"\x01\x00\x00\x00",
+    b"M",
+    b"C",
+    b"S",
+    b"E",
+]
+
+
+def originals(spec: str) -> list[tuple[bytes, bytes]]:
+    """Return small (data, container) pairs: one segment, several, lanes, stored and coded mixed."""
+    noise = random.Random(3).randbytes(40)
+    pairs = []
+    for data, size, lanes in (
+        (_TEXT, 1 << 20, 1),
+        (_TEXT * 2, 40, 1),
+        (_TEXT * 2, 48, 3),
+        (_TEXT + noise, 40, 1),
+        (b"", 9, 1),
+    ):
+        out = io.BytesIO()
+        with stream.Writer(out, spec, segment_size=size, lanes=lanes, verify=False) as writer:
+            writer.write(data)
+        pairs.append((data, out.getvalue()))
+    return pairs
+
+
+def mutate(generator: random.Random, blob: bytes, others: list[bytes]) -> bytes:
+    """Return ``blob``, changed in one of many ways."""
+    way = generator.randrange(8)
+    place = generator.randrange(len(blob))
+    if way == 0:
+        return blob[:place]
+    if way == 1:
+        return blob + generator.randbytes(generator.randrange(1, 40))
+    if way == 2:
+        changed = bytearray(blob)
+        for _ in range(generator.choice([1, 1, 1, 2, 5, 20])):
+            changed[generator.randrange(len(changed))] ^= 1 << generator.randrange(8)
+        return bytes(changed)
+    if way == 3:
+        odd = generator.choice(_ODD)
+        return blob[:place] + odd + blob[place + len(odd) :]
+    if way == 4:
+        other = generator.choice(others)
+        return blob[:place] + other[generator.randrange(len(other)) :]
+    if way == 5:
+        end = generator.randrange(place, len(blob))
+        return blob[:place] + blob[end:]
+    if way == 6:
+        end = min(len(blob), place + generator.randrange(1, 60))
+        return blob[:end] + blob[place:]
+    return forge(generator, blob)
+
+
+def forge(generator: random.Random, blob: bytes) -> bytes:
+    """Return ``blob`` with one frame changed and every checksum that can be computed made right again."""
+    reader = FrameReader(io.BytesIO(blob))
+    found: list[Frame] = []
+    while not found or not isinstance(found[-1], EndFrame):
+        found.append(reader.read())
+    out = container.MAGIC + bytes([container.VERSION])
+    target = generator.randrange(len(found))
+    for number, frame in enumerate(found):
+        body = bytearray(frame.pack())
+        letter = b"M" if isinstance(frame, ModelFrame) else b"E" if isinstance(frame, EndFrame) else b"S"
+        if letter == b"S" and getattr(frame, "coded", False):
+            letter = b"C"
+        if number == target and len(body) > 4:
+            place = generator.randrange(len(body))
+            body[place : place + 1] = generator.choice(
+                [bytes([body[place] ^ (1 << generator.randrange(8))]), b"", b"\xff"]
+            )
+            if isinstance(frame, ModelFrame):
+                body[-4:] = hashlib.blake2b(bytes(body[:-4]), digest_size=4).digest()
+        out += letter + bytes(body)
+    return out
+
+
+def run(family: str, cases: int, seed: int) -> Counter[str]:
+    """Return how the cases of one family ended."""
+    pairs = originals(FAMILIES[family])
+    blobs = [blob for _, blob in pairs]
+    outcomes: Counter[str] = Counter()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for case in range(cases):
+        generator = random.Random(f"{family} {seed} {case}")
+        data, blob = generator.choice(pairs)
+        hostile = mutate(generator, blob, blobs)
+        begin = time.perf_counter()
+        try:
+            back = stream.decompress(hostile)
+        except CompgenError as error:
+            outcomes[type(error).__name__] += 1
+        except Exception as error:
+            raise AssertionError(f"{family}, case {case}: {error!r} from {hostile.hex()}") from error
+        else:
+            right = {bytes(d) for d, _ in pairs}
+            assert back == data or back in right, f"{family}, case {case}: wrong bytes from {hostile.hex()}"
+            outcomes["right bytes"] += 1
+        seconds = time.perf_counter() - begin
+        assert seconds < SLOWEST, f"{family}, case {case}: {seconds:.1f} s for {hostile.hex()}"
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) // 1024
+    assert grown < GROWTH, f"{family}: the process grew by {grown} MB"
+    return outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("families", nargs="*", default=list(FAMILIES))
+    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    for family in arguments.families:
+        begin = time.perf_counter()
+        outcomes = run(family, arguments.cases, arguments.seed)
+        print(f"{family}: {arguments.cases} cases in {time.perf_counter() - begin:.0f} s: {dict(outcomes)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
