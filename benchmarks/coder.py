@@ -1,0 +1,119 @@
+"""The coder: rates beside other programs' files, and the entropy coder's throughput.
+
+    python benchmarks/coder.py [--data DIR] [--quick]
+
+First whole files and mixtures beside the compressors' own output, every file decoded again; then symbols per second of
+the entropy coder with 1,024 lanes and 256 symbols, beside constriction where it is installed. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import compgen
+from compgen.coding import rans
+from compgen.compressors import COMPRESSORS
+from compgen.models.base import find
+
+LANES, SYMBOLS, PRECISION = 1024, 256, 24
+MIXTURE = "gzip+bz2+xz+zstd+brotli+ppmd"
+
+
+def rates(data: Path, quick: bool) -> list[dict[str, Any]]:
+    """Print and return the size of coded files beside the compressors' own output."""
+    alice = (data / "corpora/canterbury/alice29.txt").read_bytes()
+    rows: list[dict[str, Any]] = []
+    print(f"{'what':<34}{'bytes':>9}{'own output':>12}{'.cgn':>9}{'smaller by':>12}{'bytes/s':>9}")
+    head = 512 if quick else 8192
+    cases = [("alice29.txt", alice[: 2048 if quick else len(alice)], "gzip"), ("alice29.txt", alice[:head], "gzip")]
+    cases += [("alice29.txt", alice[:head], spec) for spec in (*MIXTURE.split("+")[1:], MIXTURE)]
+    for name, text, spec in cases:
+        members = [len(COMPRESSORS.build(member).compress(text)) for member in spec.split("+")]
+        begin = time.perf_counter()
+        blob = compgen.compress(text, spec, verify=False)
+        seconds = time.perf_counter() - begin
+        assert compgen.decompress(blob) == text
+        saved = 1 - len(blob) / min(members)
+        row = {"file": name, "bytes": len(text), "spec": spec, "own": min(members), "cgn": len(blob)}
+        rows.append({**row, "smaller_by": saved, "bytes_per_second": len(text) / seconds})
+        print(
+            f"{spec:<34}{len(text):>9}{min(members):>12}{len(blob):>9}{saved:>12.1%}{len(text) / seconds:>9.0f}",
+            flush=True,
+        )
+    return rows
+
+
+def throughput(steps: int) -> dict[str, float]:
+    """Print and return million symbols per second of the entropy coder, the best of three."""
+    generator = np.random.default_rng(1)
+    weights = generator.random(SYMBOLS) ** 6
+    widths = 1 + np.floor(weights / weights.sum() * ((1 << PRECISION) - SYMBOLS)).astype(np.int64)
+    widths[0] += (1 << PRECISION) - widths.sum()
+    ends = np.cumsum(widths)
+    lows = ends - widths
+    symbols = generator.choice(SYMBOLS, (steps, LANES), p=widths / (1 << PRECISION))
+    low, width = lows[symbols].astype(np.uint32), widths[symbols].astype(np.uint32)
+    code = rans.encode(low, width, PRECISION, [rans.LEAST] * LANES)
+    rows = np.tile(widths, (LANES, 1))
+
+    def decode(look: Callable[[Any], tuple[Any, Any]]) -> None:
+        decoder = rans.Decoder(code, LANES, PRECISION)
+        for _ in range(steps):
+            decoder.advance(*look(decoder.points()))
+        assert decoder.left == 0
+
+    def by_table(points: Any) -> tuple[Any, Any]:
+        found = np.searchsorted(ends, points, side="right")
+        return lows[found], widths[found]
+
+    speeds: dict[str, Callable[[], Any]] = {
+        "encode from intervals": lambda: rans.encode(low, width, PRECISION, [rans.LEAST] * LANES),
+        "decode from a prepared table": lambda: decode(by_table),
+        "decode from a fresh row per symbol": lambda: decode(lambda points: find(rows, points)[1:]),
+    }
+    if importlib.util.find_spec("constriction"):
+        import constriction
+
+        flat = symbols.ravel().astype(np.int32)
+        model = constriction.stream.model.Categorical(widths / (1 << PRECISION), perfect=False)
+        coder = constriction.stream.stack.AnsCoder()
+        coder.encode_reverse(flat, model)
+        words = coder.get_compressed()
+        speeds["constriction: encode"] = lambda: constriction.stream.stack.AnsCoder().encode_reverse(flat, model)
+        speeds["constriction: decode"] = lambda: constriction.stream.stack.AnsCoder(words).decode(model, len(flat))
+    result = {}
+    print(f"\nentropy coder, one core, {SYMBOLS} symbols, {LANES} lanes, {steps * LANES} symbols (million per second)")
+    for name, work in speeds.items():
+        best = 0.0
+        for _ in range(3):
+            begin = time.perf_counter()
+            work()
+            best = max(best, steps * LANES / (time.perf_counter() - begin) / 1e6)
+        result[name] = best
+        print(f"  {name:<38}{best:>8.1f}")
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    parser.add_argument("--quick", action="store_true", help="short inputs, for CI")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    files = rates(Path(arguments.data), arguments.quick)
+    speeds = throughput(200 if arguments.quick else 2000)
+    print(json.dumps({"benchmark": "coder", "quick": arguments.quick, "files": files, "throughput": speeds}))
+
+
+if __name__ == "__main__":
+    main()
