@@ -31,7 +31,7 @@ FAMILIES = {
 }
 SLOWEST = 20.0
 GROWTH = 400
-_TEXT = b"the cat sat on the mat; the rat sat on the cat; "
+_TEXT = b"the cat sat on the mat; " * 50
 # Values that lengths, counts and letters break at.
 _ODD = [
     b"\x00",
@@ -48,21 +48,28 @@ _ODD = [
 
 
 def originals(spec: str) -> list[tuple[bytes, bytes]]:
-    """Return small (data, container) pairs: one segment, several, lanes, stored and coded mixed."""
-    noise = random.Random(3).randbytes(40)
+    """Return small (data, container) pairs: one segment, several, lanes, stored and coded mixed, none."""
+    noise = random.Random(3).randbytes(60)
+    size = next(n for n in range(100, 1000, 20) if spec == "uniform" or b"M" in compress(_TEXT[:n], spec)[5:6])
+    text, more = _TEXT[:size], _TEXT[: 2 * size]
     pairs = []
-    for data, size, lanes in (
-        (_TEXT, 1 << 20, 1),
-        (_TEXT * 2, 40, 1),
-        (_TEXT * 2, 48, 3),
-        (_TEXT + noise, 40, 1),
+    for data, segment, lanes in (
+        (text, 1 << 20, 1),
+        (more, size, 1),
+        (more, 2 * size, 2),
+        (text + noise, size, 1),
         (b"", 9, 1),
     ):
         out = io.BytesIO()
-        with stream.Writer(out, spec, segment_size=size, lanes=lanes, verify=False) as writer:
+        with stream.Writer(out, spec, segment_size=segment, lanes=lanes, verify=False) as writer:
             writer.write(data)
         pairs.append((data, out.getvalue()))
     return pairs
+
+
+def compress(data: bytes, spec: str) -> bytes:
+    """Return ``data`` in a container."""
+    return stream.compress(data, spec, verify=False)
 
 
 def mutate(generator: random.Random, blob: bytes, others: list[bytes]) -> bytes:
