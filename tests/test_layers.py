@@ -12,6 +12,7 @@ PACKAGE = Path(compgen.__file__).parent
 RANKS = {
     "atomic": 0,
     "errors": 0,
+    "kernels": 0,
     "types": 0,
     "registry": 1,
     "media": 2,

@@ -24,7 +24,7 @@ MAGIC = b"\x89CGN"
 VERSION = 1
 SEGMENT = 1 << 20
 """Most bytes in a segment."""
-MAX_LANES = 1 << 16
+MAX_LANES = 1 << 12
 _MAX_CODE = SEGMENT + 8 * MAX_LANES
 
 _MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")  # precision, flags, lanes, fingerprint, bytes of spec, of versions
@@ -43,7 +43,7 @@ class ModelFrame:
 
     Attributes:
         spec: of the model.
-        fingerprint: of its behaviour, 16 bytes.
+        fingerprint: of its behaviour, 8 bytes.
         lanes: in each coded segment.
         independent: True where each segment was coded with nothing known; otherwise a coded segment goes on from the
             coded segment before it.

@@ -12,7 +12,7 @@ import numpy as np
 
 from compgen.models.base import ByteModel
 
-SIZE = 16
+SIZE = 8
 _STEPS = 6
 
 

@@ -15,12 +15,14 @@ shorter than others end with such symbols.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import CorruptDataError
+from compgen.kernels import WIDE, compiled
 
 MAX_PRECISION = 30
 LEAST = 1 << 32
@@ -28,7 +30,7 @@ LEAST = 1 << 32
 
 _STATE = np.dtype("<u8")
 _WORD = np.dtype("<u4")
-_BLOCK = 1 << 14  # symbols prepared at a time: arrays that stay in the cache
+_BLOCK = 1 << 14  # symbols prepared at a time
 
 
 def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, begin: Sequence[int]) -> bytes:
@@ -41,13 +43,32 @@ def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, b
         begin: n states from LEAST to 2**64, which the decoder gives back.
     """
     states = np.array(begin, dtype=np.uint64)
-    shift = np.uint64(64 - precision)
-    half = np.uint64(32)
+    kernel = compiled("encode") if len(states) >= WIDE else None
+    words = (
+        _encode_compiled(kernel, states, low, width, precision) if kernel else _encode(states, low, width, precision)
+    )
+    return states.astype(_STATE).tobytes() + words.astype(_WORD).tobytes()
+
+
+def _encode_compiled(
+    kernel: Any, states: NDArray[np.uint64], low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int
+) -> NDArray[np.uint32]:
+    words = np.empty(low.size, dtype=np.uint32)
+    begin = len(words)
+    for block in _blocks(low.shape):
+        lows, widths = low[block].astype(np.uint64), width[block].astype(np.uint64)
+        begin = kernel(states, lows, widths, np.array([precision], dtype=np.uint64), words[:begin])
+    return words[begin:]
+
+
+def _encode(
+    states: NDArray[np.uint64], low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int
+) -> NDArray[np.uint32]:
+    """Code intervals into ``states``, in place, and return the words."""
+    shift, half = np.uint64(64 - precision), np.uint64(32)
     words: list[NDArray[np.uint32]] = []
     quotient = np.empty_like(states)
-    rows = max(1, _BLOCK // max(1, len(states)))
-    for end in range(len(low), 0, -rows):
-        block = slice(max(0, end - rows), end)
+    for block in _blocks(low.shape):
         widths = width[block].astype(np.uint64)
         lows = low[block].astype(np.uint64)
         # The largest state that stays under 2**64; wraps to the largest of all where the width is 2**precision.
@@ -64,7 +85,15 @@ def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, b
             states += quotient
             states += lows[t]
         words.append(put[full])
-    return states.astype(_STATE).tobytes() + b"".join(part.astype(_WORD).tobytes() for part in reversed(words))
+    return np.concatenate(words[::-1]) if words else np.empty(0, dtype=np.uint32)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield slices of the steps, the last first, whose arrays stay in the cache."""
+    steps, lanes = shape
+    rows = max(1, _BLOCK // max(1, lanes))
+    for end in range(steps, 0, -rows):
+        yield slice(max(0, end - rows), end)
 
 
 class Decoder:
@@ -82,6 +111,7 @@ class Decoder:
         self._precision = np.uint64(precision)
         self._mask = np.uint64((1 << precision) - 1)
         self._used = 0
+        self._kernel = compiled("advance") if lanes >= WIDE else None
 
     def points(self) -> NDArray[np.int64]:
         """Return (n,) a point in [0, 2**precision) for each lane; its next symbol's interval holds it."""
@@ -94,6 +124,18 @@ class Decoder:
             CorruptDataError: the code has come to its end.
         """
         states = self._states
+        if self._kernel:
+            self._used = self._kernel(
+                states,
+                low.astype(np.uint64),
+                width.astype(np.uint64),
+                self._precision.reshape(1),
+                self._words,
+                self._used,
+            )
+            if self._used < 0:
+                raise CorruptDataError("a segment's code ends before its data")
+            return
         rest = (states & self._mask) - low.astype(np.uint64)
         states >>= self._precision
         states *= width.astype(np.uint64)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.kernels import WIDE, compiled
 from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
 
@@ -23,6 +24,11 @@ def last_window(data: bytes, size: int) -> bytes:
 
 def find(frequencies: Frequencies, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
     """Return (symbols, low, frequency) of the intervals that hold ``points``; see ``State.locate``."""
+    kernel = compiled("find") if len(points) >= WIDE else None
+    if kernel:
+        symbols, low, width = np.empty(len(points), np.uint8), np.empty_like(points), np.empty_like(points)
+        kernel(frequencies, points, symbols, low, width)
+        return symbols, low, width
     # First among 16 blocks of 16 bytes, then in the block: an eighth of the sums that all 256 would take.
     rows = np.arange(len(points))
     blocks = frequencies.reshape(len(points), 16, 16)

@@ -46,11 +46,6 @@ class Mixture(ByteModel):
         """Zero: a start begins with even weights over members that have warmed up."""
         return 0
 
-    @property
-    def versions(self) -> str:
-        """The members' libraries."""
-        return ", ".join(dict.fromkeys(model.versions for model in self._models() if model.versions))
-
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
         states = [model.start(prompts) for model in self._models()]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from compgen.coding import rans
 from compgen.errors import CorruptDataError
+from compgen.kernels import WIDE
+from compgen.models.base import find
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -63,6 +65,43 @@ def test_decoding_undoes_encoding(message: dict[str, Any]) -> None:
     information = float((precision - np.log2(width.astype(np.float64))).sum())
     # 8 bytes a lane and 0.05% for rounding; under 16 bits of points rounding is next to nothing.
     assert 8 * len(code) <= information * 1.0005 + 64 * lanes + 1
+
+
+@given(messages().map(lambda message: {**message, "lanes": WIDE}))
+@settings(max_examples=25)
+def test_compiled_loops_do_what_numpy_does(message: dict[str, Any]) -> None:
+    pytest.importorskip("numba")
+    generator = np.random.default_rng(message["seed"])
+    precision, steps = message["precision"], message["steps"]
+    widths = table(generator, 256 if precision > 8 else 2, precision, message["skew"])
+    lows = np.cumsum(widths) - widths
+    symbols = generator.integers(0, len(widths), (steps, WIDE))
+    low, width = lows[symbols].astype(np.uint32), widths[symbols].astype(np.uint32)
+    low[-1:, 200:], width[-1:, 200:] = 0, 1 << precision
+    begin = [rans.LEAST + int(generator.integers(1 << 32)) for _ in range(WIDE)]
+    code = rans.encode(low, width, precision, begin)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rans, "compiled", lambda name: None)
+        assert rans.encode(low, width, precision, begin) == code
+        plain = rans.Decoder(code, WIDE, precision)
+    decoder = rans.Decoder(code, WIDE, precision)
+    for t in range(steps):
+        assert np.array_equal(decoder.points(), plain.points())
+        for one in (decoder, plain):
+            one.advance(low[t].astype(np.int64), width[t].astype(np.int64))
+    assert decoder.states == plain.states == begin
+    assert decoder.left == plain.left == 0
+
+
+def test_the_compiled_search_finds_what_numpy_finds() -> None:
+    pytest.importorskip("numba")
+    generator = np.random.default_rng(8)
+    rows = np.stack([table(generator, 256, 24, skew) for skew in generator.choice([0.0, 3.0, 40.0], WIDE)])
+    points = generator.integers(0, 1 << 24, WIDE)
+    points[:4] = 0, (1 << 24) - 1, rows[2, 0], rows[3, 0] - 1
+    found, plain = find(rows, points), find(rows[:-1], points[:-1])
+    for part in range(3):
+        assert np.array_equal(np.asarray(found[part])[:-1], plain[part])
 
 
 def test_a_symbol_that_owns_every_point_costs_nothing() -> None:

@@ -124,7 +124,7 @@ def forged(spec: str) -> bytes:
     """A file that names ``spec``, with every checksum right."""
     out = io.BytesIO()
     writer = container.FrameWriter(out)
-    writer.model(ModelFrame(spec, bytes(16), 1, False, "", 24))
+    writer.model(ModelFrame(spec, bytes(8), 1, False, "", 24))
     writer.segment(SegmentFrame(5, bytes(12), bytes(8), coded=True), b"12345")
     writer.end()
     return out.getvalue()
