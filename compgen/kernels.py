@@ -59,7 +59,7 @@ def find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> N
 
 
 def advance(states: Any, low: Any, width: Any, precision: Any, words: Any, used: Any) -> Any:
-    """Take intervals out of the n ``states``; return how many ``words`` are used then, or -1 where there are too few."""
+    """Take intervals out of the n ``states``; return how many ``words`` are used then, or -1 if there are too few."""
     for i in range(len(states)):
         high = states[i] >> precision[0]
         state = high * width[i] + (states[i] - (high << precision[0])) - low[i]

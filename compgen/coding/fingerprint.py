@@ -18,8 +18,13 @@ _STEPS = 6
 
 @functools.lru_cache(maxsize=64)
 def fingerprint(model: ByteModel) -> bytes:
-    """Return the BLAKE2b digest of the model's frequencies after fixed contexts: none, text, and records."""
+    """Return a BLAKE2b digest.
+
+    It is of what the libraries behind the model make of a probe, and of the model's frequencies after fixed contexts:
+    none, text, and records.
+    """
     digest = hashlib.blake2b(digest_size=SIZE)
+    digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
     for context in (b"", _text(), _records()):
         state = model.start([context])
         for symbol in np.frombuffer(context[:_STEPS] or b"probe.", dtype=np.uint8):

@@ -62,6 +62,10 @@ class ByteModel(Configured, ABC):
         """What its distribution depends on beside this package: libraries and their versions, or nothing."""
         return ""
 
+    def behaviour(self, probe: bytes) -> bytes:
+        """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
+        return b""
+
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state of ``len(prompts)`` rows, each standing after its prompt."""

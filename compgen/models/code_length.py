@@ -109,6 +109,11 @@ class CodeLengthModel(ByteModel):
         """The compressor's library."""
         return self.compressor.version()
 
+    def behaviour(self, probe: bytes) -> bytes:
+        """Return the compressor's code lengths of beginnings of ``probe``, as 64-bit numbers."""
+        pieces = [probe[:size] for size in range(0, len(probe), len(probe) // 24)]
+        return self.compressor.code_lengths(b"", [*pieces, probe]).astype("<f8").tobytes()
+
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
         if self.rule == "calibrated":

@@ -46,6 +46,10 @@ class Mixture(ByteModel):
         """Zero: a start begins with even weights over members that have warmed up."""
         return 0
 
+    def behaviour(self, probe: bytes) -> bytes:
+        """Return that of the members."""
+        return b"".join(model.behaviour(probe) for model in self._models())
+
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
         states = [model.start(prompts) for model in self._models()]
