@@ -17,6 +17,9 @@ PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
 
+_FEW = 16  # rows whose search costs more in calls than in sums
+
+
 def last_window(data: bytes, size: int) -> bytes:
     """Return the end of ``data`` that a window holds which grows to 2 * ``size`` bytes and then keeps its last half."""
     return data[size * max(0, len(data) // size - 1) :]
@@ -29,8 +32,11 @@ def find(frequencies: Frequencies, points: NDArray[np.int64]) -> tuple[Symbols, 
         symbols, low, width = np.empty(len(points), np.uint8), np.empty_like(points), np.empty_like(points)
         kernel(frequencies, points, symbols, low, width)
         return symbols, low, width
-    # First among 16 blocks of 16 bytes, then in the block: an eighth of the sums that all 256 would take.
     rows = np.arange(len(points))
+    if len(points) < _FEW:
+        place, low, width = _find(frequencies, points, rows)
+        return place.astype(np.uint8), low, width
+    # First among 16 blocks of 16 bytes, then in the block: an eighth of the sums that all 256 would take.
     blocks = frequencies.reshape(len(points), 16, 16)
     block, before, _ = _find(np.einsum("ijk->ij", blocks), points, rows)
     place, low, width = _find(blocks[rows, block], points - before, rows)
@@ -41,7 +47,7 @@ def _find(
     widths: NDArray[np.int64], points: NDArray[np.int64], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
     ends = np.cumsum(widths, axis=1)
-    found = np.count_nonzero(ends <= points[:, None], axis=1)
+    found = (ends <= points[:, None]).sum(axis=1)
     width = widths[rows, found]
     return found, ends[rows, found] - width, width
 

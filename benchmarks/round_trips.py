@@ -1,0 +1,63 @@
+"""Compress and decompress real files, and compare byte by byte.
+
+    python benchmarks/round_trips.py SPEC ... [--bytes N] [--data DIR] [--only TEXT]
+
+The first N bytes of every file of the Canterbury, Calgary and Artificial corpora, an utterance as FLAC and as 8 bit, a
+photograph as PNG and as luminance. One line for each file, then one for each spec; the last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import compgen
+from benchmarks.calibration import read
+
+FOLDERS = ("corpora/canterbury", "corpora/calgary", "corpora/artificial")
+
+
+def inputs(data: Path, size: int) -> dict[str, bytes]:
+    """Return the beginnings of the files, by name."""
+    found = {
+        f"{folder.rpartition('/')[2]}/{path.name}": path.read_bytes()[:size]
+        for folder in FOLDERS
+        for path in sorted((data / folder).iterdir())
+        if path.is_file()
+    }
+    found["speech.flac"] = (data / "audio/librispeech_test_other/1688-142285-0000.flac").read_bytes()[:size]
+    found["kodak.png"] = min((data / "image/kodak_half").glob("*.png")).read_bytes()[:size]
+    return {**found, "speech 8 bit": read(data, "speech")[:size], "kodak luminance": read(data, "kodak")[:size]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="+")
+    parser.add_argument("--bytes", type=int, default=65_536)
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    parser.add_argument("--only", default="", help="files whose name holds this text")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    files = {n: d for n, d in inputs(Path(arguments.data), arguments.bytes).items() if arguments.only in n}
+    results: list[dict[str, Any]] = []
+    for spec in arguments.specs:
+        total = written = 0
+        begin = time.perf_counter()
+        for name, content in files.items():
+            blob = compgen.compress(content, spec, verify=False)
+            assert compgen.decompress(blob) == content, f"{spec} does not give {name} back"
+            total, written = total + len(content), written + len(blob)
+            print(f"{spec:<30}{name:<28}{len(content):>8}{len(blob):>8}", flush=True)
+        seconds = time.perf_counter() - begin
+        results.append({"spec": spec, "files": len(files), "bytes": total, "cgn": written, "seconds": seconds})
+        print(f"{spec}: {len(files)} files, {total} bytes to {written}, all came back, in {seconds:.0f} s", flush=True)
+    print(json.dumps({"benchmark": "round_trips", "results": results}))
+
+
+if __name__ == "__main__":
+    main()
