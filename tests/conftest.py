@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A shell's background jobs ignore interrupts, and so would every process that a test starts from one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("compgen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("compgen")
