@@ -1,17 +1,32 @@
-"""The entropy coder's inner loops, compiled by numba where it is installed and there is enough to do.
+"""Inner loops, compiled by numba where it is installed and there is enough to do.
 
-NumPy does the same beside each call, with equal results; ``pip install 'compgen[fast]'`` brings numba. It is asked for
-only from ``WIDE`` lanes up: below, importing it would take longer than it saves.
+NumPy does the same beside each call, with equal results, so that either may take over from the other at any step;
+``pip install 'compgen[fast]'`` brings numba. Importing it takes longer than a short task: the entropy coder asks for it
+from ``WIDE`` lanes up, the calibrated rule once this process has taken ``PATIENCE`` steps.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
+import math
 from typing import Any
+
+import numpy as np
 
 WIDE = 256
 """Lanes from which on a compiled loop pays."""
+
+PATIENCE = 1000
+"""Steps of the calibrated rule after which one pays."""
+
+_steps = itertools.count(1)
+
+
+def compiled_by_now(name: str) -> Any:
+    """Return what ``compiled`` does, but None in the first ``PATIENCE`` calls."""
+    return compiled(name) if next(_steps) > PATIENCE else None
 
 
 @functools.cache
@@ -70,3 +85,67 @@ def advance(states: Any, low: Any, width: Any, precision: Any, words: Any, used:
             used += 1
         states[i] = state
     return used
+
+
+def blend(data: Any, positions: Any, sizes: Any, worth: Any, orders: Any, one: Any, shares: Any, distinct: Any) -> None:
+    """Fill ``shares`` from its third row on, and ``distinct``: see ``compgen.models.calibrated.blend``."""
+    counts = np.zeros(256, dtype=np.int64)
+    start = 0
+    for k in range(len(sizes)):
+        shorter = k + 1 if k < orders else 2
+        if sizes[k] == 0:
+            shares[2 + k] = shares[shorter]
+            distinct[k] = 0
+            continue
+        counts[:] = 0
+        total = 0
+        for j in range(start, start + sizes[k]):
+            octave = math.frexp(float(len(data) - positions[j]))[1]
+            counts[data[positions[j]]] += worth[octave]
+            total += worth[octave]
+        start += sizes[k]
+        different = 0
+        for b in range(256):
+            different += counts[b] != 0
+        distinct[k] = different
+        escape = total * (different + 1) * 3 // (4 * sizes[k] + 1) + 1
+        divisor = total + escape
+        for b in range(256):
+            shares[2 + k, b] = ((counts[b] << one) + shares[shorter, b] * escape) // divisor
+
+
+def log2_units(values: Any, table: Any, fraction: Any, units: Any) -> None:
+    """Fill (n, 256) ``units`` with log2 of ``values``: see ``compgen.models.quantise.log2_units``."""
+    for i in range(values.shape[0]):
+        for b in range(values.shape[1]):
+            exponent = math.frexp(float(values[i, b]))[1] - 1
+            mantissa = (values[i, b] << fraction) >> exponent
+            units[i, b] = table[mantissa - (1 << fraction)] + (exponent << fraction)
+
+
+def mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precision: Any, shares: Any) -> None:
+    """Fill (256,) ``shares`` with frequencies: see ``compgen.models.mixing.Mixer.mix``."""
+    scores = np.zeros(256, dtype=np.int64)
+    for e in range(experts.shape[0]):
+        for b in range(256):
+            scores[b] += weights[e] * experts[e, b]
+    for b in range(256):
+        scores[b] //= one
+    best = scores.max()
+    total = 0
+    for b in range(256):
+        excess = best - scores[b]
+        shares[b] = exp2[excess & ((1 << fraction) - 1)] >> min(excess >> fraction, 63)
+        total += shares[b]
+    spread = (1 << precision) - 256
+    remainders = np.empty(256, dtype=np.int64)
+    left = spread
+    for b in range(256):
+        product = shares[b] * spread
+        shares[b] = product // total
+        remainders[b] = shares[b] * total - product  # below zero: the largest remainder sorts first
+        left -= shares[b]
+        shares[b] += 1
+    order = np.argsort(remainders, kind="mergesort")
+    for k in range(left):
+        shares[order[k]] += 1

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
+from compgen.kernels import compiled_by_now
 from compgen.media.layout import Layout
 from compgen.models.base import State, last_window
 from compgen.models.history import Context, History, suffix
@@ -233,30 +234,19 @@ class Row:
         orders = next((n for n in range(len(_ORDERS)) if not occurrences[n]), len(_ORDERS))
         if self._unpriced >= self._effort.every and orders:
             self._price(occurrences[:orders])
-        counted, distinct, sizes = self._lookahead(occurrences)
-
-        # An escape of three quarters of the mean weight for each byte that followed, and one more.
-        totals = counted.sum(axis=1)
-        escapes = (totals * (distinct + 1) * 3 // (4 * np.array(sizes) + 1) + 1).tolist()
-        divisors = (totals + escapes).tolist()
-        counted <<= _ONE
+        sizes = [len(positions) for positions in occurrences]
         shares = np.empty((2 + len(sizes), 256), dtype=np.int64)
         shares[0] = self._literal_shares()
         shares[1] = self._recent_shares(shares[0])
-        for number, size in enumerate(sizes):
-            share = shares[2 + number]
-            shorter = shares[1 + number] if number < len(_ORDERS) else shares[2]
-            if size:
-                np.multiply(shorter, escapes[number], out=share)
-                share += counted[number]
-                share //= divisors[number]
-            else:
-                share[:] = shorter
+        worth = np.int64(1 << 16) >> ((self._prices - self._prices.min()) >> (FRACTION + _EXPONENT_SHIFT))
+        data = np.frombuffer(self._history.data, dtype=np.uint8)
+        positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
+        distinct = blend(data, positions, np.array(sizes, dtype=np.int64), worth, shares).tolist()
         exact = self._code_shares() if self._exact else None
         if exact is not None:
             shares = np.vstack([shares, exact])
         shares += 1
-        return log2_units(shares) - (_ONE << FRACTION), self._sets(orders, sizes, distinct.tolist())
+        return log2_units(shares) - (_ONE << FRACTION), self._sets(orders, sizes, distinct)
 
     def _sets(self, orders: int, sizes: list[int], distinct: list[int]) -> list[int]:
         """Return the mixer's set of each family; the first of each where the last byte is new."""
@@ -295,20 +285,6 @@ class Row:
         counts = np.bincount(data, minlength=256) << 10
         escape = int(counts.sum()) * int(np.count_nonzero(counts)) // (2 * len(data) + 1) + 1
         return _blend(counts, escape, literals)
-
-    def _lookahead(self, occurrences: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-        """Return (n, 256) weights of the bytes that followed each context, how many differ, and of how many."""
-        sizes = [len(positions) for positions in occurrences]
-        positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
-        data = np.frombuffer(self._history.data, dtype=np.uint8)
-        cheapest = self._prices.min()
-        worth = np.int64(1 << 16) >> ((self._prices - cheapest) >> (FRACTION + _EXPONENT_SHIFT))
-        weights = worth[_octave(len(data) - positions)]
-        cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)
-        # Sums of integers under 2**53 are exact in float64, in any order.
-        sums = np.bincount(cells, weights, 256 * len(sizes)).astype(np.int64).reshape(-1, 256)
-        # count_nonzero along an axis takes ten times as long
-        return sums, np.bincount(np.flatnonzero(sums) >> 8, minlength=len(sizes)), sizes
 
     def _code_shares(self) -> NDArray[np.int64]:
         """Return (256,) shares read from the codes of an arithmetic coder: each byte's is the gap to the next code."""
@@ -385,6 +361,50 @@ def _with_experts(families: Sequence[NDArray[np.int64]], more: int, trust: int) 
         added = np.full((len(family), more), (WEIGHT_ONE * trust // (100 * more)) if number == 0 else 0, dtype=np.int64)
         widened.append(np.hstack([family * (100 - trust) // 100, added]))
     return widened
+
+
+def blend(
+    data: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    worth: NDArray[np.int64],
+    shares: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Fill the shares of the lookahead experts, and return (n,) how many different bytes followed each of n contexts.
+
+    Args:
+        data: the window.
+        positions: what followed the contexts' earlier occurrences, those of the first context first.
+        sizes: (n,) how many of them belong to each context.
+        worth: (64,) weight of an occurrence by the bit length of its distance.
+        shares: (2 + n, 256), of 2**_ONE; the first two rows are given.
+    """
+    kernel = compiled_by_now("blend")
+    if kernel:
+        distinct = np.empty_like(sizes)
+        kernel(data, positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
+        return distinct
+    weights = worth[_octave(len(data) - positions)]
+    cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)
+    # Sums of integers under 2**53 are exact in float64, in any order.
+    counted = np.bincount(cells, weights, 256 * len(sizes)).astype(np.int64).reshape(-1, 256)
+    # count_nonzero along an axis takes ten times as long
+    distinct = np.bincount(np.flatnonzero(counted) >> 8, minlength=len(sizes))
+    # An escape of three quarters of the mean weight for each byte that followed, and one more.
+    totals = counted.sum(axis=1)
+    escapes = (totals * (distinct + 1) * 3 // (4 * sizes + 1) + 1).tolist()
+    divisors = (totals + escapes).tolist()
+    counted <<= _ONE
+    for number, size in enumerate(sizes.tolist()):
+        share = shares[2 + number]
+        shorter = shares[1 + number] if number < len(_ORDERS) else shares[2]
+        if size:
+            np.multiply(shorter, escapes[number], out=share)
+            share += counted[number]
+            share //= divisors[number]
+        else:
+            share[:] = shorter
+    return distinct
 
 
 def _blend(weights: NDArray[np.int64], escape: int, shorter: NDArray[np.int64]) -> NDArray[np.int64]:

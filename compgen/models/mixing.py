@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.kernels import compiled_by_now
 from compgen.models.base import PRECISION
-from compgen.models.quantise import frequencies_from_weights, weights_from_units
+from compgen.models.quantise import FRACTION, exp2_table, frequencies_from_weights, weights_from_units
 from compgen.types import Frequencies
 
 WEIGHT_ONE = 1 << 16
@@ -47,6 +48,11 @@ class Mixer:
         weights = self._chosen[0]
         for more in self._chosen[1:]:
             weights = weights + more
+        kernel = compiled_by_now("mix")
+        if kernel:
+            self._frequencies = np.empty(256, dtype=np.int64)
+            kernel(weights, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
+            return self._frequencies
         # int64 products: no BLAS, no rounding, the same on every machine
         score = (weights[:, None] * experts).sum(axis=0) // WEIGHT_ONE
         self._frequencies = frequencies_from_weights(weights_from_units(-score[None]))[0]

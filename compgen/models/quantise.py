@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.kernels import compiled_by_now
 from compgen.models.base import ALPHABET, PRECISION
 from compgen.types import Frequencies
 
@@ -93,6 +94,11 @@ def _log2_table() -> NDArray[np.int64]:
 
 def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return log2 of integers in [1, 2**52], in units of 2**-FRACTION bits, to within two units."""
+    kernel = compiled_by_now("log2_units") if values.ndim == 2 else None
+    if kernel:
+        found = np.empty_like(values)
+        kernel(values, _log2_table(), FRACTION, found)
+        return found
     # Conversion, frexp and scaling by a power of two are exact on every machine.
     mantissa, exponent = np.frexp(values.astype(np.float64))
     index = (mantissa * (2 << FRACTION)).astype(np.int64) - (1 << FRACTION)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compgen
+from compgen import kernels
 from compgen.compressors import COMPRESSORS
 from compgen.models import ByteModel, load
 from compgen.models.calibrated import EFFORTS, SETS, WARM_UP, Row, initial_weights, period
@@ -256,6 +257,22 @@ def test_every_machine_computes_the_same_frequencies() -> None:
     assert len(ours) == 1
     if lines[0][1] == lines[1][1]:
         pytest.skip("switching vector code off changed no float result on this processor: the control shows nothing")
+
+
+@pytest.mark.parametrize("spec", ["gzip", "gzip:effort=best,stride=16", "gzip+backoff", "zstd-dict"])
+def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    data = prose[:700] + bytes(range(256)) + prose[1000:1100] + bytes(40)
+    found = []
+    for patience in (0, 1 << 60):
+        monkeypatch.setattr(kernels, "PATIENCE", patience)
+        state = load(spec).start([b""])
+        rows = []
+        for symbol in np.frombuffer(data, dtype=np.uint8):
+            rows.append(state.frequencies()[0])
+            state.extend(symbol.reshape(1))
+        found.append(np.stack(rows))
+    assert np.array_equal(*found)
 
 
 def test_the_weights_file_is_small_and_readable() -> None:
