@@ -272,7 +272,7 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
             rows.append(state.frequencies()[0])
             state.extend(symbol.reshape(1))
         found.append(np.stack(rows))
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_the_weights_file_is_small_and_readable() -> None:
