@@ -208,9 +208,12 @@ def _check_intervals(state: State) -> None:
         assert np.isfinite(values).all(), f"{name} must be finite"
 
 
-def check_sampler(sampler: Sampler) -> None:
-    """Check the laws of a sampler: lengths, seeds, weights, surprisals, progress."""
-    model, prompt = Backoff(order=1), _TEXT * 2
+def check_sampler(sampler: Sampler, model: ByteModel | None = None) -> None:
+    """Check the laws of a sampler: lengths, seeds, weights, surprisals, progress.
+
+    ``model`` is one that it can draw from, where not every model will do.
+    """
+    model, prompt = model or Backoff(order=1), _TEXT * 2
 
     def draw(length: int, samples: int, seed: int, watch: Callable[[int, bytes], None] | None = None) -> list[bytes]:
         request = Request(model, prompt, length, samples, seed, watch=watch or (lambda made, final: None))

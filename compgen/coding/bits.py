@@ -6,6 +6,7 @@ that was decoded carries the bits, and looks like any other of the model's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,30 +52,33 @@ def decoder(bits: bytes) -> rans.Decoder:
 
 
 def bits_to_bytes(
-    model: ByteModel, prompt: bytes, bits: bytes, length: int, watch: Watch = lambda done: None
-) -> Decoded:
-    """Return the ``length`` bytes that ``bits`` decode to after ``prompt``.
+    model: ByteModel, prompt: bytes, bits: Sequence[bytes], length: int, watch: Watch = lambda done: None
+) -> list[Decoded]:
+    """Return the ``length`` bytes that each of ``bits`` decodes to after ``prompt``, all side by side.
 
     Raises:
         UsageError: there are not enough bits.
     """
-    state = model.start([prompt])
-    source = decoder(bits)
-    data = bytearray()
-    widths = np.empty(length)
-    try:
-        for _ in range(length):
-            symbols, low, width = state.locate(source.points())
-            source.advance(low, width)
-            state.extend(symbols)
-            widths[len(data)] = width[0]
-            data += symbols.tobytes()
-            watch(len(data))
-    except CorruptDataError:
-        raise UsageError(
-            f"{len(bits)} bytes of bits lasted for {len(data)} bytes of {length}; give more bits"
-        ) from None
-    return Decoded(bytes(data), source.states[0], _STATE + _WORD * source.used, PRECISION - np.log2(widths))
+    state = model.start([prompt] * len(bits))
+    sources = [decoder(one) for one in bits]
+    data = np.zeros((length, len(bits)), dtype=np.uint8)
+    widths = np.ones((length, len(bits)))
+    for step in range(length):
+        data[step], low, widths[step] = state.locate(np.concatenate([source.points() for source in sources]))
+        for row, source in enumerate(sources):
+            try:
+                source.advance(low[row : row + 1], widths[step, row : row + 1].astype(np.int64))
+            except CorruptDataError:
+                raise UsageError(
+                    f"{len(bits[row])} bytes of bits lasted for {step} bytes of {length}; give more bits"
+                ) from None
+        state.extend(data[step])
+        watch(step + 1)
+    surprisals = PRECISION - np.log2(widths)
+    return [
+        Decoded(data[:, row].tobytes(), source.states[0], _STATE + _WORD * source.used, surprisals[:, row])
+        for row, source in enumerate(sources)
+    ]
 
 
 def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded) -> bytes:

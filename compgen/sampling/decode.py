@@ -37,14 +37,14 @@ class Decode(Sampler):
         """
         if self.bits is not None and request.samples > 1:
             raise UsageError("the bits of one file are one sample; leave out --samples")
-        drawn = []
-        for row in range(request.samples):
-            bits = request.generator(row).bytes(_enough(request.length)) if self.bits is None else _read(self.bits)
-            decoded = bits_to_bytes(
-                request.model, request.prompt, bits, request.length, lambda made: request.watch(made, b"")
-            )
-            drawn.append(Sample(decoded.data, decoded.surprisals, 1 / request.samples))
-        return drawn
+        rows = range(request.samples)
+        bits = (
+            [_read(self.bits)] if self.bits else [request.generator(row).bytes(_enough(request.length)) for row in rows]
+        )
+        decoded = bits_to_bytes(
+            request.model, request.prompt, bits, request.length, lambda made: request.watch(made, b"")
+        )
+        return [Sample(one.data, one.surprisals, 1 / request.samples) for one in decoded]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class DecodeNative(Sampler):
             seed = int(request.generator(row).integers(1 << 32))
             data = model.compressor.decode_noise(context, request.length, seed)
             drawn.append(Sample(data, _surprisals(request, data), 1 / request.samples))
+        request.watch(request.length, b"")
         return drawn
 
 

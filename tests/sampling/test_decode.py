@@ -24,14 +24,14 @@ PROMPT = b"abracadabra abracadabra abracad"
 @settings(max_examples=40)
 def test_bits_come_back(bits: bytes, length: int) -> None:
     model = load("backoff")
-    decoded = bits_to_bytes(model, PROMPT, bits, length)
+    [decoded] = bits_to_bytes(model, PROMPT, [bits], length)
     assert len(decoded.data) == length
     assert bytes_to_bits(model, PROMPT, decoded) == bits[: decoded.used]
 
 
 def test_bits_come_back_from_a_derived_model() -> None:
     bits = np.random.default_rng(1).bytes(400)
-    decoded = bits_to_bytes(load("gzip"), PROMPT, bits, 40)
+    [decoded] = bits_to_bytes(load("gzip"), PROMPT, [bits], 40)
     assert bytes_to_bits(load("gzip"), PROMPT, decoded) == bits[: decoded.used]
     other = Decoded(decoded.data[::-1], decoded.state, decoded.used, decoded.surprisals)
     with pytest.raises(CorruptDataError):
@@ -85,7 +85,7 @@ def test_a_file_of_bits_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "bits"
     path.write_bytes(bytes(range(200)))
     one = compgen.sample("backoff", PROMPT, length=50, sampler="decode", bits=str(path))[0]
-    assert one.data == bits_to_bytes(load("backoff"), PROMPT, bytes(range(200)), 50).data
+    assert one.data == bits_to_bytes(load("backoff"), PROMPT, [bytes(range(200))], 50)[0].data
     with pytest.raises(UsageError, match="one sample"):
         compgen.sample("backoff", PROMPT, length=5, sampler="decode", bits=str(path), samples=2)
     with pytest.raises(UsageError, match="give more bits"):
