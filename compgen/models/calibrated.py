@@ -382,7 +382,8 @@ def blend(
     kernel = compiled_by_now("blend")
     if kernel:
         distinct = np.empty_like(sizes)
-        kernel(data, positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
+        # a copy: numba may hold on to what it is given, and a window that something holds cannot grow
+        kernel(data.copy(), positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
         return distinct
     weights = worth[_octave(len(data) - positions)]
     cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)

@@ -275,6 +275,20 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
     assert np.array_equal(found[0], found[1])
 
 
+def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba once held on to the window's memory, the next byte had no room, and a long compression failed."""
+    held: list[object] = []
+
+    def greedy(name: str) -> object:
+        return lambda *arguments: (held.append(arguments), getattr(kernels, name)(*arguments))[1]
+
+    monkeypatch.setattr("compgen.models.calibrated.compiled_by_now", greedy)
+    state = load("gzip").start([b"a window that grows, a window "])
+    for symbol in np.frombuffer(b"that grows", dtype=np.uint8):
+        state.extend(symbol.reshape(1))
+    assert len(held) > 10
+
+
 def test_the_weights_file_is_small_and_readable() -> None:
     import compgen.models
 
