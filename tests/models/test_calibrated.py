@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -279,8 +280,12 @@ def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pyte
     """numba once held on to the window's memory, the next byte had no room, and a long compression failed."""
     held: list[object] = []
 
-    def greedy(name: str) -> object:
-        return lambda *arguments: (held.append(arguments), getattr(kernels, name)(*arguments))[1]
+    def greedy(name: str) -> Callable[..., object]:
+        def loop(*arguments: object) -> object:
+            held.append(arguments)
+            return getattr(kernels, name)(*arguments)
+
+        return loop
 
     monkeypatch.setattr("compgen.models.calibrated.compiled_by_now", greedy)
     state = load("gzip").start([b"a window that grows, a window "])
