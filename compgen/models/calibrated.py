@@ -239,7 +239,8 @@ class Row:
         shares[0] = self._literal_shares()
         shares[1] = self._recent_shares(shares[0])
         worth = np.int64(1 << 16) >> ((self._prices - self._prices.min()) >> (FRACTION + _EXPONENT_SHIFT))
-        data = np.frombuffer(self._history.data, dtype=np.uint8)
+        # A copy: a window that something still looks at cannot grow, and importing numba keeps frames and their arrays.
+        data = np.frombuffer(bytes(self._history.data), dtype=np.uint8)
         positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
         distinct = blend(data, positions, np.array(sizes, dtype=np.int64), worth, shares).tolist()
         exact = self._code_shares() if self._exact else None
@@ -281,7 +282,7 @@ class Row:
 
     def _recent_shares(self, literals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (256,) the lookahead of no context: what the latest bytes were."""
-        data = np.frombuffer(self._history.data, dtype=np.uint8)[-_RECENT:]
+        data = np.frombuffer(self._history.data[-_RECENT:], dtype=np.uint8)
         counts = np.bincount(data, minlength=256) << 10
         escape = int(counts.sum()) * int(np.count_nonzero(counts)) // (2 * len(data) + 1) + 1
         return _blend(counts, escape, literals)
@@ -382,8 +383,7 @@ def blend(
     kernel = compiled_by_now("blend")
     if kernel:
         distinct = np.empty_like(sizes)
-        # a copy: numba may hold on to what it is given, and a window that something holds cannot grow
-        kernel(data.copy(), positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
+        kernel(data, positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
         return distinct
     weights = worth[_octave(len(data) - positions)]
     cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)

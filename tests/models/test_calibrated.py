@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -277,12 +278,12 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
 
 
 def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """numba once held on to the window's memory, the next byte had no room, and a long compression failed."""
+    """Importing numba keeps frames; one held the window's memory, the next byte had no room, and a long run failed."""
     held: list[object] = []
 
     def greedy(name: str) -> Callable[..., object]:
         def loop(*arguments: object) -> object:
-            held.append(arguments)
+            held.append((arguments, inspect.currentframe()))
             return getattr(kernels, name)(*arguments)
 
         return loop
