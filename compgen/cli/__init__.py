@@ -5,6 +5,7 @@ Modules here import NumPy and the rest of compgen inside their commands, so that
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -62,7 +63,13 @@ _ClickError = typer.BadParameter.__mro__[2]
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 output closed."""
     _mend_streams()
-    sys.exit(run(sys.argv[1:] or ["--help"]))
+    code = run(sys.argv[1:] or ["--help"])
+    if code == _INTERRUPTED:
+        # Python remembers an interrupt inside an exec, as imports have them, and at exit dies of it after all.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _mend_streams() -> None:
