@@ -2,7 +2,7 @@
 
 NumPy does the same beside each call, with equal results, so that either may take over from the other at any step;
 ``pip install 'compgen[fast]'`` brings numba. Importing it takes longer than a short task: the entropy coder asks for it
-from ``WIDE`` lanes up, the calibrated rule once this process has taken ``PATIENCE`` steps.
+from ``WIDE`` lanes up, the calibrated rule after ``PATIENCE`` calls.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ WIDE = 256
 """Lanes from which on a compiled loop pays."""
 
 PATIENCE = 1000
-"""Steps of the calibrated rule after which one pays."""
+"""Calls after which a compiled loop pays; a step of the calibrated rule makes three."""
 
-_steps = itertools.count(1)
+_calls = itertools.count(1)
 
 
 def compiled_by_now(name: str) -> Any:
     """Return what ``compiled`` does, but None in the first ``PATIENCE`` calls."""
-    return compiled(name) if next(_steps) > PATIENCE else None
+    return compiled(name) if next(_calls) > PATIENCE else None
 
 
 @functools.cache

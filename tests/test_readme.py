@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,12 @@ COMMANDS = [line[2:] for block in CONSOLE for line in block.splitlines() if line
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_prints_something_and_succeeds(command: str, tmp_path: Path) -> None:
     scripts = Path(sys.executable).parent
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for name in ("README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, check=False, timeout=120, cwd=ROOT,
-        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "OUT": str(tmp_path)},
+        ["bash", "-c", command], capture_output=True, check=False, timeout=120, cwd=tmp_path,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.strip(), f"printed nothing: {command}"

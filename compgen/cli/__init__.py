@@ -5,6 +5,7 @@ Modules here import NumPy and the rest of compgen inside their commands, so that
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -68,6 +69,7 @@ def main() -> NoReturn:
         # Python remembers an interrupt inside an exec, as imports have them, and at exit dies of it after all.
         with contextlib.suppress(OSError):
             sys.stdout.flush()
+        atexit._run_exitfuncs()  # multiprocessing gives back its semaphores there
         os._exit(code)
     sys.exit(code)
 

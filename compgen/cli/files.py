@@ -18,16 +18,8 @@ def read(path: str, what: str) -> bytes:
     Raises:
         UsageError: there is no such file, it is a directory, or it may not be read.
     """
-    if path == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"{what} '{path}' does not exist; check the path") from None
-    except IsADirectoryError:
-        raise UsageError(f"{what} '{path}' is a directory; name a file in it") from None
-    except OSError as error:
-        raise UsageError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+    with opened(path, what) as file:
+        return file.read()
 
 
 def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:

@@ -29,10 +29,10 @@ class Jobs:
 
     def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())  # the executor has no public way to stop them
-            self._pool.shutdown(wait=not self._queue, cancel_futures=True)
-            for process in processes if self._queue else ():
+            # The executor has no public way to stop its processes; once they are gone, it has nothing to wait for.
+            for process in list((self._pool._processes or {}).values()) if self._queue else ():
                 process.terminate()
+            self._pool.shutdown(cancel_futures=True)
 
     def run(self, key: K, work: Callable[..., Any], *arguments: Any) -> Iterator[tuple[K, Any]]:
         """Start ``work(*arguments)``; yield (key, result) of what was started before and must be taken now."""

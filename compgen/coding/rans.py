@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from compgen.errors import CorruptDataError
 from compgen.kernels import WIDE, compiled
 
-MAX_PRECISION = 30
 LEAST = 1 << 32
 """The smallest state."""
 
