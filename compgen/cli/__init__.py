@@ -23,6 +23,7 @@ from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
 from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
+from compgen.cli.train import train
 from compgen.cli.verify import verify
 from compgen.errors import CompgenError
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, compressors, shell_init):
+for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, train, compressors, shell_init):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

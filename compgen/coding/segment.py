@@ -18,6 +18,8 @@ from compgen.coding import rans
 from compgen.errors import CorruptDataError
 from compgen.models.base import PRECISION, State
 
+_BLOCK = 64  # steps that are coded between two reports
+
 Watch: TypeAlias = Callable[[int], None]
 """Called with the number of bytes done so far."""
 
@@ -34,12 +36,12 @@ def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes
         symbols[: len(part), lane] = np.frombuffer(part, dtype=np.uint8)
     low = np.empty(symbols.shape, dtype=np.uint32)
     width = np.empty(symbols.shape, dtype=np.uint32)
-    for step, column in enumerate(symbols):
-        low[step], width[step] = state.intervals(column)
-        ended = _going(len(data), lanes, step)
-        low[step, ended:], width[step, ended:] = 0, ALL
-        state.extend(column)
-        watch(step * lanes + ended)
+    for begin in range(0, len(symbols), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        low[block], width[block] = state.read(symbols[block])
+        watch(min(len(data), (begin + _BLOCK) * lanes))
+    ended = _going(len(data), lanes, len(symbols) - 1)
+    low[-1, ended:], width[-1, ended:] = 0, ALL
     return rans.encode(low, width, PRECISION, [_beginning(part) for part in parts])
 
 
