@@ -130,7 +130,7 @@ def _read(item: bytes) -> tuple[NDArray[Any], int]:
             pieces = [np.zeros((0, file.channels), dtype=np.int16)]
             count = 0
             while len(piece := file.read(_BLOCK, dtype="int16" if whole else "float64", always_2d=True)):
-                pieces.append(piece if whole else _rounded(np.nan_to_num(piece) * 32768))
+                pieces.append(piece if whole else _rounded(np.clip(np.nan_to_num(piece), -1, 1) * 32768))
                 count += piece.size
                 if count > _MOST:
                     raise UsageError(f"the sound has more than {_MOST} samples; cut it first")
