@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.kernels import WIDE, compiled
+from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
 
@@ -75,6 +76,10 @@ class ByteModel(Configured, ABC):
     def lanes(self, size: int) -> int:
         """Return how many sequences side by side suit a file of ``size`` bytes: 1 where more are no quicker."""
         return 1
+
+    def laid_out(self, layout: Layout) -> ByteModel:
+        """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
+        return self
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
