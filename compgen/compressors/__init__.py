@@ -21,6 +21,8 @@ COMPRESSORS: Registry[Compressor] = Registry(
         "zstd-dict": Entry("compgen.compressors.zstd:ZstdDict"),
         "brotli": Entry("compgen.compressors.brotli:Brotli"),
         "ppmd": Entry("compgen.compressors.ppmd:Ppmd", extra="ppmd"),
+        "png": Entry("compgen.compressors.png:Png"),
+        "flac": Entry("compgen.compressors.flac:Flac", extra="media"),
         "model": Entry("compgen.coding.model_compressor:ModelCompressor"),
         "command": Entry("compgen.compressors.command:Command"),
     },

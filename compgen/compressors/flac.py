@@ -1,0 +1,201 @@
+"""FLAC (RFC 9639), the method of lossless sound, from libFLAC by way of soundfile, with bit-exact code lengths.
+
+Sound is cut into blocks of 4,096 frames, each coded on its own: linear prediction, then Rice codes. So only the last,
+open block is coded again for a candidate, and a context reaches no further back.
+
+How the exact length of one channel is read: up to eight channels are coded each on its own, and eight copies of a
+block take eight times the bits of one, which is that many whole bytes. Two channels share bits, and show whole bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import soundfile
+
+from compgen.compressors.base import Compressor, Meter, measure
+from compgen.errors import CorruptDataError, UsageError
+from compgen.media.layout import MIDDLE, completed
+from compgen.types import CodeLengths
+
+_BLOCK = 4096  # frames
+_MAGIC = b"fLaC"
+_STREAMINFO = 4 + 4 + 34  # bytes, magic and block header included
+_MARK = b"cgLN"  # an application block of ours: how many bytes the last frame lacks
+_LAST, _APPLICATION = 0x80, 2
+_RATE = 16_000  # Hz: said in the header, without meaning for the length
+_COPIES = 8
+
+
+@dataclass(frozen=True)
+class Flac(Compressor):
+    """Bytes as sound: unsigned samples of ``bits``, the high byte first, ``channels`` of them interleaved.
+
+    What the last frame lacks is as it was one frame before (``compgen.media.layout.completed``); the file says how much
+    that is, in 9 bytes which no code length counts.
+    """
+
+    channels: int = 1
+    bits: int = 8
+
+    name: ClassVar[str] = "flac"
+    resolution: ClassVar[float] = 1.0
+    overhead: ClassVar[float] = 8.0 * (4 + 4 + 1)
+    window: ClassVar[int] = 32768
+    parallel: ClassVar[bool] = False  # each write comes back to Python
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 2):
+            raise UsageError(f"flac:channels must be 1 or 2, not {self.channels}")
+        if self.bits not in (8, 16):
+            raise UsageError(f"flac:bits must be 8 or 16, not {self.bits}")
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * self.bits // 8
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of libsndfile, which holds libFLAC."""
+        return f"libsndfile {soundfile.__libsndfile_version__}"
+
+    def compress(self, data: bytes) -> bytes:
+        """Return one FLAC stream without tags; libFLAC's strongest preset."""
+        if not data:
+            return _emptied(self.encode(bytes([MIDDLE]) * self.frame))
+        stream = self.encode(completed(data, self.frame))
+        missing = -len(data) % self.frame
+        if not missing:
+            return stream
+        mark = struct.pack(">I4sB", (_LAST | _APPLICATION) << 24 | 5, _MARK, missing)
+        return _MAGIC + bytes([stream[4] & ~_LAST]) + stream[5:_STREAMINFO] + mark + stream[_STREAMINFO:]
+
+    def encode(self, data: bytes, copies: int = 1) -> bytes:
+        """Return whole frames as a stream with STREAMINFO alone, each channel ``copies`` times."""
+        unsigned = np.frombuffer(data, dtype=">u2" if self.bits == 16 else "u1").astype(np.int32)
+        samples = ((unsigned - (1 << (self.bits - 1))) << (16 - self.bits)).astype(np.int16)
+        frames = np.tile(samples.reshape(-1, self.channels), (1, copies))
+        file = io.BytesIO()
+        kind = {8: "PCM_S8", 16: "PCM_16"}[self.bits]
+        soundfile.write(file, frames, _RATE, format="FLAC", subtype=kind, compression_level=1.0)
+        stream = file.getvalue()
+        start, end = len(_MAGIC), _STREAMINFO
+        while not stream[start] & _LAST:
+            start, end = end, end + 4 + int.from_bytes(stream[end + 1 : end + 4], "big")
+        return _MAGIC + bytes([stream[4] | _LAST]) + stream[5:_STREAMINFO] + stream[end:]
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole stream.
+
+        Raises:
+            CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
+        """
+        data = b"" if blob == self.compress(b"") else self._decode(blob)
+        # libsndfile passes over damage; the encoder is deterministic, so that coding again is a check.
+        if self.compress(data) != blob:
+            raise CorruptDataError("the flac stream is damaged: it is not what its data is coded as")
+        return data
+
+    def _decode(self, blob: bytes) -> bytes:
+        marked = blob[_STREAMINFO + 4 : _STREAMINFO + 8] == _MARK
+        missing = blob[_STREAMINFO + 8] if marked and len(blob) > _STREAMINFO + 8 else 0
+        try:
+            with soundfile.SoundFile(io.BytesIO(blob)) as file:
+                if file.format != "FLAC" or file.channels != self.channels:
+                    raise CorruptDataError(f"not a flac stream of {self.channels} channels")
+                # In pieces: the header may promise more frames than there are.
+                pieces = []
+                while len(piece := file.read(_BLOCK, dtype="int16", always_2d=True)):
+                    pieces.append(piece.reshape(-1))
+        except soundfile.SoundFileError as error:
+            raise CorruptDataError(f"not a flac stream: {error}") from None
+        samples = np.concatenate([*pieces, np.empty(0, np.int16)]).astype(np.int32)
+        unsigned = (samples >> (16 - self.bits)) + (1 << (self.bits - 1))
+        data: bytes = unsigned.astype(">u2" if self.bits == 16 else "u1").tobytes()
+        return data[: max(0, len(data) - missing)]
+
+    def code_length(self, data: bytes) -> int:
+        """Return the bits of the stream, without the padding of its last frame."""
+        return self.open(b"").code_length(data)
+
+    def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits."""
+        return self.open(context).code_lengths(continuations)
+
+    def open(self, context: bytes) -> FlacMeter:
+        """Return a meter that codes only the open block again."""
+        meter = FlacMeter(self, b"", 8 * _STREAMINFO, 0)
+        meter.extend(context)
+        return meter
+
+
+class FlacMeter(Meter):
+    """Knows what the closed blocks take, and keeps the bytes of the open one."""
+
+    def __init__(self, compressor: Flac, pending: bytes, written: int, blocks: int) -> None:
+        self._compressor = compressor
+        self._pending = pending
+        self._written = written  # bits of the closed blocks, and of the header
+        self._blocks = blocks
+
+    def code_length(self, continuation: bytes) -> int:
+        """Return L(context + continuation), bits."""
+        if len(self._pending) + len(continuation) > self._size:
+            ahead = self.fork()
+            ahead.extend(continuation)
+            return ahead.code_length(b"")
+        if not self._pending and not continuation:
+            return self._written
+        return self._written + self._frame_length(completed(self._pending + continuation, self._compressor.frame))
+
+    def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits."""
+        return measure(self.code_length, continuations, self._compressor.parallel)
+
+    def extend(self, data: bytes) -> None:
+        """Append ``data``; a block is closed when there is more than it holds."""
+        self._pending += data
+        while len(self._pending) > self._size:
+            block, self._pending = self._pending[: self._size], self._pending[self._size :]
+            self._written += -8 * (-self._frame_length(block) // 8)
+            self._blocks += 1
+
+    @property
+    def _size(self) -> int:
+        return _BLOCK * self._compressor.frame
+
+    def _frame_length(self, block: bytes) -> int:
+        """Return the bits of the next block's frame, checksums included, padding not."""
+        number = _coded_number(self._blocks) - 1  # the streams here begin with block 0, in one byte
+        if self._compressor.channels > 1:
+            return 8 * (len(self._compressor.encode(block)) - _STREAMINFO + number)
+        stream = self._compressor.encode(block, _COPIES)
+        size_code = stream[_STREAMINFO + 2] >> 4
+        header = 4 + 1 + {6: 1, 7: 2}.get(size_code, 0) + 1  # RFC 9639, section 9.1
+        bits: int = 8 * (header + number + 2) + len(stream) - _STREAMINFO - header - 2
+        return bits
+
+    def flushed(self) -> None:
+        """Return None: a block that is closed early would leave the next one nothing to predict from."""
+        return
+
+    def fork(self) -> FlacMeter:
+        """Return a meter over the same blocks."""
+        return FlacMeter(self._compressor, self._pending, self._written, self._blocks)
+
+
+def _coded_number(number: int) -> int:
+    """Return the bytes that a frame's header takes for its number: as in UTF-8, but up to 36 bits."""
+    return 1 if number < 1 << 7 else next(n for n in range(2, 8) if number < 1 << (5 * n + 1))
+
+
+def _emptied(stream: bytes) -> bytes:
+    """Return the header of a stream as that of no samples."""
+    packed = int.from_bytes(stream[18:26], "big") >> 36 << 36  # rate, channels, bits; then the number of samples
+    return stream[:12] + bytes(6) + packed.to_bytes(8, "big") + bytes(16)

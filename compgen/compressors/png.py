@@ -1,0 +1,248 @@
+"""PNG (W3C PNG, third edition; RFC 2083): rows are filtered, then DEFLATE codes what the filters leave.
+
+The files are PNGs that any viewer opens, and the code lengths are zlib's exact ones. A row's filter is the one that
+leaves the smallest sum of absolute values over the bytes known of it (the specification's advice, section 12.7). What
+the last row lacks is what its filter expects: zeros are left of it. Where it lacks something, a private chunk says how
+long the data is, and no code length counts it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.compressors.base import Compressor, Meter, measure
+from compgen.compressors.deflate import DeflateMeter, Zlib, settle_allocator
+from compgen.errors import CorruptDataError, UsageError
+from compgen.types import CodeLengths
+
+if TYPE_CHECKING:
+    from zlib import _Compress
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour type, compression, filter and interlace methods
+_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # gray, gray with alpha, RGB, RGB with alpha
+_MARK = b"cgLN"  # ancillary, private, unsafe to copy
+_CHUNK = 12  # bytes around the data of a chunk
+_WIDEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Png(Compressor):
+    """Bytes as a picture: rows of ``width`` pixels, each of ``channels`` samples of ``bits``, the high byte first.
+
+    The default width is that of the paper's patches.
+    """
+
+    width: int = 64
+    channels: int = 1
+    bits: int = 8
+
+    name: ClassVar[str] = "png"
+    resolution: ClassVar[float] = 1.0
+    overhead: ClassVar[float] = Zlib.overhead + 8 * (_CHUNK + 8)
+    window: ClassVar[int] = Zlib.window
+
+    def __post_init__(self) -> None:
+        if self.channels not in _COLOURS:
+            raise UsageError(f"png:channels must be between 1 and 4, not {self.channels}")
+        if self.bits not in (8, 16):
+            raise UsageError(f"png:bits must be 8 or 16, not {self.bits}")
+        if not 1 <= self.width <= _WIDEST:
+            raise UsageError(f"png:width must be between 1 and {_WIDEST} pixels, not {self.width}")
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of a pixel."""
+        return self.channels * self.bits // 8
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row, without its filter's number."""
+        return self.width * self.pixel
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of zlib in use."""
+        return Zlib.version()
+
+    def compress(self, data: bytes) -> bytes:
+        """Return ``data`` as one PNG; no bytes make one row."""
+        height = max(-(-len(data) // self.row), 1)
+        if height >= 1 << 31:
+            raise UsageError(f"{height} rows are more than a PNG holds; give png a larger width")
+        mark = b"" if data and len(data) % self.row == 0 else _chunk(_MARK, struct.pack(">Q", len(data)))
+        encoder = _encoder(Zlib.wbits)
+        coded = encoder.compress(self.filtered(data, bytes(self.row)) or bytes(1 + self.row)) + encoder.flush()
+        return self._header(height) + mark + _chunk(b"IDAT", coded) + _chunk(b"IEND", b"")
+
+    def _header(self, height: int) -> bytes:
+        fields = _HEADER.pack(self.width, height, self.bits, _COLOURS[self.channels], 0, 0, 0)
+        return _SIGNATURE + _chunk(b"IHDR", fields)
+
+    def filtered(self, data: bytes, above: bytes) -> bytes:
+        """Return the filtered rows of ``data`` below the row ``above``, each behind the number of its filter."""
+        rows = -(-len(data) // self.row)
+        missing = rows * self.row - len(data)
+        if not rows:
+            return b""
+        lines = np.zeros((rows + 1, self.pixel + self.row), dtype=np.uint8)  # a pixel of zeros on the left
+        lines[:, self.pixel :] = np.frombuffer(above + data + bytes(missing), dtype=np.uint8).reshape(-1, self.row)
+        left_over = np.stack([lines[1:, self.pixel :] - expected for expected in _expected(lines, self.pixel)])
+        left_over[:, -1, self.row - missing :] = 0
+        size = np.minimum(left_over, -left_over).sum(axis=2, dtype=np.int64)  # as signed numbers, without a sign
+        chosen = size.argmin(axis=0)
+        coded = np.empty((rows, 1 + self.row), dtype=np.uint8)
+        coded[:, 0] = chosen
+        coded[:, 1:] = left_over[chosen, np.arange(rows)]
+        return coded.tobytes()
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole PNG.
+
+        Raises:
+            CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
+        """
+        start = len(self._header(1))
+        height = int.from_bytes(blob[20:24], "big")
+        if blob[:start] != self._header(height):
+            raise CorruptDataError(f"not a PNG as {self} writes them")
+        length: int | None = None
+        coded = b""
+        for kind, content in _chunks(blob[start:]):
+            if kind == _MARK and len(content) == 8:
+                length = int.from_bytes(content, "big")
+            elif kind == b"IDAT":
+                coded = content
+        rows = Zlib().decompress(coded)
+        if len(rows) != height * (1 + self.row):
+            raise CorruptDataError("the PNG holds another number of rows than it says")
+        data = self._unfiltered(rows)[:length]
+        if self.compress(data) != blob:
+            raise CorruptDataError("the PNG is damaged: it is not what its data is coded as")
+        return data
+
+    def _unfiltered(self, coded: bytes) -> bytes:
+        above = np.zeros(self.pixel + self.row, dtype=np.uint8)
+        rows = []
+        for line in np.frombuffer(coded, dtype=np.uint8).reshape(-1, 1 + self.row):
+            if line[0] > 4:
+                raise CorruptDataError(f"the PNG names a filter {line[0]}, which there is not")
+            above = _undo(int(line[0]), line[1:], above, self.pixel)
+            rows.append(above[self.pixel :].tobytes())
+        return b"".join(rows)
+
+    def code_length(self, data: bytes) -> int:
+        """Return the bits of the file, up to the end of the last DEFLATE block that holds data."""
+        return self.open(b"").code_length(data)
+
+    def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits."""
+        return self.open(context).code_lengths(continuations)
+
+    def open(self, context: bytes) -> PngMeter:
+        """Return a meter that filters only the open row again, and clones zlib's encoder."""
+        settle_allocator()
+        meter = PngMeter(self, DeflateMeter(_encoder(-Zlib.wbits), Zlib.container), b"", b"")
+        meter.extend(context)
+        return meter
+
+
+class PngMeter(Meter):
+    """A zlib encoder standing after the whole rows, the last of these, and the bytes of the open row."""
+
+    def __init__(self, compressor: Png, rows: DeflateMeter, above: bytes, pending: bytes) -> None:
+        self._compressor = compressor
+        self._rows = rows
+        self._above = above
+        self._pending = pending
+        self._fixed = 8 * (len(compressor._header(1)) + 2 * _CHUNK)
+
+    def code_length(self, continuation: bytes) -> int:
+        """Return L(context + continuation), bits."""
+        rows = self._compressor.filtered(self._pending + continuation, self._above or bytes(self._compressor.row))
+        if not rows and not self._above:
+            rows = bytes(1 + self._compressor.row)  # a picture has a row
+        return self._fixed + self._rows.code_length(rows)
+
+    def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits."""
+        return measure(self.code_length, continuations, self._compressor.parallel)
+
+    def extend(self, data: bytes) -> None:
+        """Append ``data``; whole rows go to the encoder."""
+        data = self._pending + data
+        size = self._compressor.row
+        whole = len(data) // size * size
+        if whole:
+            self._rows.extend(self._compressor.filtered(data[:whole], self._above or bytes(size)))
+            self._above = data[whole - size : whole]
+        self._pending = data[whole:]
+
+    def flushed(self) -> PngMeter:
+        """Return a fork whose open block is closed; the open row stays open."""
+        return PngMeter(self._compressor, self._rows.flushed(), self._above, self._pending)
+
+    def fork(self) -> PngMeter:
+        """Return a meter over a clone of the encoder."""
+        return PngMeter(self._compressor, self._rows.fork(), self._above, self._pending)
+
+
+def _encoder(wbits: int) -> _Compress:
+    """Return zlib's strongest encoder, with the strategy that it has for what filters leave."""
+    return zlib.compressobj(9, zlib.DEFLATED, wbits, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
+
+
+def _expected(lines: NDArray[np.uint8], pixel: int) -> list[NDArray[np.uint8]]:
+    """Return what each filter expects of all rows but the first, (rows, bytes): PNG, section 9.2."""
+    left, up, corner = lines[1:, :-pixel], lines[:-1, pixel:], lines[:-1, :-pixel]
+    average = ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
+    return [np.zeros_like(left), left, up, average, _paeth(left, up, corner)]
+
+
+def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
+    by_left, by_up, by_corner = abs(b - c), abs(a - c), abs(a + b - 2 * c)
+    other = np.where(by_up <= by_corner, up, corner)
+    return np.where((by_left <= by_up) & (by_left <= by_corner), left, other)
+
+
+def _undo(number: int, line: NDArray[np.uint8], above: NDArray[np.uint8], pixel: int) -> NDArray[np.uint8]:
+    """Return a row with its pixel of zeros, from what filter ``number`` left of it."""
+    row = np.zeros_like(above)
+    row[pixel:] = line
+    if number == 1:
+        row = np.add.accumulate(row.reshape(-1, pixel), axis=0, dtype=np.uint8).reshape(-1)
+    elif number == 2:
+        row += above
+    elif number > 2:
+        for x in range(pixel, len(row), pixel):
+            left, up, corner = row[x - pixel : x], above[x : x + pixel], above[x - pixel : x]
+            if number == 3:
+                row[x : x + pixel] += ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
+            else:
+                row[x : x + pixel] += _paeth(left, up, corner)
+    return row
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", binascii.crc32(kind + content))
+
+
+def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    found = []
+    while data:
+        size = _CHUNK + int.from_bytes(data[:4], "big")
+        kind, content = data[4:8], data[8 : size - 4]
+        if len(data) < _CHUNK or data[:size] != _chunk(kind, content):
+            raise CorruptDataError("the PNG is damaged or cut short")
+        found.append((kind, content))
+        data = data[size:]
+    return found
