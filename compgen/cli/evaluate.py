@@ -12,6 +12,8 @@ from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table as Grid
+
     from compgen.evaluation.tables import Table
 
 
@@ -22,8 +24,8 @@ def evaluate(
         typer.Option(
             metavar="DIR",
             envvar="COMPGEN_DATA",
-            help="Where real data lies, laid out as docs/data.md says; a folder or an fsspec URL. Without it, studies run "
-            "on data that the project makes itself.",
+            help="Where real data lies, as docs/data.md says: a folder or an fsspec URL. "
+            "Without it, studies run on data that the project makes itself.",
         ),
     ] = None,
     out: Annotated[
@@ -66,7 +68,22 @@ def evaluate(
 
 
 def _print(table: Table) -> None:
+    """Print a table; where it is wider than the terminal, each group of columns on its own."""
     from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    wide = Console(highlight=False, width=Console(width=1000).measure(_grid(table)).maximum)
+    if console.is_terminal and table.groups and wide.width > console.width:
+        for group in dict.fromkeys(filter(None, table.groups)):
+            console.print(_grid(table.only(group)))
+    else:
+        wide.print(_grid(table))
+    for note in table.notes:
+        console.print(f"  {note}", style="dim", markup=False)
+    console.print()
+
+
+def _grid(table: Table) -> Grid:
     from rich.table import Table as Grid
 
     grid = Grid(title=table.caption, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
@@ -79,10 +96,4 @@ def _print(table: Table) -> None:
         before = group
     for row in table.rows:
         grid.add_row(*map(table.show, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=max(console.width, console.measure(grid).maximum))
-    console.print(grid)
-    for note in table.notes:
-        console.print(f"  {note}", style="dim", markup=False)
-    console.print()
+    return grid

@@ -34,7 +34,7 @@ def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes
 
 
 def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
-    """Return the codes of ``parts``, each a segment of its own with one lane, coded side by side in the rows of ``state``.
+    """Return the codes of ``parts``, each a segment of its own with one lane, coded side by side by the state's rows.
 
     Beside them stand the (B,) bits that each needs, the sum of -log2 p over its bytes.
     """
@@ -47,7 +47,7 @@ def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDAr
 
 
 def _intervals(state: State, parts: Sequence[bytes], watch: Watch) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return (low, width), (T, B) each, of the bytes of the parts; rows that have ended get symbols that own all points."""
+    """Return (low, width), (T, B) each, of the parts' bytes; rows that have ended get symbols that own all points."""
     lengths = np.array([len(part) for part in parts])
     symbols = np.zeros((lengths.max(initial=0), len(parts)), dtype=np.uint8)
     for row, part in enumerate(parts):

@@ -8,8 +8,8 @@ The paper ("Language Modeling Is Compression", arXiv 2309.10668, and its publish
 - Language models see 7 bits: of text, what is not ASCII loses its top bit; of other data each byte is shifted right by
   one. The size is then multiplied by 8 / 7 (all bits / bits kept), and the lost bits are stored nowhere: **lossy**.
 - The size of a compressed file of one byte is subtracted for each chunk but one, as the "header".
-- LZMA is the whole .xz container; PNG reads a chunk as the picture nearest to a square, so that patches 64 wide are read
-  as 32 wide.
+- LZMA is the whole .xz container; PNG reads a chunk as the picture nearest to a square, so that patches 64 wide are
+  read as 32 wide.
 
 Its published code gives classical compressors all 8 bits. Some figures in its table come out only with 7, so both
 are counted here, as ``published`` and ``seven``.
@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 
 from compgen.compressors import Compressor
+from compgen.compressors.png import Png
+from compgen.compressors.xz import Xz
 
 PAPER_BYTES = 1_000_000_000
 """Raw size of each of the paper's sets, bytes."""
@@ -47,9 +49,9 @@ def seven_bits(data: bytes, mapping: str) -> tuple[bytes, int]:
 
 def published(compressor: Compressor) -> Callable[[bytes], bytes]:
     """Return what the paper's code runs under this compressor's name."""
-    if compressor.name == "xz":
+    if isinstance(compressor, Xz):
         return lzma.compress
-    if compressor.name == "png":
+    if isinstance(compressor, Png):
         return lambda data: dataclasses.replace(compressor, width=near_square(len(data))).compress(data)
     return compressor.compress
 
@@ -80,7 +82,6 @@ class Rates:
         header: bytes of one byte, compressed by what the paper's code runs; 0 for models.
         parameters: of a model.
         shipped: bytes of the model's weights on disk.
-        data: a digest of the chunks.
     """
 
     chunks: int = 0
@@ -107,7 +108,7 @@ class Rates:
 
     @property
     def honest(self) -> float:
-        """What was written, of what there was; a model's file frame is counted in full, though the sample may be small."""
+        """What was written, of what there was; a file's frame counts in full, though the sample may be small."""
         return (self.written + self.once) / self.raw
 
     @property

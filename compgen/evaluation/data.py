@@ -2,8 +2,8 @@
 
 A set is a row of items: files, or what stands for one. A loader says how many bytes an item gives, and reads any
 stretch of them, so that a shard of a study reads what it needs and no more. Paths with ``://`` are fsspec's; all others
-are the file system's. What the paper's own loaders do (its repository, ``data_loaders.py``) is done the same way:
-gray is the mean of the channels, cut off; images and utterances are cut to whole chunks; 16-bit sound keeps its high byte.
+are the file system's. What the paper's own loaders do (its repository, ``data_loaders.py``) is done the same way: gray
+is the mean of the channels, cut off; images and utterances are cut to whole chunks; 16-bit sound keeps its high byte.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Bytes(Loader):
         """Return a stretch of the file."""
         with _opened(path) as file:
             file.seek(begin)
-            return file.read(size)
+            return bytes(file.read(size))
 
 
 @dataclass(frozen=True)
 class Images(Loader):
-    """Pictures as gray patches of ``height`` x ``width``, row by row of patches; what is left at the edges is dropped."""
+    """Pictures as gray patches of ``height`` x ``width``, row by row of patches; what is left at the edges goes."""
 
     height: int
     width: int
@@ -76,11 +76,11 @@ class Images(Loader):
         """Return the bytes of all whole patches."""
         with _opened(path) as file, _pillow().open(file) as image:
             width, height = image.size
-        return (height // self.height) * (width // self.width) * self.height * self.width
+        return int(height // self.height) * int(width // self.width) * self.height * self.width
 
     def read(self, path: str, begin: int, size: int) -> bytes:
         """Return a stretch of the patches."""
-        return _patches(path, self.height, self.width)[begin : begin + size]
+        return bytes(_patches(path, self.height, self.width)[begin : begin + size])
 
 
 @functools.lru_cache(maxsize=8)
@@ -89,12 +89,12 @@ def _patches(path: str, height: int, width: int) -> bytes:
         gray = np.asarray(image.convert("RGB")).mean(axis=-1).astype(np.uint8)
     rows, columns = gray.shape[0] // height, gray.shape[1] // width
     cut = gray[: rows * height, : columns * width].reshape(rows, height, columns, width)
-    return cut.swapaxes(1, 2).tobytes()
+    return bytes(cut.swapaxes(1, 2).tobytes())
 
 
 @dataclass(frozen=True)
 class Speech(Loader):
-    """Sound as unsigned 8 bit, (x >> 8) + 128 of 16-bit samples, first channel; whole multiples of ``align`` samples."""
+    """Sound as unsigned 8 bit, (x >> 8) + 128 of 16 bits, first channel; whole multiples of ``align`` samples."""
 
     align: int = 1
 
@@ -109,7 +109,7 @@ class Speech(Loader):
         """Return a stretch of the samples."""
         with _opened(path) as file:
             samples, _ = _soundfile().read(file, frames=size, start=begin, dtype="int16", always_2d=True)
-        return ((samples[:, 0] >> 8) + 128).astype(np.uint8).tobytes()
+        return bytes(((samples[:, 0] >> 8) + 128).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class SetConfig:
         height: of image patches.
         width: of image patches, and of the rows in a set of patches.
         align: bytes to whose multiple utterances are cut.
-        mapping: how the paper made 7 bits of it: ``clear`` the top bit of what is not ASCII, or ``shift`` all right by one.
+        mapping: how the paper made 7 bits of it: ``clear`` the top bit, or ``shift`` everything right by one.
         paper: the paper's name for it, where it has such a set.
         get: where it can be had.
     """

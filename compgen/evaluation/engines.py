@@ -24,6 +24,11 @@ class Done:
     seconds: float
     worker: int
 
+    @property
+    def timing(self) -> Record:
+        """What it took, as a line of timings."""
+        return {"id": self.shard.id, "bytes": self.shard.size, "seconds": round(self.seconds, 4), "worker": self.worker}
+
 
 def work(shard: Shard) -> Done:
     """Run one shard, here."""

@@ -57,7 +57,8 @@ def _image(generator: np.random.Generator) -> NDArray[np.uint8]:
         y + generator.normal(0, 1, (patches, 1, 1)) * x > generator.uniform(-64, 96, (patches, 1, 1)), 40, 0
     )
     values = generator.uniform(70, 150, (patches, 1, 1)) + surface + edge
-    return (values + generator.normal(0, 3, values.shape)).clip(0, 255).astype(np.uint8).reshape(-1)
+    noisy: NDArray[np.float64] = values + generator.normal(0, 3, values.shape)
+    return noisy.clip(0, 255).astype(np.uint8).reshape(-1)
 
 
 def _speech(generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -65,8 +66,9 @@ def _speech(generator: np.random.Generator) -> NDArray[np.uint8]:
     pitch = 120 + 30 * np.sin(2 * np.pi * (generator.uniform(0.3, 0.7) * time + generator.uniform(0, 1)))
     turns = 2 * np.pi * np.cumsum(pitch) / _RATE
     loud = np.clip(np.sin(2 * np.pi * (generator.uniform(1, 3) * time + generator.uniform(0, 1))), 0, 1)
-    voice = sum(np.sin(n * turns) * strength for n, strength in enumerate(generator.uniform(0, 14, 6), start=1))
-    return (128 + loud * voice + generator.normal(0, 1, BLOCK)).clip(0, 255).astype(np.uint8)
+    voice = np.sin(np.outer(np.arange(1, 7), turns)).T @ generator.uniform(0, 14, 6)
+    values: NDArray[np.float64] = 128 + loud * voice + generator.normal(0, 1, BLOCK)
+    return values.clip(0, 255).astype(np.uint8)
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator], NDArray[np.uint8]]] = {

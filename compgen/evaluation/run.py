@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from compgen import __version__
 from compgen.atomic import replacing
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.engines import Done
@@ -31,7 +30,9 @@ from compgen.evaluation.studies.base import Place, Study, opened
 
 Engine: TypeAlias = Callable[[Sequence[Shard]], Iterator[Done]]
 
-_LIBRARIES = ("numpy", "zstandard", "brotli", "pyppmd", "numba", "torch", "transformers", "pillow", "soundfile", "ray")
+_LIBRARIES = (
+    "compgen", "numpy", "zstandard", "brotli", "pyppmd", "numba", "torch", "transformers", "pillow", "soundfile", "ray"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
             "compressors": {
                 row.name: [row.spec, build(row.spec).version()] for row in study.rows if row.name not in missing
             },
-            "compgen": __version__,
+            "compgen": libraries.get("compgen"),
         },
         "title": study.title,
         "seed": study.seed,
@@ -185,14 +186,14 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Return the commit that the package's files are of, with a plus sign where they have changed; None outside git."""
-    folder = Path(__file__).parent
     try:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "."], cwd=folder, capture_output=True, text=True, check=True
-        ).stdout
+        head, changed = (_git(*words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", ".")))
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).parent
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
@@ -21,6 +21,7 @@ from compgen.models import ByteModel, load
 from compgen.models.code_length import CodeLengthModel
 from compgen.registry import Spec, split_mixture
 
+T = TypeVar("T")
 Record: TypeAlias = dict[str, Any]
 """One line of results: the shard's ``id``, and what it found."""
 
@@ -107,7 +108,7 @@ class RateShard(Shard):
             "data": hashlib.blake2b(b"".join(chunks), digest_size=8).hexdigest(),
         }
         if isinstance(compressor, ModelCompressor):
-            return record | self._model(compressor.model, chunks)
+            return record | self._model(load(compressor.model), chunks)
         return record | self._classical(compressor, chunks)
 
     def _classical(self, compressor: Compressor, chunks: list[bytes]) -> Record:
@@ -164,7 +165,7 @@ def _in_container(chunk: bytes, code: bytes) -> int:
     return min(SegmentFrame(len(chunk), body, check, body is code).size for body in (chunk, code))
 
 
-def batches(items: list[Any], size: int) -> Iterator[list[Any]]:
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Yield ``items`` in lists of ``size``, the last perhaps shorter."""
     for begin in range(0, len(items), size):
         yield items[begin : begin + size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from dataclasses import dataclass, field
@@ -42,6 +43,18 @@ class Table:
     def headings(self) -> list[str]:
         """The columns, each with its group before it."""
         return [f"{g} {c}".strip() for g, c in zip(self.groups or ("",) * len(self.columns), self.columns, strict=True)]
+
+    def only(self, group: str) -> Table:
+        """Return the labels, and the columns of one group, without notes."""
+        kept = [i for i, name in enumerate(self.groups) if name == group or i < self.labels]
+        return dataclasses.replace(
+            self,
+            caption=f"{self.caption}: {group}",
+            columns=tuple(self.columns[i] for i in kept),
+            rows=[tuple(row[i] for i in kept) for row in self.rows],
+            groups=(),
+            notes=[],
+        )
 
     def csv(self) -> str:
         """Return the table as CSV, numbers as they are."""

@@ -12,7 +12,7 @@ from compgen.coding.model_compressor import ModelCompressor
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig, permutation
-from compgen.evaluation.shards import RateShard, Record, Shard, build
+from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
 from compgen.evaluation.tables import Table
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Row:
         shard: bytes of a shard; 0 for the study's.
         lengths: bytes of a chunk, 0 for the whole set in one; none for the study's.
         sets: names of the sets it is run on; none for all.
+        decoded: chunks of each set and length that are decoded and compared; -1 for the study's.
         paper: the paper's name for it, where it has such a row.
     """
 
@@ -39,6 +40,7 @@ class Row:
     shard: int = 0
     lengths: tuple[int, ...] = ()
     sets: tuple[str, ...] = ()
+    decoded: int = -1
     paper: str = ""
 
 
@@ -61,7 +63,7 @@ class Study(ABC):
         lengths: bytes of a chunk, 0 for a whole set in one.
         seed: of everything that is drawn.
         shard: bytes of a shard.
-        decoded: chunks of each shard that are decoded and compared.
+        decoded: chunks of each row, set and length that are decoded and compared, some of each shard.
     """
 
     title: str
@@ -70,7 +72,7 @@ class Study(ABC):
     lengths: tuple[int, ...] = (0,)
     seed: int = 0
     shard: int = 1 << 19
-    decoded: int = 1
+    decoded: int = 32
 
     paper = False
     """Whether the paper's accounting is counted too."""
@@ -128,16 +130,17 @@ class Study(ABC):
             size = min(size, 2048 * limit)
         if not numbers:
             raise UsageError(f"set '{one.name}' has {data.size} bytes, less than one chunk of {size}")
-        each = max(1, (row.shard or self.shard) // size)
-        for begin in range(0, len(numbers), each):
+        parts = list(batches(numbers, max(1, (row.shard or self.shard) // size)))
+        decoded = self.decoded if row.decoded < 0 else row.decoded
+        for part, numbers_of_part in enumerate(parts):
             yield RateShard(
-                id=f"{one.name}/{row.name}/{length}/{begin // each}",
+                id=f"{one.name}/{row.name}/{length}/{part}",
                 set=one.name,
                 row=row.name,
                 spec=row.spec,
                 length=length,
-                chunks=tuple(data.cut(number * size, size) for number in numbers[begin : begin + each]),
-                decoded=self.decoded,
+                chunks=tuple(data.cut(number * size, size) for number in numbers_of_part),
+                decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
                 mapping=one.mapping if self.paper else "",
             )
 

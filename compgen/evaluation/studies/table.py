@@ -31,14 +31,14 @@ class RateTable(Study):
 
     def _raw(self, rates: _Found) -> Table:
         def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
-            return _percent(found and found.honest), paper.raw(row.paper, one.paper, not length)
+            return 100 * found.honest if found else None, paper.raw(row.paper, one.paper, not length)
 
         def counts(found: list[Rates]) -> tuple[Cell, ...]:
             return sum(one.chunks for one in found), sum(one.decoded for one in found)
 
         notes = [
-            "ours: all 8 bits, as written (a chunk of a compressor is a file; of a model, a segment of a .cgn file with "
-            "its frame), of which the chunks counted under 'decoded' were decoded and compared.",
+            "ours: all 8 bits, as written (a chunk of a compressor is a file; of a model, a segment of a .cgn file "
+            "with its frame), of which the chunks counted under 'decoded' were decoded and compared.",
             "paper: Table 1 of arXiv 2309.10668v2, on 1 GB of the set that it names; other data, another accounting.",
         ]
         for one in self.sets:
@@ -56,8 +56,8 @@ class RateTable(Study):
         notes = [
             "code: what the paper's published code counts: headers subtracted, .xz containers, PNG of the wrong width; "
             "models see 7 bits, times 8/7.",
-            "7 bit: the same with 7 bits for all compressors. What the dropped bits held is stored nowhere: such rates are "
-            "not of a lossless compressor.",
+            "7 bit: the same with 7 bits for all compressors. What the dropped bits held is stored nowhere: such rates "
+            "are not of a lossless compressor.",
         ]
         caption = "The paper's accounting, % of raw size"
         return self._grid("paper", caption, ("code", "7 bit", "paper"), cells, rates, lambda found: (), notes)
@@ -68,9 +68,9 @@ class RateTable(Study):
                 return None, None, None
             return 100 * found.ideal, 100 * found.honest, 100 * found.own / found.raw
 
-        derived = [row for row in self.rows if any(one.own for (name, _, _), one in rates.items() if name == row.name)]
+        derived = self._with(rates, lambda one: one.own)
         notes = [
-            "sum -log2 p: what the derived distribution costs; written: with its frame; own: the compressor's own files of "
+            "-log2 p: what the derived distribution costs; written: with its frame; own: the compressor's own files of "
             "the same chunks, each with its header."
         ]
         caption = "Derived coders beside their compressors, % of raw size"
@@ -88,7 +88,7 @@ class RateTable(Study):
             even = break_even(found.shipped, found.honest, min(others)) / 1e6 if others else None
             return two, shipped, even, paper.adjusted(row.paper, one.paper)
 
-        large = [row for row in self.rows if any(one.parameters for (n, _, _), one in rates.items() if n == row.name)]
+        large = self._with(rates, lambda one: one.parameters)
         notes = [
             "2 B: 2 bytes per parameter, as the paper counts; shipped: the weights' own bytes; both at 1 GB of data.",
             "even MB: megabytes of data above which the model, shipped, beats the best row here that needs no weights.",
@@ -97,6 +97,9 @@ class RateTable(Study):
         return self._grid(
             "adjusted", "Adjusted rates, % of raw size", columns, cells, rates, lambda found: (), notes, large
         )
+
+    def _with(self, rates: _Found, what: Callable[[Rates], int]) -> list[Row]:
+        return [row for row in self.rows if any(what(one) for (name, _, _), one in rates.items() if name == row.name)]
 
     def _grid(
         self,
