@@ -48,9 +48,10 @@ def evaluate(
         raise UsageError(f"--limit must be 0 or more chunks, not {limit}")
 
     from compgen.compressors.base import threads
-    from compgen.evaluation import engines, report
+    from compgen.evaluation import engines, figures, report
     from compgen.evaluation.run import evaluate as run
 
+    figures.check_installed()
     chosen = engines.engine(engine, jobs or threads(), address)
     folder = out or f"results/{Path(config).stem}"
     try:

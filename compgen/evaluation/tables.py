@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -43,6 +44,11 @@ class Table:
     def headings(self) -> list[str]:
         """The columns, each with its group before it."""
         return [f"{g} {c}".strip() for g, c in zip(self.groups or ("",) * len(self.columns), self.columns, strict=True)]
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """The groups in their order, each with its number of columns."""
+        return [(name, len(list(columns))) for name, columns in itertools.groupby(self.groups)]
 
     def only(self, group: str) -> Table:
         """Return the labels, and the columns of one group, without notes."""

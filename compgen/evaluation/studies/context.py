@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from compgen.evaluation.figures import Axis, curves
 from compgen.evaluation.shards import Record
 from compgen.evaluation.studies.base import Study
 from compgen.evaluation.tables import Cell, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -31,3 +36,16 @@ class Context(Study):
             caption = f"{one.name}: rate by sequence length in bytes, % of raw size"
             made.append(Table(f"context-{one.name}", caption, columns, lines, notes=notes))
         return made
+
+    def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        """Return rates by length, of models those without frames, as the paper draws them."""
+        rates = self.rates(records)
+        panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        for one in self.sets:
+            panels[one.name] = {}
+            for row in self.rows:
+                found = [(length, rates.get((row.name, one.name, length))) for length in self.lengths]
+                points = [(float(length), 100 * (r.ideal if r.bits else r.honest)) for length, r in found if r]
+                if points:
+                    panels[one.name][row.name] = points
+        return {"context": curves(panels, Axis("sequence length, bytes", 2), Axis("raw rate, % of raw size", 10))}

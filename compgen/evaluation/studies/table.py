@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from compgen.evaluation import paper
 from compgen.evaluation.accounting import PAPER_BYTES, Rates, break_even
 from compgen.evaluation.data import SetConfig
+from compgen.evaluation.figures import Axis, dots
 from compgen.evaluation.shards import Record
 from compgen.evaluation.studies.base import Row, Study
 from compgen.evaluation.tables import Cell, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,25 @@ class RateTable(Study):
         if any(one.parameters for one in rates.values()):
             made.append(self._adjusted(rates))
         return made
+
+    def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        """Return raw rates in chunks, or of whole sets where there are no chunks, beside the paper's."""
+        rates, length = self.rates(records), self.lengths[-1]
+        panels: dict[str, dict[str, dict[str, float]]] = {}
+        for one in self.sets:
+            panels[one.name] = {}
+            for row in self.rows:
+                found = rates.get((row.name, one.name, length))
+                if not found:
+                    continue
+                values = {
+                    "ours": 100 * found.honest,
+                    "by the paper's accounting": found.paper_code and 100 * found.paper_code,
+                    "the paper": paper.raw(row.paper, one.paper, not length),
+                }
+                panels[one.name][row.name] = {kind: value for kind, value in values.items() if value is not None}
+        chunk = f"chunks of {length:,} bytes" if length else "whole"
+        return {"rates": dots(panels, Axis(f"rate, %, {chunk}"))}
 
     def _raw(self, rates: _Found) -> Table:
         def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
