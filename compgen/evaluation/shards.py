@@ -35,6 +35,9 @@ class Shard(ABC):
     spec: str
     """The compressor or model that it runs."""
 
+    gpus: int
+    """GPUs that it wants for itself; the engine ``ray`` finds them."""
+
     @property
     @abstractmethod
     def size(self) -> int:
@@ -78,6 +81,7 @@ class RateShard(Shard):
         chunks: the pieces that each is made of.
         decoded: chunks that are decoded and compared, the first ones.
         mapping: how the paper makes 7 bits of the set; nothing where its accounting is not wanted.
+        gpus: that it wants.
     """
 
     id: str
@@ -88,6 +92,7 @@ class RateShard(Shard):
     chunks: tuple[tuple[Piece, ...], ...]
     decoded: int
     mapping: str
+    gpus: int = 0
 
     @property
     def size(self) -> int:

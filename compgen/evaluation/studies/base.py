@@ -31,6 +31,7 @@ class Row:
         lengths: bytes of a chunk, 0 for the whole set in one; none for the study's.
         sets: names of the sets it is run on; none for all.
         decoded: chunks of each set and length that are decoded and compared; -1 for the study's.
+        gpus: GPUs that each of its shards wants; for the engine ``ray``.
         paper: the paper's name for it, where it has such a row.
     """
 
@@ -41,6 +42,7 @@ class Row:
     lengths: tuple[int, ...] = ()
     sets: tuple[str, ...] = ()
     decoded: int = -1
+    gpus: int = 0
     paper: str = ""
 
 
@@ -142,6 +144,7 @@ class Study(ABC):
                 chunks=tuple(data.cut(number * size, size) for number in numbers_of_part),
                 decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
                 mapping=one.mapping if self.paper else "",
+                gpus=row.gpus,
             )
 
     def rates(self, records: Sequence[Record]) -> dict[tuple[str, str, int], Rates]:
