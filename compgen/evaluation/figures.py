@@ -82,7 +82,7 @@ def dots(panels: Mapping[str, Mapping[str, Mapping[str, float]]], x: Axis) -> Fi
     rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
     kinds = list(dict.fromkeys(kind for panel in panels.values() for row in panel.values() for kind in row))
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.3 * len(panels) + 1.8, 0.26 * len(rows) + 1.5))
+        figure = Figure(figsize=(max(2.3 * len(panels), 4.5) + 1.8, 0.26 * len(rows) + 1.5))
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for place, (title, panel) in zip(axes, panels.items(), strict=True):
             for number, kind in enumerate(kinds):

@@ -1,10 +1,10 @@
 """Any compressor or model in EleutherAI's lm-evaluation-harness, as its model ``compgen``.
 
-The harness finds models in its own table alone, so run it from here: all of its command line, with one model more::
+The harness (0.4.13) knows the models in its own table alone, so run it from here, with one model more::
 
     python -m compgen.evaluation.harness --model compgen --model_args compressor=gzip --tasks piqa
 
-``model_args``: ``compressor`` (a spec; default gzip), ``rule``, ``effort``, ``window``, and ``seed`` of what is sampled.
+``model_args``: ``compressor`` (a spec; default gzip), ``rule``, ``effort``, ``window``, and the ``seed`` of samples.
 In Python, importing this module is enough: ``lm_eval.simple_evaluate(model="compgen", ...)`` then knows it. Requests
 are scored byte by byte, so that ``bits_per_byte`` is the rate that all of compgen means by it.
 """

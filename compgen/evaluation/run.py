@@ -22,11 +22,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from compgen.atomic import replacing
+from compgen.coding.model_compressor import ModelCompressor
+from compgen.compressors import Compressor
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.engines import Done
-from compgen.evaluation.shards import Record, Shard, build
+from compgen.evaluation.shards import Record, Shard
 from compgen.evaluation.studies import load_study
 from compgen.evaluation.studies.base import Place, Study, opened
+from compgen.models import ByteModel, load
 
 Engine: TypeAlias = Callable[[Sequence[Shard]], Iterator[Done]]
 
@@ -169,7 +172,7 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
             "limit": place.limit,
             "data": sets,
             "compressors": {
-                row.name: [row.spec, build(row.spec).version()] for row in study.rows if row.name not in missing
+                row.name: [row.spec, _version(study.build(row.spec))] for row in study.rows if row.name not in missing
             },
             "compgen": libraries.get("compgen"),
         },
@@ -182,6 +185,13 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
         "platform": platform.platform(),
         "libraries": libraries,
     }
+
+
+def _version(built: Compressor | ByteModel) -> str:
+    """Return the libraries that it depends on."""
+    if isinstance(built, ModelCompressor):
+        built = load(built.model)
+    return built.versions if isinstance(built, ByteModel) else built.version()
 
 
 def _commit() -> str | None:

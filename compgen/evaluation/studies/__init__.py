@@ -7,11 +7,12 @@ from compgen.evaluation import config
 from compgen.evaluation.studies.base import Study
 from compgen.evaluation.studies.context import Context
 from compgen.evaluation.studies.corpora import Corpora
+from compgen.evaluation.studies.generation import Generation
 from compgen.evaluation.studies.table import RateTable
 from compgen.registry import suggest
 
 VERSION = 1
-KINDS: dict[str, type[Study]] = {"table": RateTable, "context": Context, "corpora": Corpora}
+KINDS: dict[str, type[Study]] = {"table": RateTable, "context": Context, "corpora": Corpora, "generation": Generation}
 
 
 def load_study(path: str) -> tuple[Study, str]:

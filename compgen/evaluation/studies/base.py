@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compgen.coding.model_compressor import ModelCompressor
+from compgen.compressors import Compressor
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig, permutation
 from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
 from compgen.evaluation.tables import Table
+from compgen.models import ByteModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,12 +98,16 @@ class Study(ABC):
         if self.shard < 1 or self.decoded < 0:
             raise UsageError("shard must be 1 byte or more, decoded 0 or more")
 
+    def build(self, spec: str) -> Compressor | ByteModel:
+        """Return what a row's spec names."""
+        return build(spec)
+
     def missing(self) -> dict[str, str]:
         """Return why rows cannot run here, by the names of those that cannot."""
         reasons = {}
         for row in self.rows:
             try:
-                build(row.spec)
+                self.build(row.spec)
             except CompgenError as error:
                 reasons[row.name] = str(error)
         return reasons
@@ -116,7 +122,7 @@ class Study(ABC):
 
     def _plan(self, place: Place) -> Iterator[Shard]:
         missing = self.missing()
-        rows = [(row, build(row.spec)) for row in self.rows if row.name not in missing]
+        rows = [(row, self.build(row.spec)) for row in self.rows if row.name not in missing]
         for one in self.sets:
             for row, compressor in rows:
                 if row.sets and one.name not in row.sets:

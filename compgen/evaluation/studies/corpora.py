@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from compgen.evaluation.figures import Axis, dots
 from compgen.evaluation.shards import Record
 from compgen.evaluation.studies.base import Study
 from compgen.evaluation.tables import Cell, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,18 @@ class Corpora(Study):
         groups = ("", "", *("here" for _ in self.rows), *("published" for _ in self.published))
         caption = "Bits per byte, whole files as written, each decoded and compared"
         return [Table("corpora", caption, ("file", "bytes", *columns), lines, groups, places=3, notes=notes)]
+
+    def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        """Return bits per byte, a line for each file."""
+        rates = self.rates(records)
+        panel: dict[str, dict[str, float]] = {}
+        for one in self.sets:
+            found = {row.name: rates[row.name, one.name, 0] for row in self.rows if (row.name, one.name, 0) in rates}
+            panel[one.name] = {name: 8 * rate.honest for name, rate in found.items()}
+            panel[one.name] |= {
+                record.name: record.bpb[one.name] for record in self.published if one.name in record.bpb
+            }
+        return {"corpora": dots({self.title: panel}, Axis("bits per byte"))}
 
 
 def _mean(values: list[Cell]) -> float | None:
