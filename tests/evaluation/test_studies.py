@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import compgen
@@ -57,7 +58,7 @@ def test_context_gives_the_rate_of_every_length(tmp_path: Path, prose: bytes) ->
     (figure,) = result.study.figures(result.records).values()
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("sequence length, bytes", "raw rate, % of raw size")
-    assert [list(line.get_xdata()) for line in axes.lines] == [[16, 1024], [16, 1024]]
+    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[16, 1024], [16, 1024]]
 
 
 def test_corpora_are_in_bits_per_byte_beside_records(tmp_path: Path, prose: bytes) -> None:

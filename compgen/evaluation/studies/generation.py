@@ -152,7 +152,7 @@ class Generation(Study):
                     lines.append((name, *(_mean(found, measure) for measure in ("own", "real", *_MEASURES))))
             prompts = sum((record["set"], record["row"]) == (one.name, _REAL) for record in records)
             notes = [
-                f"{self.samples} samples of {self.length} bytes after each of {prompts} prompts of {self.prompt:,} bytes.",
+                f"{self.samples} samples of {self.length} bytes after each of {prompts} prompts of {self.prompt:,}.",
                 "own: bits per byte of the samples under the model itself; real: of what really came next.",
                 f"judge: bits per byte that {self.judge}, which knows the prompt, needs for the samples.",
                 "copied: share of 16-byte windows that stand in the prompt; distinct: of 4-byte windows that differ.",
