@@ -15,7 +15,8 @@ import numpy as np
 
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor, Meter
-from compgen.errors import CompgenError
+from compgen.errors import CompgenError, UsageError
+from compgen.media.base import Medium
 from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
 from compgen.models.counts import Backoff
 from compgen.sampling.base import Request, Sampler
@@ -246,3 +247,30 @@ def check_sampler(sampler: Sampler, model: ByteModel | None = None) -> None:
     assert first[0].startswith(bytes(shown)), "what a watch is shown as final must be what row 0 begins with"
     assert draw(0, 2, 7)[0] == b"", "no bytes asked for, no bytes given"
     assert len(draw(5, 1, 7)) == 1, "one sample must be possible"
+
+
+def check_medium(medium: Medium) -> None:
+    """Check the laws of a medium whose width, rate and so on are known: any bytes make an item, and come back."""
+    for label, data in _INPUTS.items():
+        for suffix in medium.suffixes or ("",):
+            try:
+                item = medium.decode(data, suffix)
+            except CompgenError:
+                assert not data, f"any bytes must make an item ({label}, {suffix})"
+                continue
+            assert medium.decode(data, suffix) == item, f"equal bytes must make equal items ({label}, {suffix})"
+            if not getattr(medium, "valid", False):
+                assert type(medium).recognises(item), f"an item must be recognised ({label}, {suffix})"
+                again, fitted = medium.encode(item)
+                assert again.startswith(data), f"an item must give its bytes back ({label}, {suffix})"
+                assert len(again) - len(data) < max(medium.unit, 1) or not data, (
+                    f"an item must be completed to less than one more row or frame ({label}, {suffix})"
+                )
+                assert fitted.layout == medium.layout, f"an item must have its medium's layout ({label}, {suffix})"
+    for label, damaged in (("cut short", medium.decode(_INPUTS["text"])[:30]), ("empty", b"")):
+        try:
+            medium.encode(damaged)
+        except UsageError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"an item that is {label} must raise a UsageError, not {error!r}") from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compgen.cli import files
+from compgen.cli.items import Item
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
@@ -17,12 +18,37 @@ from compgen.errors import UsageError
 if TYPE_CHECKING:
     from compgen.sampling import Samples
 
+_LENGTH = 200  # bytes made where nothing says how many
+_HELD_OUT = 1000  # bytes of the original that are priced, at most
+
 
 def sample(
     compressor: CompressorSpec = "gzip",
     prompt: Annotated[str | None, typer.Option(metavar="FILE|-", help="File to continue; - is standard input.")] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Text to continue, in place of a file.")] = None,
-    length: Annotated[int, typer.Option(metavar="N", help="Bytes to make.")] = 200,
+    medium: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="What the prompt is: text, image:channels=1, audio:rate=8000, ... Default: as its content tells.",
+        ),
+    ] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Give only this share of the item, 0.5 for its first half, and make the rest."
+        ),
+    ] = None,
+    by_row: Annotated[
+        bool,
+        typer.Option("--by-row", help="Cut each row of a picture, and continue it knowing no other (the paper's way)."),
+    ] = False,
+    length: Annotated[
+        int | None, typer.Option(metavar="N", help="Bytes to make. Default: what --keep left out, or 200.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds of sound to make, in place of bytes.")
+    ] = None,
     rule: Rule = None,
     effort: Effort = None,
     temperature: Annotated[
@@ -67,25 +93,35 @@ def sample(
     """Continue a prompt by what a compressor expects.
 
     The bytes stream to standard output as they are made, raw when it is redirected; the seed, the rate
-    and the speed go to standard error.
+    and the speed go to standard error. A picture (PNG, JPEG, WebP) or sound (WAV, FLAC, Ogg) is continued as
+    what it is: --out next.png or next.wav holds the given part and what follows.
     """
-    context_bytes = _context(prompt, text, context)
+    if by_row and (samples > 1 or stop):
+        raise UsageError("--by-row makes one sample, and whole rows; leave --samples and --stop out")
+    item = _item(prompt, text, medium, keep, by_row)
+    suffix = item.medium.checked(Path(out).suffix) if out is not None else ""
     if out is not None:
         files.check_writable(out)
+    length = _length(length, seconds, item)
+    prompts = _known(item, context)
 
     from compgen.media.text import TextStream
     from compgen.sampling import sample as draw
 
-    streaming = samples == 1 and out is None and not as_json
     terminal = sys.stdout.isatty()
+    is_text = item.medium.name == "text"
+    if not is_text and out is None and not as_json and (terminal or samples > 1):
+        kind = item.medium.suffixes[0]
+        raise UsageError(f"the result is a {item.medium.name}; name a file for it, such as --out next{kind}")
+    streaming = is_text and samples == 1 and out is None and not as_json
     characters = TextStream()
     shown = 0
 
-    with progress("sampling", length, shown=not (streaming and terminal)) as advance:
+    with progress("sampling", length * len(prompts), shown=not (streaming and terminal)) as advance:
 
         def watch(made: int, final: bytes) -> None:
             nonlocal shown
-            advance(made)
+            advance(made * len(prompts))
             if streaming and final:
                 shown += len(final)
                 _emit(characters.feed(final) if terminal else final)
@@ -93,7 +129,7 @@ def sample(
         begin = time.perf_counter()
         drawn = draw(
             compressor,
-            context_bytes,
+            prompts if by_row else prompts[0],
             length=length,
             samples=samples,
             sampler=sampler,
@@ -107,32 +143,56 @@ def sample(
             bits=bits,
             stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,
+            layout=None if by_row else item.medium.layout,
             watch=watch,
         )
-        seconds = time.perf_counter() - begin
+        elapsed = time.perf_counter() - begin
+    if by_row:
+        drawn = drawn.joined()
 
     if out is not None:
         for name, one in zip(_names(out, samples), drawn, strict=False):  # a beam may hold fewer than asked for
-            files.write(name, one.data)
+            files.write(name, item.file(one.data, suffix))
     if as_json:
-        _print_json(drawn, len(context_bytes), seconds)
+        _print_json(drawn, item, prompts, elapsed)
     elif streaming:
         rest = drawn[0].data[shown:]
         _emit(characters.feed(rest, final=True) + "\n" if terminal else rest)
+    elif out is None and not is_text:
+        _emit(item.file(drawn[0].data, suffix))
     elif out is None:
         _print_several(drawn, terminal)
-    _print_summary(drawn, seconds)
+    _print_summary(drawn, elapsed)
 
 
-def _context(prompt: str | None, text: str | None, context: int | None) -> bytes:
+def _item(prompt: str | None, text: str | None, medium: str | None, keep: float | None, by_row: bool) -> Item:
     if (prompt is None) == (text is None):
         raise UsageError("give a prompt: either --prompt FILE (- for standard input) or --text TEXT")
     data = files.read(prompt, "prompt") if prompt is not None else (text or "").encode(errors="surrogateescape")
+
+    from compgen.media import MEDIA, recognise
+
+    kind = MEDIA.build(medium or "text") if medium or text is not None else recognise(data)
+    return Item.cut(*kind.encode(data), keep, by_row)
+
+
+def _length(length: int | None, seconds: float | None, item: Item) -> int:
+    if seconds is None:
+        return length if length is not None else len(item.rest[0]) or _LENGTH
+    rate = getattr(item.medium, "rate", 0)
+    if not rate:
+        raise UsageError("--seconds is for sound; give --length in bytes")
+    if length is not None or seconds < 0:
+        raise UsageError("give --length in bytes or --seconds, 0 or more, and not both")
+    return round(seconds * rate) * item.medium.layout.pixel
+
+
+def _known(item: Item, context: int | None) -> list[bytes]:
     if context is None:
-        return data
+        return list(item.given)
     if context < 0:
         raise UsageError(f"--context must be 0 or more bytes, not {context}")
-    return data[max(0, len(data) - context) :]
+    return [given[max(0, len(given) - context) :] for given in item.given]
 
 
 def _names(out: str, samples: int) -> list[str]:
@@ -158,18 +218,23 @@ def _print_several(drawn: Samples, terminal: bool) -> None:
         _emit("\n")
 
 
-def _print_json(drawn: Samples, prompt_bytes: int, seconds: float) -> None:
+def _print_json(drawn: Samples, item: Item, prompts: list[bytes], seconds: float) -> None:
     import base64
     import json
 
+    from compgen.evaluation.metrics import held_out_rate, metrics
+
+    context = b"" if len(prompts) > 1 else prompts[0]
     made = sum(len(one.data) for one in drawn)
     report: dict[str, Any] = {
         "compressor": str(drawn.model),
         "sampler": str(drawn.sampler),
         "seed": drawn.seed,
-        "prompt_bytes": prompt_bytes,
+        "medium": str(item.medium),
+        "prompt_bytes": sum(map(len, prompts)),
         "seconds": seconds,
         "bytes_per_second": made / seconds,
+        "held_out_bpb": held_out_rate(drawn.model, prompts, item.rest, min(made // 4, _HELD_OUT)),
         "samples": [
             {
                 "text": one.data.decode(errors="replace"),
@@ -178,6 +243,7 @@ def _print_json(drawn: Samples, prompt_bytes: int, seconds: float) -> None:
                 "bits_per_byte": one.bits_per_byte,
                 "weight": one.weight,
                 "stopped": one.stopped,
+                **metrics(one.data, context, item.part, b"".join(item.rest)),
             }
             for one in drawn
         ],

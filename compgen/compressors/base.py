@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import CorruptDataError, UsageError
+from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import CodeLengths
 
@@ -62,6 +63,10 @@ class Compressor(Configured, ABC):
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) L(context + continuation), bits, one for each of n continuations."""
         return measure(lambda y: self.code_length(context + y), continuations, self.parallel)
+
+    def laid_out(self, layout: Layout) -> Compressor:
+        """Return it for bytes that lie so; itself by default, since most compressors see bytes in a line."""
+        return self
 
     def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
         """Return the ``length`` bytes that its own decoder makes of random bytes after the code of ``context``.

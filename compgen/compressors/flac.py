@@ -20,7 +20,7 @@ import soundfile
 
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
-from compgen.media.layout import MIDDLE, completed
+from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
 _BLOCK = 4096  # frames
@@ -59,6 +59,10 @@ class Flac(Compressor):
     def frame(self) -> int:
         """Bytes of one sample of every channel."""
         return self.channels * self.bits // 8
+
+    def laid_out(self, layout: Layout) -> Flac:
+        """Return it with the channels and sample size of ``layout``, where these were left at their defaults."""
+        return layout.fill(self)
 
     @classmethod
     def version(cls) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.compressors.deflate import DeflateMeter, Zlib, settle_allocator
 from compgen.errors import CorruptDataError, UsageError
+from compgen.media.layout import Layout
 from compgen.types import CodeLengths
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Png(Compressor):
     def row(self) -> int:
         """Bytes of a row, without its filter's number."""
         return self.width * self.pixel
+
+    def laid_out(self, layout: Layout) -> Png:
+        """Return it with width, channels and sample size of ``layout``, where these were left at their defaults."""
+        return layout.fill(self)
 
     @classmethod
     def version(cls) -> str:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from compgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
 
 MIDDLE = 128
 """Silence, and middle gray."""
@@ -12,13 +19,34 @@ MIDDLE = 128
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of ``stride`` bytes, one under the other; 0 for bytes in a line."""
+    """Rows of ``stride`` bytes, one under the other; 0 for bytes in a line.
+
+    Where the bytes are samples, ``channels`` of them stand together, each of ``bits``, the high byte first.
+    """
 
     stride: int = 0
+    channels: int = 1
+    bits: int = 8
 
     def __post_init__(self) -> None:
         if not 0 <= self.stride <= 1 << 20:
             raise UsageError(f"stride must be a number of bytes between 0 and {1 << 20}, not {self.stride}")
+
+    @property
+    def pixel(self) -> int:
+        """Bytes from a sample to the next of its channel."""
+        return self.channels * self.bits // 8
+
+    def fill(self, signal: T) -> T:
+        """Return a compressor of signals with its ``width``, ``channels`` and ``bits`` as here, if they are defaults.
+
+        Raises:
+            UsageError: it does not take them.
+        """
+        here = {"width": self.stride // self.pixel, "channels": self.channels, "bits": self.bits}
+        fields = {field.name: field.default for field in dataclasses.fields(signal) if field.name in here}
+        left = all(getattr(signal, name) == default for name, default in fields.items())
+        return dataclasses.replace(signal, **{k: here[k] for k in fields if here[k]}) if left else signal
 
 
 def completed(data: bytes, size: int) -> bytes:

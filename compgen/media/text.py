@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import codecs
 import html
+import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
+from compgen.media.base import Medium
 
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 
@@ -36,6 +40,28 @@ def as_bytes(value: object, what: str) -> bytes:
     raise UsageError(f"{what} must be bytes or text, not {type(value).__name__}")
 
 
+@dataclass(frozen=True)
+class Text(Medium):
+    """Any bytes, as they are; with ``valid``, what is no UTF-8 becomes U+FFFD when it is written."""
+
+    valid: bool = False
+
+    name: ClassVar[str] = "text"
+
+    @classmethod
+    def recognises(cls, item: bytes) -> bool:
+        """Return True: text is what nothing else is."""
+        return True
+
+    def encode(self, item: bytes) -> tuple[bytes, Text]:
+        """Return the bytes of the file."""
+        return item, self
+
+    def decode(self, data: bytes, suffix: str = "") -> bytes:
+        """Return the bytes, or valid UTF-8."""
+        return data.decode(errors="replace").encode() if self.valid else data
+
+
 class TextStream:
     """UTF-8 bytes in, displayable text out, whenever a character is whole."""
 
@@ -55,6 +81,32 @@ class TextStream:
 def readable(data: bytes) -> str:
     """Return ``data`` as text safe to show: newlines and tabs kept, nothing else controls a terminal."""
     return TextStream().feed(data, final=True)
+
+
+def joins(before: str, character: str) -> bool:
+    """Return whether ``character`` is part of the grapheme that ``before`` ends: marks, skin tones, halves of flags.
+
+    A cut of UAX 29's rules that needs no table but Python's; joiners are not shown, so nothing is joined by them.
+    """
+    if not before or before in "\n\t":
+        return False
+    flags = "\U0001f1e6", "\U0001f1ff"
+    if flags[0] <= character <= flags[1]:
+        return len(before) % 2 == 1 and all(flags[0] <= one <= flags[1] for one in before)
+    return unicodedata.category(character).startswith("M") or "\U0001f3fb" <= character <= "\U0001f3ff"
+
+
+def graphemes(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
+    """Yield what is seen as one character each, with its surprisal, bits: the sum over its bytes."""
+    shown, bits = "", 0.0
+    for character, surprisal in characters(data, surprisals):
+        if shown and not joins(shown, character):
+            yield shown, bits
+            shown, bits = "", 0.0
+        shown += character
+        bits += surprisal
+    if shown:
+        yield shown, bits
 
 
 def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
@@ -98,6 +150,6 @@ def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
     """Return ``data`` as an escaped HTML ``<pre>``, each character coloured by its surprisal."""
     spans = (
         f'<span style="color:{surprisal_colour(bits)}" title="{bits:.2f} bits">{html.escape(character)}</span>'
-        for character, bits in characters(data, surprisals)
+        for character, bits in graphemes(data, surprisals)
     )
     return f'<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'

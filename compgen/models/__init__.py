@@ -7,6 +7,7 @@ from typing import Any
 
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import IncompatibleError, SpecError, UsageError
+from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.code_length import CodeLengthModel
 from compgen.models.mixture import Mixture
@@ -34,6 +35,7 @@ def load(
     rule: str | None = None,
     effort: str | None = None,
     window: int | None = None,
+    layout: Layout | None = None,
 ) -> ByteModel:
     """Return the next-byte distribution that ``spec`` names.
 
@@ -43,6 +45,7 @@ def load(
         rule: how code lengths become a distribution, ``calibrated`` or ``one-step``; wins over the spec's.
         effort: what the calibrated rule spends, ``fast`` or ``best``; wins over the spec's.
         window: the context window, bytes; wins over the spec's.
+        layout: how the bytes lie, for those that can use it; what the spec says of it wins.
 
     Raises:
         SpecError: the spec names nothing known, or an option is wrong.
@@ -58,6 +61,8 @@ def load(
     given: dict[str, Any] = {
         key: value for key, value in (("rule", rule), ("effort", effort), ("window", window)) if value is not None
     }
+    if layout is not None:
+        model = model.laid_out(layout)
     if not given:
         return model
     if isinstance(model, Mixture):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.kernels import WIDE, compiled
+from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
 
@@ -81,6 +82,10 @@ class ByteModel(Configured, ABC):
     def behaviour(self, probe: bytes) -> bytes:
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
         return b""
+
+    def laid_out(self, layout: Layout) -> ByteModel:
+        """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
+        return self
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:

@@ -11,6 +11,7 @@ so a fresh start on the same bytes stands in the same window.
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ class CodeLengthModel(ByteModel):
         hints = typing.get_type_hints(cls)
         converted = {key: convert(f"{compressor.name}:{key}", text, hints[key]) for key, text in options.items()}
         return cls(compressor, **converted)
+
+    def laid_out(self, layout: Layout) -> CodeLengthModel:
+        """Return it over the compressor laid out so, with the stride of ``layout`` if it has none of its own."""
+        stride = self.stride or layout.stride
+        return dataclasses.replace(self, compressor=self.compressor.laid_out(layout), stride=stride)
 
     @property
     def reach(self) -> int:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import UsageError
+from compgen.media.layout import Layout
 from compgen.models.base import PRECISION, ByteModel, State
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
@@ -40,6 +41,10 @@ class Mixture(ByteModel):
         from compgen.models import load  # the table of models names this module
 
         return [load(member) for member in split_mixture(self.members)]
+
+    def laid_out(self, layout: Layout) -> Mixture:
+        """Return the mixture of its members laid out so."""
+        return Mixture("+".join(str(model.laid_out(layout)) for model in self._models()))
 
     @property
     def warm_up(self) -> int:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
+from compgen.media.layout import Layout
 from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.registry import Entry, Registry, Spec
+from compgen.sampling.ancestral import Ancestral
 from compgen.sampling.base import Request, Sample, Sampler, Samples, Watch
 
 __all__ = ["SAMPLERS", "Request", "Sample", "Sampler", "Samples", "sample", "sampler_with"]
@@ -47,7 +49,7 @@ def sampler_with(spec: str, options: Mapping[str, object]) -> Sampler:
 
 def sample(
     compressor: str | Spec | Compressor | ByteModel,
-    prompt: bytes | str = b"",
+    prompt: bytes | str | Sequence[bytes | str] = b"",
     *,
     length: int = 200,
     samples: int = 1,
@@ -62,13 +64,14 @@ def sample(
     bits: str | None = None,
     stop: bytes | str | Sequence[bytes | str] = (),
     seed: int | None = None,
+    layout: Layout | None = None,
     watch: Watch | None = None,
 ) -> Samples:
     """Continue ``prompt`` by what ``compressor`` expects.
 
     Args:
         compressor: a spec such as ``"gzip"`` or ``"xz:level=9"``, a compressor, or a model.
-        prompt: the context; text is encoded as UTF-8.
+        prompt: the context; text is encoded as UTF-8. A list of them is continued side by side, one sample each.
         length: bytes to make.
         samples: continuations to draw: rows, beams or particles.
         sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, ``decode-native``, a plugin's name, a spec, or a sampler.
@@ -82,6 +85,7 @@ def sample(
         bits: for ``decode``: a file whose bits are decoded; without it they are random.
         stop: strings that end a continuation; they are not part of it.
         seed: of the random numbers; None draws one, and the result tells it.
+        layout: how the bytes lie, where they are rows of a picture or frames of sound.
         watch: called as bytes are made; see ``compgen.sampling.base.Watch``.
 
     Returns:
@@ -104,9 +108,15 @@ def sample(
     elif any(value is not None for value in options.values()):
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
     stops = list(stop) if isinstance(stop, list | tuple) else [stop]
+    each: tuple[bytes, ...] = ()
+    if isinstance(prompt, list | tuple):
+        each, prompt, samples = tuple(as_bytes(one, "a prompt") for one in prompt), b"", len(prompt)
+        if not isinstance(sampler, Ancestral):
+            raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
     request = Request(
-        model=load(compressor, rule=rule, effort=effort),
+        model=load(compressor, rule=rule, effort=effort, layout=layout),
         prompt=as_bytes(prompt, "the prompt"),
+        each=each,
         length=length,
         samples=samples,
         seed=secrets.randbits(32) if seed is None else seed,

@@ -38,7 +38,7 @@ class Ancestral(Sampler):
         """Return one continuation for each row."""
         shape = self._shape()
         permitted = allowed(self.allow, request.samples)
-        state = request.model.start([request.prompt] * request.samples)
+        state = request.model.start(request.prompts)
         generators = [request.generator(row) for row in range(request.samples)]
         made = [bytearray() for _ in generators]
         surprisals: list[list[float]] = [[] for _ in generators]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, overload
 
 import numpy as np
@@ -21,7 +21,10 @@ Watch: TypeAlias = Callable[[int, bytes], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What to sample: ``samples`` continuations of ``prompt``, of ``length`` bytes or up to a stop string."""
+    """What to sample: ``samples`` continuations of ``prompt``, of ``length`` bytes or up to a stop string.
+
+    With ``each``, a prompt for every sample stands in for the one.
+    """
 
     model: ByteModel
     prompt: bytes
@@ -30,8 +33,11 @@ class Request:
     seed: int
     stop: tuple[bytes, ...] = ()
     watch: Watch = field(default=lambda made, final: None)
+    each: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.each and len(self.each) != self.samples:
+            raise UsageError(f"{len(self.each)} prompts make as many samples, not {self.samples}")
         if self.length < 0:
             raise UsageError(f"length must be 0 or more bytes, not {self.length}")
         if self.samples < 1:
@@ -40,6 +46,11 @@ class Request:
             raise UsageError(f"seed must be 0 or more, not {self.seed}")
         if b"" in self.stop:
             raise UsageError("a stop string must not be empty")
+
+    @property
+    def prompts(self) -> list[bytes]:
+        """The prompt of each sample."""
+        return list(self.each) or [self.prompt] * self.samples
 
     def generator(self, row: int) -> np.random.Generator:
         """Return the random numbers of one row: the same whatever the number of rows."""
@@ -99,6 +110,13 @@ class Samples(Sequence[Sample]):
     model: ByteModel
     sampler: Sampler
     seed: int
+
+    def joined(self) -> Samples:
+        """Return one sample of all of them, one after the other."""
+        data = b"".join(one.data for one in self.drawn)
+        surprisals = np.concatenate([one.surprisals for one in self.drawn])
+        whole = Sample(data, surprisals, 1.0, any(one.stopped for one in self.drawn))
+        return replace(self, drawn=(whole,))
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...

@@ -1,0 +1,156 @@
+"""Lossless picture codecs from imagecodecs: JPEG XL (ISO/IEC 18181), JPEG-LS (ISO/IEC 14495), WebP lossless.
+
+A blob is the number of bytes in four bytes, then the codec's own file. What the last row lacks is as it was in the row
+above (``compgen.media.layout.completed``). The whole picture is coded for every candidate, and whole bytes are seen.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.compressors.base import Compressor
+from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.media.layout import Layout, completed
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Raster(Compressor):
+    """Bytes as a picture: rows of ``width`` pixels, each of ``channels`` samples of ``bits``, the high byte first."""
+
+    width: int = 64
+    channels: int = 1
+    bits: int = 8
+
+    window: ClassVar[int] = 4096
+    depths: ClassVar[tuple[int, ...]] = (8, 16)
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise UsageError(f"{self.name}:channels must be 1 or 3, not {self.channels}")
+        if self.bits not in self.depths:
+            raise UsageError(f"{self.name}:bits must be {' or '.join(map(str, self.depths))}, not {self.bits}")
+        if not 1 <= self.width <= 16383:
+            raise UsageError(f"{self.name}:width must be between 1 and 16383 pixels, not {self.width}")
+
+    @classmethod
+    @abstractmethod
+    def encode(cls, picture: NDArray[Any]) -> bytes:
+        """Return the codec's file of a picture, (rows, width) or (rows, width, channels)."""
+
+    @classmethod
+    @abstractmethod
+    def decode(cls, file: bytes) -> NDArray[Any]:
+        """Return the picture that ``encode`` was given."""
+
+    def laid_out(self, layout: Layout) -> Raster:
+        """Return it with the width, channels and sample size of ``layout`` where these were left at their defaults."""
+        return layout.fill(self)
+
+    def compress(self, data: bytes) -> bytes:
+        """Return the number of bytes, and the picture."""
+        if len(data) >= 1 << 32:
+            raise UsageError(f"{self.name} takes up to 4 GB")
+        kind = np.dtype(">u2" if self.bits == 16 else "u1")
+        rows = completed(data, self.width * self.channels * kind.itemsize)
+        shape = (-1, self.width) if self.channels == 1 else (-1, self.width, self.channels)
+        picture = np.frombuffer(rows, dtype=kind).reshape(shape).astype(kind.newbyteorder("="))
+        try:
+            return _LENGTH.pack(len(data)) + (self.encode(picture) if data else b"")
+        except (RuntimeError, ValueError) as error:
+            raise CompressorError(f"{self.name} does not take {len(picture)} rows: {error}; give a width") from None
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data of one whole blob.
+
+        Raises:
+            CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
+        """
+        try:
+            (length,) = _LENGTH.unpack_from(blob)
+            picture = self.decode(blob[_LENGTH.size :]) if length else np.empty(0, np.uint8)
+        except (RuntimeError, ValueError, MemoryError, struct.error) as error:
+            raise CorruptDataError(f"not a {self.name} blob: {error}") from None
+        if self.channels == 1 and picture.ndim == 3:
+            picture = picture[:, :, 0]
+        data: bytes = picture.astype(">u2" if self.bits == 16 else "u1").tobytes()[:length]
+        # Not every codec has a checksum. The encoders are deterministic, so that coding again is one.
+        if self.compress(data) != blob:
+            raise CorruptDataError(f"the {self.name} blob is damaged: it is not what its data is coded as")
+        return data
+
+
+@dataclass(frozen=True)
+class JpegXl(Raster):
+    """JPEG XL, modular and lossless."""
+
+    name: ClassVar[str] = "jpegxl"
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of libjxl."""
+        return str(imagecodecs.jpegxl_version())
+
+    @classmethod
+    def encode(cls, picture: NDArray[Any]) -> bytes:
+        """Return a JPEG XL codestream."""
+        return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, numthreads=1))
+
+    @classmethod
+    def decode(cls, file: bytes) -> NDArray[Any]:
+        """Return the picture of a codestream."""
+        return np.asarray(imagecodecs.jpegxl_decode(file, numthreads=1))
+
+
+@dataclass(frozen=True)
+class JpegLs(Raster):
+    """JPEG-LS: LOCO-I, prediction from three neighbours."""
+
+    name: ClassVar[str] = "jpegls"
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of CharLS."""
+        return str(imagecodecs.jpegls_version())
+
+    @classmethod
+    def encode(cls, picture: NDArray[Any]) -> bytes:
+        """Return a JPEG-LS file."""
+        return bytes(imagecodecs.jpegls_encode(picture))
+
+    @classmethod
+    def decode(cls, file: bytes) -> NDArray[Any]:
+        """Return the picture of a JPEG-LS file."""
+        return np.asarray(imagecodecs.jpegls_decode(file))
+
+
+@dataclass(frozen=True)
+class WebP(Raster):
+    """WebP lossless, which knows colours only: gray is three equal channels, and the codec takes the difference."""
+
+    name: ClassVar[str] = "webp"
+    depths: ClassVar[tuple[int, ...]] = (8,)
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of libwebp."""
+        return str(imagecodecs.webp_version())
+
+    @classmethod
+    def encode(cls, picture: NDArray[Any]) -> bytes:
+        """Return a WebP file."""
+        colours = picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+        return bytes(imagecodecs.webp_encode(np.ascontiguousarray(colours), lossless=True))
+
+    @classmethod
+    def decode(cls, file: bytes) -> NDArray[Any]:
+        """Return the picture of a WebP file, in colours."""
+        return np.asarray(imagecodecs.webp_decode(file))
