@@ -17,6 +17,7 @@ import typer
 from compgen.cli.compress import compress
 from compgen.cli.compressors import compressors
 from compgen.cli.decompress import decompress
+from compgen.cli.evaluate import evaluate
 from compgen.cli.explain import explain
 from compgen.cli.inspect import inspect
 from compgen.cli.ncd import ncd
@@ -37,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, train, compressors, shell_init):
+COMMANDS = sample, score, compress, decompress, inspect, verify, explain, ncd, train, evaluate, compressors, shell_init
+for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

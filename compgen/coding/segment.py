@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compgen.coding import rans
 from compgen.errors import CorruptDataError
@@ -29,20 +30,39 @@ ALL = 1 << PRECISION
 
 def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes:
     """Return the code of ``data``, one lane for each row of ``state``, which is then extended by it."""
-    lanes = state.rows
-    parts = [data[begin:end] for begin, end in itertools.pairwise(_cuts(len(data), lanes))]
-    symbols = np.zeros((len(parts[0]), lanes), dtype=np.uint8)
-    for lane, part in enumerate(parts):
-        symbols[: len(part), lane] = np.frombuffer(part, dtype=np.uint8)
+    parts = [data[begin:end] for begin, end in itertools.pairwise(_cuts(len(data), state.rows))]
+    low, width = _intervals(state, parts, watch)
+    return rans.encode(low, width, PRECISION, [_beginning(part) for part in parts])
+
+
+def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
+    """Return the codes of ``parts``, each a segment of its own with one lane, coded side by side by the state's rows.
+
+    Beside them stand the (B,) bits that each needs, the sum of -log2 p over its bytes.
+    """
+    low, width = _intervals(state, parts, lambda done: None)
+    codes = [
+        rans.encode(low[: len(part), row, None], width[: len(part), row, None], PRECISION, [_beginning(part)])
+        for row, part in enumerate(parts)
+    ]
+    return codes, (PRECISION - np.log2(width)).sum(axis=0)
+
+
+def _intervals(state: State, parts: Sequence[bytes], watch: Watch) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return (low, width), (T, B) each, of the parts' bytes; rows that have ended get symbols that own all points."""
+    lengths = np.array([len(part) for part in parts])
+    symbols = np.zeros((lengths.max(initial=0), len(parts)), dtype=np.uint8)
+    for row, part in enumerate(parts):
+        symbols[: len(part), row] = np.frombuffer(part, dtype=np.uint8)
     low = np.empty(symbols.shape, dtype=np.uint32)
     width = np.empty(symbols.shape, dtype=np.uint32)
     for begin in range(0, len(symbols), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         low[block], width[block] = state.read(symbols[block])
-        watch(min(len(data), (begin + _BLOCK) * lanes))
-    ended = _going(len(data), lanes, len(symbols) - 1)
-    low[-1, ended:], width[-1, ended:] = 0, ALL
-    return rans.encode(low, width, PRECISION, [_beginning(part) for part in parts])
+        watch(int(np.minimum(lengths, begin + _BLOCK).sum()))
+    ended = np.arange(len(symbols))[:, None] >= lengths
+    low[ended], width[ended] = 0, ALL
+    return low, width
 
 
 def decode(state: State, code: bytes, length: int, watch: Watch = lambda done: None) -> bytes:

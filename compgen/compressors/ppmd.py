@@ -22,6 +22,7 @@ from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
 _ATTEMPTS = 8
+_PIECE = 1 << 14  # bytes coded in one call: where a call's output outgrows 32 KB, pyppmd 1.3.1 may write a wrong code
 _DECODER = Path(__file__).with_name("ppmd_decoder.py")
 
 
@@ -53,7 +54,8 @@ class Ppmd(Compressor):
     def compress(self, data: bytes) -> bytes:
         """Return the length of ``data`` and its code."""
         encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
-        return _LENGTH.pack(len(data)) + bytes(encoder.encode(data)) + bytes(encoder.flush())
+        pieces = [bytes(encoder.encode(data[i : i + _PIECE])) for i in range(0, len(data), _PIECE)]
+        return b"".join([_LENGTH.pack(len(data)), *pieces, bytes(encoder.flush())])
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data, decoded by a child process.

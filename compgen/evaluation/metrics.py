@@ -42,6 +42,17 @@ def distinct(sample: bytes, width: int = 4) -> float:
     return len(set(windows)) / len(windows) if windows else 1.0
 
 
+def divergence(one: bytes, other: bytes) -> float:
+    """Return the Jensen-Shannon divergence of two strings' byte counts, bits: 0 where they are alike, 1 at most."""
+    shares = [_shares(np.frombuffer(data, dtype=np.uint8)) for data in (one, other)]
+    return _entropy((shares[0] + shares[1]) / 2) - (_entropy(shares[0]) + _entropy(shares[1])) / 2
+
+
+def _entropy(shares: NDArray[np.float64]) -> float:
+    some = shares[shares > 0]
+    return float(-(some * np.log2(some)).sum())
+
+
 def reference_rate(sample: bytes, context: bytes, medium: Medium) -> float:
     """Return what the medium's reference compressor spends on the sample after the context, bits per byte.
 

@@ -69,6 +69,16 @@ class ByteModel(Configured, ABC):
         """What its distribution depends on beside this package: libraries and their versions, or nothing."""
         return ""
 
+    @property
+    def parameters(self) -> int:
+        """Trained weights that its decoder needs; none for a model that comes with the software."""
+        return 0
+
+    @property
+    def shipped(self) -> int:
+        """Bytes of these weights on disk."""
+        return 0
+
     def behaviour(self, probe: bytes) -> bytes:
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
         return b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from compgen.compressors import COMPRESSORS
@@ -36,3 +38,10 @@ def test_conforms(spec: str) -> None:
 
 def test_every_compressor_in_the_table_is_here() -> None:
     assert {spec.partition(":")[0] for spec in SPECS} >= set(COMPRESSORS.names(aliases=False))
+
+
+def test_ppmd_writes_what_decodes_past_its_buffer() -> None:
+    """pyppmd 1.3.1 encoded some inputs wrongly in one call; the paper's table, decoding what it reported, found it."""
+    ppmd = COMPRESSORS.build("ppmd")
+    data = random.Random(2).randbytes(300_000)
+    assert ppmd.decompress(ppmd.compress(data)) == data

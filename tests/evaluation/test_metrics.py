@@ -6,6 +6,7 @@ import pytest
 from compgen.evaluation.metrics import (
     copy_rate,
     distinct,
+    divergence,
     gradient_distance,
     held_out_rate,
     histogram_distance,
@@ -66,3 +67,10 @@ def test_held_out_rate_is_what_score_says() -> None:
     expected = score(model, text[20:30], text[:20]).derived_bpb
     assert held_out_rate(model, [text[:20]], [text[20:]], 10) == pytest.approx(expected)
     assert held_out_rate(model, [text], [b""], 10) is None
+
+
+def test_divergence_is_zero_for_like_and_one_for_unlike() -> None:
+    assert divergence(b"abab", b"baab") == pytest.approx(0)
+    assert divergence(b"aaaa", b"bb") == pytest.approx(1)
+    # By hand: p = (1, 0), q = (1/2, 1/2), m = (3/4, 1/4); H(m) - H(q) / 2 = 0.8113 - 0.5.
+    assert divergence(b"aa", b"ab") == pytest.approx(0.3113, abs=1e-4)

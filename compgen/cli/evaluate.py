@@ -1,0 +1,100 @@
+"""``cgn evaluate``: a study from its config."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compgen.cli.progress import progress
+from compgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table as Grid
+
+    from compgen.evaluation.tables import Table
+
+
+def evaluate(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="What to run: a TOML file; see configs/.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="COMPGEN_DATA",
+            help="Where real data lies, as docs/data.md says: a folder or an fsspec URL. "
+            "Without it, studies run on data that the project makes itself.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where results go. Default: results/NAME-OF-THE-CONFIG.")
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="What runs the shards.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster; by default one is started here.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one for each core.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most N chunks of each set; 0 for all.")] = 0,
+) -> None:
+    """Run a study: tables, figures and a report of real compression rates."""
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs must be 1 or more, not {jobs}")
+    if limit < 0:
+        raise UsageError(f"--limit must be 0 or more chunks, not {limit}")
+
+    from compgen.compressors.base import threads
+    from compgen.evaluation import engines, figures, report
+    from compgen.evaluation.run import evaluate as run
+
+    figures.check_installed()
+    chosen = engines.engine(engine, jobs or threads(), address)
+    folder = out or f"results/{Path(config).stem}"
+    try:
+        with progress("evaluating", None) as advance:
+            result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)
+    except KeyboardInterrupt:
+        print(f"what was found is kept in {folder}; go on with --resume", file=sys.stderr)
+        raise
+    tables = report.write(result)
+    for table in tables:
+        _print(table)
+    if data is None:
+        print("cgn: made data stands for real sets here; give --data DIR to compare with the paper", file=sys.stderr)
+    print(f"{result.out}/report.html: {result.seconds:.0f} s of work in {len(result.records)} shards", file=sys.stderr)
+
+
+def _print(table: Table) -> None:
+    """Print a table; where it is wider than the terminal, each group of columns on its own."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    wide = Console(highlight=False, width=Console(width=1000).measure(_grid(table)).maximum)
+    if console.is_terminal and table.groups and wide.width > console.width:
+        for group in dict.fromkeys(filter(None, table.groups)):
+            console.print(_grid(table.only(group)))
+    else:
+        wide.print(_grid(table))
+    for note in table.notes:
+        console.print(f"  {note}", style="dim", markup=False)
+    console.print()
+
+
+def _grid(table: Table) -> Grid:
+    from rich.table import Table as Grid
+
+    grid = Grid(title=table.caption, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    before = None
+    for number, (group, column) in enumerate(
+        zip(table.groups or [""] * len(table.columns), table.columns, strict=True)
+    ):
+        head = f"{group if group != before else ''}\n{column}" if table.groups else column
+        grid.add_column(head, justify="left" if number < table.labels else "right", no_wrap=True)
+        before = group
+    for row in table.rows:
+        grid.add_row(*map(table.show, row))
+    return grid

@@ -1,0 +1,78 @@
+"""Configs: TOML tables into frozen dataclasses, with errors that name the file, the key and what it may be."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from compgen.errors import UsageError
+from compgen.registry import suggest
+
+T = TypeVar("T")
+
+_NAMES = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+
+
+def read(path: str) -> tuple[dict[str, Any], str]:
+    """Return the tables of a TOML file, and its text.
+
+    Raises:
+        UsageError: there is no such file, or it is no TOML.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return tomllib.loads(text), text
+    except FileNotFoundError:
+        raise UsageError(f"config '{path}' does not exist; the project's own lie in configs/") from None
+    except OSError as error:
+        raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"config '{path}' is not TOML: {error}") from None
+
+
+def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Return the dataclass ``cls`` with the values of ``table``; ``where`` names the table in errors.
+
+    Raises:
+        UsageError: a key is unknown or missing, or its value of the wrong type or out of range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in fields:
+            raise UsageError(f"{where} has no key '{key}'{suggest(key, fields)}")
+    for name, field in fields.items():
+        if name not in table and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise UsageError(f"{where} lacks the key '{name}'")
+    hints = typing.get_type_hints(cls)
+    try:
+        return cls(**{key: _convert(value, hints[key], f"{where}, {key}") for key, value in table.items()})
+    except UsageError as error:
+        raise UsageError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return _convert(value, next(kind for kind in arguments if kind is not type(None)), where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise UsageError(f"{where} must be a list, not '{value}'")
+        return tuple(_convert(item, arguments[0], f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise UsageError(f"{where} must be a table, not '{value}'")
+        return {key: _convert(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise UsageError(f"{where} must be a table, not '{value}'")
+        return build(typing.cast("type[Any]", hint), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise UsageError(f"{where} must be {_NAMES[hint]}, not '{value}'")
+    return value

@@ -1,0 +1,209 @@
+"""A study from its config to its results: planned, run by an engine, kept line by line, resumed where it stopped.
+
+A run has a folder::
+
+    run.json        what decides the results (config, data, compressors), and where they were made
+    results.jsonl   a line for each shard; in the order of the plan once all are there, equal to the byte wherever run
+    timings.jsonl   what each shard took, and where: never equal
+    tables/*.csv, figures/*, report.md, report.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from compgen.atomic import replacing
+from compgen.coding.model_compressor import ModelCompressor
+from compgen.compressors import Compressor
+from compgen.errors import CompgenError, UsageError
+from compgen.evaluation.engines import Done
+from compgen.evaluation.shards import Record, Shard
+from compgen.evaluation.studies import load_study
+from compgen.evaluation.studies.base import Place, Study, opened
+from compgen.models import ByteModel, load
+
+Engine: TypeAlias = Callable[[Sequence[Shard]], Iterator[Done]]
+
+_LIBRARIES = (
+    "compgen", "numpy", "zstandard", "brotli", "pyppmd", "numba", "torch", "transformers", "pillow", "soundfile", "ray"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study that was run.
+
+    Attributes:
+        study: what the config describes.
+        records: what each shard found, in the order of the plan.
+        provenance: what stands in run.json.
+        out: the folder.
+        seconds: of all shards together.
+    """
+
+    study: Study
+    records: list[Record]
+    provenance: dict[str, Any]
+    out: Path
+    seconds: float
+
+
+def evaluate(
+    config: str,
+    out: str | Path,
+    engine: Engine,
+    *,
+    root: str | None = None,
+    resume: bool = False,
+    limit: int = 0,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> Run:
+    """Run the study that ``config`` describes, and keep what it finds in the folder ``out``.
+
+    Args:
+        config: a TOML file.
+        out: where results go.
+        engine: runs shards; see ``engines``.
+        root: where data lies; without one the project makes its own.
+        resume: go on where an earlier run of the same study in ``out`` stopped.
+        limit: at most so many chunks of each set; 0 for all.
+        watch: called with the bytes done so far and in all.
+
+    Raises:
+        UsageError: the config is wrong, data is missing, or ``out`` holds another run.
+        CompgenError: a shard failed; what was found before is kept.
+    """
+    study, text = load_study(config)
+    place = Place(root, limit)
+    shards = study.plan(place)
+    if not shards:
+        raise UsageError("there is nothing to run: " + "; ".join(study.missing().values()))
+    folder = Path(out)
+    provenance = _provenance(study, text, place)
+    kept = _begin(folder, provenance, resume)
+    known = {record["id"]: record for record in kept}
+    found = {shard.id: known[shard.id] for shard in shards if shard.id in known}
+    left = [shard for shard in shards if shard.id not in found]
+    total = sum(shard.size for shard in shards)
+    done = total - sum(shard.size for shard in left)
+    watch(done, total)
+    with (folder / "results.jsonl").open("ab") as results, (folder / "timings.jsonl").open("ab") as timings:
+        for one in engine(left):
+            found[one.shard.id] = one.record
+            results.write(_line(one.record))
+            results.flush()
+            timing = {
+                "id": one.shard.id,
+                "bytes": one.shard.size,
+                "seconds": round(one.seconds, 4),
+                "worker": one.worker,
+            }
+            timings.write(_line(timing))
+            timings.flush()
+            done += one.shard.size
+            watch(done, total)
+    records = [found[shard.id] for shard in shards]
+    with replacing(folder / "results.jsonl") as file:
+        file.writelines(map(_line, records))
+    seconds = sum(timing["seconds"] for timing in _lines(folder / "timings.jsonl"))
+    return Run(study, records, provenance, folder, seconds)
+
+
+def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> list[Record]:
+    """Make the folder ready, and return what an earlier run found that goes on here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place, results = folder / "run.json", folder / "results.jsonl"
+    kept: list[Record] = []
+    if place.exists():
+        if not resume:
+            raise UsageError(f"'{folder}' holds a run already; go on with it by --resume, or choose another --out")
+        before = json.loads(place.read_text(encoding="utf-8"))["identity"]
+        for key, value in provenance["identity"].items():
+            if before.get(key) != value:
+                raise UsageError(f"'{folder}' holds a run with another {key}; choose another --out")
+        kept = _lines(results)
+        # A line that was cut off must not be gone on with.
+        with replacing(results) as file:
+            file.writelines(map(_line, kept))
+    with replacing(place) as file:
+        file.write(json.dumps(provenance, indent=2).encode() + b"\n")
+    return kept
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a file; a process that was killed may leave half a line at its end."""
+    if not path.exists():
+        return []
+    *whole, _ = path.read_bytes().split(b"\n")
+    try:
+        return [json.loads(line) for line in whole]
+    except ValueError:
+        raise CompgenError(f"'{path}' is damaged; choose another --out and begin anew") from None
+
+
+def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
+    missing = study.missing()
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    sets = {}
+    for one in study.sets:
+        data = opened(one, place.root, study.seed, False)
+        sets[one.name] = {"bytes": data.size, "listing": data.listing, "made": one.is_made(place.root)}
+    return {
+        "identity": {
+            "config": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+            "limit": place.limit,
+            "data": sets,
+            "compressors": {
+                row.name: [row.spec, _version(study.build(row.spec))] for row in study.rows if row.name not in missing
+            },
+            "compgen": libraries.get("compgen"),
+        },
+        "title": study.title,
+        "seed": study.seed,
+        "root": place.root,
+        "missing": missing,
+        "commit": _commit(),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "libraries": libraries,
+    }
+
+
+def _version(built: Compressor | ByteModel) -> str:
+    """Return the libraries that it depends on."""
+    if isinstance(built, ModelCompressor):
+        built = load(built.model)
+    return built.versions if isinstance(built, ByteModel) else built.version()
+
+
+def _commit() -> str | None:
+    """Return the commit that the package's files are of, with a plus sign where they have changed; None outside git."""
+    try:
+        head, changed = (_git(*words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", ".")))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).parent
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()

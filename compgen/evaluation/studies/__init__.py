@@ -1,0 +1,30 @@
+"""Studies: what the configs describe, by kind."""
+
+from __future__ import annotations
+
+from compgen.errors import UsageError
+from compgen.evaluation import config
+from compgen.evaluation.studies.base import Study
+from compgen.evaluation.studies.context import Context
+from compgen.evaluation.studies.corpora import Corpora
+from compgen.evaluation.studies.generation import Generation
+from compgen.evaluation.studies.table import RateTable
+from compgen.registry import suggest
+
+VERSION = 1
+KINDS: dict[str, type[Study]] = {"table": RateTable, "context": Context, "corpora": Corpora, "generation": Generation}
+
+
+def load_study(path: str) -> tuple[Study, str]:
+    """Return the study that a config describes, and the config's text.
+
+    Raises:
+        UsageError: there is no such file, or it does not describe a study.
+    """
+    table, text = config.read(path)
+    version, kind = table.pop("version", None), table.pop("study", None)
+    if version != VERSION:
+        raise UsageError(f"config '{path}' must begin with version = {VERSION}")
+    if kind not in KINDS:
+        raise UsageError(f"config '{path}': there is no study '{kind}'{suggest(str(kind), KINDS)}")
+    return config.build(KINDS[kind], table, f"config '{path}'"), text

@@ -1,0 +1,183 @@
+"""What all studies are made of: sets, rows, shards planned from both, and tables made of what they found."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compgen.coding.model_compressor import ModelCompressor
+from compgen.compressors import Compressor
+from compgen.errors import CompgenError, UsageError
+from compgen.evaluation.accounting import Rates
+from compgen.evaluation.data import DataSet, SetConfig, permutation
+from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
+from compgen.evaluation.tables import Table
+from compgen.models import ByteModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Row:
+    """A compressor in a study.
+
+    Attributes:
+        name: what tables call it.
+        spec: of a compressor, or of a model, which stands for its own coder; ``model:gzip`` is gzip's derived coder.
+        bytes: at most so many bytes of each set at each length, a sample drawn by the seed; 0 for all.
+        shard: bytes of a shard; 0 for the study's.
+        lengths: bytes of a chunk, 0 for the whole set in one; none for the study's.
+        sets: names of the sets it is run on; none for all.
+        decoded: chunks of each set and length that are decoded and compared; -1 for the study's.
+        gpus: GPUs that each of its shards wants; for the engine ``ray``.
+        paper: the paper's name for it, where it has such a row.
+    """
+
+    name: str
+    spec: str
+    bytes: int = 0
+    shard: int = 0
+    lengths: tuple[int, ...] = ()
+    sets: tuple[str, ...] = ()
+    decoded: int = -1
+    gpus: int = 0
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study runs: the data root or None, and at most so many chunks of each set or 0 for no limit."""
+
+    root: str | None
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Study(ABC):
+    """What a config describes.
+
+    Attributes:
+        title: of the report.
+        sets: data sets.
+        rows: compressors.
+        lengths: bytes of a chunk, 0 for a whole set in one.
+        seed: of everything that is drawn.
+        shard: bytes of a shard.
+        decoded: chunks of each row, set and length that are decoded and compared, some of each shard.
+    """
+
+    title: str
+    sets: tuple[SetConfig, ...]
+    rows: tuple[Row, ...]
+    lengths: tuple[int, ...] = (0,)
+    seed: int = 0
+    shard: int = 1 << 19
+    decoded: int = 32
+
+    paper = False
+    """Whether the paper's accounting is counted too."""
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.sets]
+        if not self.sets or not self.rows:
+            raise UsageError("a study needs sets and rows, at least one of each")
+        for group, known in (("sets", names), ("rows", [row.name for row in self.rows])):
+            for name in known:
+                if known.count(name) > 1 or not name or "/" in name:
+                    raise UsageError(f"{group} need names, each its own and without '/', not '{name}'")
+        for row in self.rows:
+            for name in row.sets:
+                if name not in names:
+                    raise UsageError(f"row '{row.name}': there is no set '{name}'")
+            if min((row.bytes, row.shard, *row.lengths, *self.lengths)) < 0:
+                raise UsageError(f"row '{row.name}': bytes, shard and lengths must be 0 or more")
+        if self.shard < 1 or self.decoded < 0:
+            raise UsageError("shard must be 1 byte or more, decoded 0 or more")
+
+    def build(self, spec: str) -> Compressor | ByteModel:
+        """Return what a row's spec names."""
+        return build(spec)
+
+    def missing(self) -> dict[str, str]:
+        """Return why rows cannot run here, by the names of those that cannot."""
+        reasons = {}
+        for row in self.rows:
+            try:
+                self.build(row.spec)
+            except CompgenError as error:
+                reasons[row.name] = str(error)
+        return reasons
+
+    def plan(self, place: Place) -> list[Shard]:
+        """Return the shards, in the order in which results are kept.
+
+        Raises:
+            UsageError: data is missing.
+        """
+        return list(self._plan(place))
+
+    def _plan(self, place: Place) -> Iterator[Shard]:
+        missing = self.missing()
+        rows = [(row, self.build(row.spec)) for row in self.rows if row.name not in missing]
+        for one in self.sets:
+            for row, compressor in rows:
+                if row.sets and one.name not in row.sets:
+                    continue
+                data = opened(one, place.root, self.seed, isinstance(compressor, ModelCompressor) and bool(one.models))
+                for length in row.lengths or self.lengths:
+                    yield from self._shards(one, data, row, length, place.limit)
+
+    def _shards(self, one: SetConfig, data: DataSet, row: Row, length: int, limit: int) -> Iterator[Shard]:
+        size = length or data.size
+        numbers = chosen(data.size // size, max(1, row.bytes // size) if row.bytes else 0, limit, self.seed, one.name)
+        if not length and limit:
+            size = min(size, 2048 * limit)
+        if not numbers:
+            raise UsageError(f"set '{one.name}' has {data.size} bytes, less than one chunk of {size}")
+        parts = list(batches(numbers, max(1, (row.shard or self.shard) // size)))
+        decoded = self.decoded if row.decoded < 0 else row.decoded
+        for part, numbers_of_part in enumerate(parts):
+            yield RateShard(
+                id=f"{one.name}/{row.name}/{length}/{part}",
+                set=one.name,
+                row=row.name,
+                spec=row.spec,
+                length=length,
+                chunks=tuple(data.cut(number * size, size) for number in numbers_of_part),
+                decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
+                mapping=one.mapping if self.paper else "",
+                gpus=row.gpus,
+            )
+
+    def rates(self, records: Sequence[Record]) -> dict[tuple[str, str, int], Rates]:
+        """Return the sums of rate shards by row, set and length."""
+        groups: dict[tuple[str, str, int], list[Record]] = {}
+        for record in records:
+            groups.setdefault((record["row"], record["set"], record["length"]), []).append(record)
+        return {key: Rates.total(group) for key, group in groups.items()}
+
+    @abstractmethod
+    def tables(self, records: Sequence[Record]) -> list[Table]:
+        """Return what was found, as tables."""
+
+    def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        """Return what was found, as figures by name."""
+        return {}
+
+
+@functools.cache
+def opened(one: SetConfig, root: str | None, seed: int, for_models: bool) -> DataSet:
+    """``SetConfig.open``, once for each process: to look at many files takes a while."""
+    return one.open(root, seed, for_models)
+
+
+def chosen(count: int, most: int, limit: int, seed: int, name: str) -> list[int]:
+    """Return the numbers of the chunks to take of ``count``: all, or a sample; under a limit, the first of either."""
+    numbers = list(range(count))
+    if most and most < count:
+        numbers = sorted(int(number) for number in permutation(count, seed, name)[:most])
+    return numbers[:limit] if limit else numbers

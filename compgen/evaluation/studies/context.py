@@ -1,0 +1,51 @@
+"""Rate against sequence length: what is learnt within a sequence (the paper's Figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compgen.evaluation.figures import Axis, curves
+from compgen.evaluation.shards import Record
+from compgen.evaluation.studies.base import Study
+from compgen.evaluation.tables import Cell, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Context(Study):
+    """Each set cut into sequences of several lengths, each compressed on its own."""
+
+    def tables(self, records: Sequence[Record]) -> list[Table]:
+        """Return a table for each set: rates by row and length."""
+        rates = self.rates(records)
+        made = []
+        for one in self.sets:
+            lines: list[tuple[Cell, ...]] = []
+            for row in self.rows:
+                found = [rates.get((row.name, one.name, length)) for length in self.lengths]
+                if any(found):
+                    lines.append((row.name, *(None if r is None else 100 * r.honest for r in found)))
+                    if any(r and r.bits for r in found):
+                        lines.append((f"{row.name}, -log2 p", *(None if r is None else 100 * r.ideal for r in found)))
+            notes = ["As written, each sequence a file or a segment with its frame; -log2 p: of models, without one."]
+            columns = ("compressor", *(f"{length:,}" for length in self.lengths))
+            caption = f"{one.name}: rate by sequence length in bytes, % of raw size"
+            made.append(Table(f"context-{one.name}", caption, columns, lines, notes=notes))
+        return made
+
+    def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        """Return rates by length, of models those without frames, as the paper draws them."""
+        rates = self.rates(records)
+        panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        for one in self.sets:
+            panels[one.name] = {}
+            for row in self.rows:
+                found = [(length, rates.get((row.name, one.name, length))) for length in self.lengths]
+                points = [(float(length), 100 * (r.ideal if r.bits else r.honest)) for length, r in found if r]
+                if points:
+                    panels[one.name][row.name] = points
+        return {"context": curves(panels, Axis("sequence length, bytes", 2), Axis("raw rate, % of raw size", 10))}

@@ -1,0 +1,280 @@
+"""Studies from config to results: right to the byte, resumed to the byte, refused in one line."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compgen.coding.model_compressor import ModelCompressor
+from compgen.errors import UsageError
+from compgen.evaluation import engines, report
+from compgen.evaluation.run import Run, evaluate
+from compgen.models import load
+from tests.conftest import ROOT
+from tests.conftest import Run as Cgn
+
+CONFIG = """
+version = 1
+study = "table"
+title = "A small table"
+seed = 3
+lengths = [0, 512]
+shard = 4096
+decoded = 3
+
+[[sets]]
+name = "text"
+paths = ["a.txt", "b.txt"]
+mapping = "clear"
+paper = "enwik9"
+
+[[sets]]
+name = "noise"
+loader = "random"
+size = 5000
+
+[[rows]]
+name = "gzip"
+spec = "gzip"
+paper = "gzip"
+
+[[rows]]
+name = "LZMA2"
+spec = "xz"
+
+[[rows]]
+name = "bz2"
+spec = "bz2"
+
+[[rows]]
+name = "counts"
+spec = "backoff:order=2"
+lengths = [512]
+bytes = 2048
+shard = 1024
+decoded = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, prose: bytes) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.txt").write_bytes(prose[:3000])
+    (tmp_path / "data/b.txt").write_bytes("Über Öl. ".encode() * 100 + prose[3000:7000])
+    (tmp_path / "small.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def run(folder: Path, out: str = "out", jobs: int = 1, **options: object) -> Run:
+    engine = engines.engine("local", jobs)
+    return evaluate(str(folder / "small.toml"), folder / out, engine, root=str(folder / "data"), **options)  # type: ignore[arg-type]
+
+
+def chunks(data: bytes, length: int) -> list[bytes]:
+    return [data[i : i + length] for i in range(0, len(data) - length + 1, length)]
+
+
+def test_classical_rows_equal_an_independent_computation(folder: Path) -> None:
+    """Nothing of compgen on the right: Python's own modules, loops and the formulas of accounting."""
+    rates = run(folder).study.rates(run(folder, "again").records)
+    data = (folder / "data/a.txt").read_bytes() + (folder / "data/b.txt").read_bytes()
+
+    def raw_lzma(chunk: bytes) -> bytes:
+        size = 1 << max(12, (len(chunk) - 1).bit_length())
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": size}]
+        return b"." + lzma.compress(chunk, format=lzma.FORMAT_RAW, filters=filters)
+
+    own: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": lambda chunk: gzip.compress(chunk, 9, mtime=0),
+        "LZMA2": raw_lzma,
+        "bz2": bz2.compress,
+    }
+    code = own | {"LZMA2": lzma.compress}
+    for name in own:
+        for length, parts in ((0, [data]), (512, chunks(data, 512))):
+            found = rates[name, "text", length]
+            raw = sum(map(len, parts))
+            assert (found.chunks, found.raw) == (len(parts), raw)
+            assert found.written == sum(len(own[name](part)) for part in parts)
+            assert found.decoded == min(3, len(parts))
+            header = len(code[name](b"\0"))
+            published = sum(len(code[name](part)) for part in parts) - header * (len(parts) - 1)
+            assert found.paper_code == pytest.approx(published / raw)
+            masked = [bytes(value & 127 for value in part) for part in parts]
+            lost = sum(value > 127 for part in parts for value in part)
+            assert lost > 100
+            seven = sum(len(code[name](part)) for part in masked) * 8 * raw / (8 * raw - lost)
+            assert found.paper_seven == pytest.approx((seven - header * (len(parts) - 1)) / raw)
+
+
+def test_a_models_row_is_the_chain_rule_and_its_coder(folder: Path) -> None:
+    result = run(folder)
+    found = result.study.rates(result.records)["counts", "text", 512]
+    assert (found.raw, found.chunks, found.decoded) == (2048, 4, 1)
+    data = (folder / "data/a.txt").read_bytes() + (folder / "data/b.txt").read_bytes()
+    numbers = sorted(np.random.default_rng([3, zlib.crc32(b"text")]).permutation(len(data) // 512)[:4])
+    model = load("backoff:order=2")
+    coder = ModelCompressor(model)
+    bits = written = 0.0
+    for number in numbers:
+        chunk = data[512 * number :][:512]
+        state = model.start([b""])
+        for symbol in chunk:
+            bits -= float(state.log2_probs()[0, symbol])
+            state.extend(np.array([symbol], dtype=np.uint8))
+        written += len(coder.compress(chunk)) - 8 + 17  # a segment's frame in place of the blob's head
+    assert found.bits == pytest.approx(bits, abs=0.01)
+    assert found.written == written
+    assert found.once > 30
+
+
+def test_results_are_equal_however_they_came(folder: Path) -> None:
+    whole = run(folder)
+    before = (folder / "out/results.jsonl").read_bytes()
+    assert before.count(b"\n") == len(whole.records) == len({record["id"] for record in whole.records})
+    run(folder, "two", jobs=2)
+    assert (folder / "two/results.jsonl").read_bytes() == before
+    lines = before.splitlines(keepends=True)
+    (folder / "out/results.jsonl").write_bytes(
+        b"".join(lines[:3] + lines[5:6]) + lines[6][:20]
+    )  # a torn line at the end
+    run(folder, resume=True)
+    assert (folder / "out/results.jsonl").read_bytes() == before
+
+
+def test_killed_and_resumed_gives_the_same_file(folder: Path) -> None:
+    command = [sys.executable, "-m", "compgen", "evaluate", str(folder / "small.toml"), "--data", str(folder / "data")]
+    subprocess.run([*command, "--out", str(folder / "whole")], check=True, capture_output=True)
+    child = subprocess.Popen([*command, "--out", str(folder / "killed"), "-j", "1"], stdout=subprocess.DEVNULL)
+    results = folder / "killed/results.jsonl"
+    end = time.monotonic() + 60
+    while not (results.exists() and results.read_bytes().count(b"\n") >= 2) and time.monotonic() < end:
+        time.sleep(0.002)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert results.read_bytes().count(b"\n") >= 2
+    done = subprocess.run([*command, "--out", str(folder / "killed"), "--resume"], check=True, capture_output=True)
+    assert b"gzip" in done.stdout
+    assert results.read_bytes() == (folder / "whole/results.jsonl").read_bytes()
+
+
+def test_another_run_is_not_gone_on_with(folder: Path) -> None:
+    run(folder)
+    with pytest.raises(UsageError, match="--resume"):
+        run(folder)
+    with pytest.raises(UsageError, match="another limit"):
+        run(folder, resume=True, limit=2)
+    (folder / "data/b.txt").write_bytes(b"less")
+    from compgen.evaluation.studies.base import opened
+
+    opened.cache_clear()
+    with pytest.raises(UsageError, match="another data"):
+        run(folder, resume=True)
+
+
+def test_a_limit_takes_the_first_chunks(folder: Path) -> None:
+    result = run(folder, limit=2)
+    assert {record["raw"] for record in result.records if record["length"] == 512} == {1024}
+
+
+def test_the_report_has_the_papers_figures_and_ours(folder: Path) -> None:
+    result = run(folder)
+    tables = {table.name: table for table in report.write(result)}
+    line = next(row for row in tables["raw"].rows if row[:2] == ("512", "gzip"))
+    found = result.study.rates(result.records)["gzip", "text", 512]
+    assert line[2:4] == (100 * found.honest, 48.1)
+    rows = list(csv.reader((folder / "out/tables/raw.csv").read_text().splitlines()))
+    assert rows[0][:4] == ["chunk", "compressor", "text ours", "text paper"]
+    assert float(rows[1][2]) == tables["raw"].rows[0][2]
+    whole = (folder / "data/a.txt").read_bytes() + (folder / "data/b.txt").read_bytes()
+    provenance = json.loads((folder / "out/run.json").read_text())
+    assert provenance["seed"] == 3
+    assert provenance["identity"]["data"]["text"]["bytes"] == len(whole)
+
+
+def test_a_missing_compressor_is_seen(folder: Path) -> None:
+    (folder / "small.toml").write_text(CONFIG + '\n[[rows]]\nname = "other"\nspec = "gzipp"\n')
+    tables = report.write(run(folder))
+    assert any(row[1] == "other (missing)" for row in tables[0].rows)
+    assert any("did you mean 'gzip'" in note for note in tables[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("version = 1", "version = 2"), "version = 1"),
+        (('study = "table"', 'study = "tabel"'), "did you mean 'table'"),
+        (("seed = 3", 'seed = "3"'), "seed must be a whole number"),
+        (("seed = 3", "sead = 3"), "did you mean 'seed'"),
+        (("lengths = [0, 512]", "lengths = [-1]"), "0 or more"),
+        (('name = "bz2"', 'name = "gzip"'), "each its own"),
+        (('title = "A small table"', ""), "lacks the key 'title'"),
+        (('mapping = "clear"', 'mapping = "clean"'), "did you mean 'clear'"),
+        (("size = 5000", "size = 0"), "1 or more"),
+        (("bytes = 2048", 'sets = ["texts"]'), "no set 'texts'"),
+        (("seed = 3", "seed = "), "not TOML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_config_is_said_in_a_line(folder: Path, change: tuple[str, str], said: str) -> None:
+    assert change[0] in CONFIG
+    (folder / "small.toml").write_text(CONFIG.replace(*change, 1))
+    with pytest.raises(UsageError, match=said) as raised:
+        run(folder)
+    assert "\n" not in str(raised.value)
+    assert "small.toml" in str(raised.value)
+
+
+def test_the_command(cgn: Cgn, folder: Path) -> None:
+    arguments = ("evaluate", str(folder / "small.toml"), "--data", str(folder / "data"), "--out", str(folder / "out"))
+    done = cgn(*arguments, "--limit", "2")
+    assert done.returncode == 0
+    assert b"Raw rates, % of raw size" in done.stdout
+    assert b"report.html" in done.stderr
+    for wrong, said in (
+        (("--engine", "slurm"), b"unknown engine"),
+        (("--jobs", "0"), b"--jobs"),
+        (("--limit", "-1"), b"--limit"),
+        ((), b"--resume"),
+    ):
+        refused = cgn(*arguments, *wrong)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert refused.stderr.count(b"\n") == 1
+    nowhere = cgn("evaluate", "nowhere.toml")
+    assert (nowhere.returncode, nowhere.stderr.count(b"\n")) == (2, 1)
+
+
+def test_without_data_the_paper_table_runs_on_made_data(cgn: Cgn, tmp_path: Path) -> None:
+    config = (ROOT / "configs/table1.toml").read_text()
+    (tmp_path / "t.toml").write_text(config[: config.index("# Coders:")])
+    done = cgn("evaluate", str(tmp_path / "t.toml"), "--out", str(tmp_path / "out"), "--limit", "3", COMPGEN_DATA="")
+    assert done.returncode == 0
+    assert b"made data" in done.stderr
+
+
+def test_known_values(data_root: Path, tmp_path: Path) -> None:
+    """50.1 / 51.4 on enwik8, 39.0 / 37.9 on LibriSpeech, 74.2 / 66.9 on ImageNet; a quarter of the chunks of each."""
+    pytest.importorskip("soundfile")
+    config = (ROOT / "configs/table1.toml").read_text()
+    rows = "".join(f'[[rows]]\nname = "{name}"\nspec = "{name}"\nbytes = 1_048_576\n' for name in ("gzip", "xz"))
+    (tmp_path / "t.toml").write_text(config[: config.index("# Classical")].replace("[0, 2048]", "[2048]") + rows)
+    result = evaluate(str(tmp_path / "t.toml"), tmp_path / "out", engines.engine("local", 1), root=str(data_root))
+    rates = result.study.rates(result.records)
+    known = {"enwik8": (50.1, 51.4), "LibriSpeech": (39.0, 37.9), "ImageNet": (74.2, 66.9), "random": (101.1, 100.2)}
+    for name, expected in known.items():
+        for row, value in zip(("gzip", "xz"), expected, strict=True):
+            assert 100 * rates[row, name, 2048].honest == pytest.approx(value, abs=1.0)
