@@ -16,7 +16,7 @@ import numpy as np
 from compgen.coding import rans
 from compgen.coding.segment import Watch
 from compgen.errors import CorruptDataError
-from compgen.models.token_lm import TokenCoderState
+from compgen.models.token_coder import TokenCoderState
 
 _COUNT = struct.Struct("<I")
 

@@ -11,8 +11,7 @@ rest of what it does to the beginning of a text is left out, so that every byte 
 before a space after a printable character, where no token of the vocabulary holds these two, so that the tokeniser's
 own merges never cross it; and before any character once a piece has ``LONGEST`` bytes. In a piece, runs of valid UTF-8
 are encoded by the tokeniser; the rest, and runs that do not come back byte for byte (a tokeniser may normalise), by
-the longest tokens that fit. ``docs``: Vieira et al. 2024, "From language models over tokens to language models over
-characters", for why an encoding must be canonical.
+the longest tokens that fit.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from compgen.coding import segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
 from compgen.models.causal_lm import CausalLM  # noqa: E402
-from compgen.models.token_lm import TokenCoderState, TokenState  # noqa: E402
+from compgen.models.token_coder import TokenCoderState  # noqa: E402
+from compgen.models.token_lm import TokenState  # noqa: E402
 from compgen.models.tokens import _PROBES, Tokens  # noqa: E402
 from tests.models import tiny  # noqa: E402
 

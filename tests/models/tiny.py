@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 PROSE = Path(__file__).resolve().parents[2] / "examples/prompts/lighthouse.txt"
 
@@ -53,6 +54,7 @@ def sentence_piece(size: int = 420) -> PreTrainedTokenizerFast:
 def gpt2(width: int, seed: int = 1) -> GPT2LMHeadModel:
     torch.manual_seed(seed)
     config = GPT2Config(vocab_size=width, n_positions=256, n_embd=32, n_layer=2, n_head=2, initializer_range=0.3)
+    config.bos_token_id = config.eos_token_id = 0
     return GPT2LMHeadModel(config)
 
 
@@ -72,6 +74,7 @@ def llama(width: int, seed: int = 2) -> LlamaForCausalLM:
 
 
 def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
+    disable_progress_bar()
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
