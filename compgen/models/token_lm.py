@@ -18,8 +18,8 @@ looks further ahead than the probes. Each byte offset opens one sequence, rarely
 the pieces that hold its last N. Where it starts is a function of the bytes alone, so a fresh start on the same
 bytes stands in the same window, and over the same N(x).
 
-**The beam** (``beam=K``) opens a sequence only while an upper bound of its mass, p(s), is among the K largest
-masses of its row; and where a piece ends, its encoding. Without (0), all are opened.
+**The beam** (``beam=K``, bits) opens a sequence only where its mass is guessed to be within K bits of all that its row
+has open, and where a piece ends, its encoding: fewer forwards, some bits more. Without (0), all are opened.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class TokenState(State):
             tokens: its tokeniser.
             prompts: B byte strings.
             window: N, tokens; 0 for what ``fitting_window`` finds.
-            beam: sequences a row keeps open, about; 0 for all.
+            beam: K, bits; 0 opens all.
 
         Raises:
             UsageError: the window is larger than the model's.

@@ -21,6 +21,8 @@ from compgen.models.tokens import LONGEST, Branch, Tokens
 WINDOW = 512
 """N, tokens, of a context window, where the model has positions for it."""
 
+_FADE = 3.0  # bits a byte that a sequence is taken to lose before it is open; 2 to 4 do alike
+
 NOTHING = -1
 """The token before a text where there is none."""
 
@@ -254,11 +256,14 @@ class Row:
             node = node.parent
         if needed:
             return needed[::-1]
-        ready = [n for n in closed if n.offset > self.base.offset and n.parent is not None and n.parent.opened]
-        bounds = [(n.parent.weight + n.parent.found[n.token], n) for n in ready if n.parent]
-        masses = sorted([bound for bound, _ in bounds] + [n.mass() for n in self.nodes if n.opened])
-        least = masses[-self._beam] if len(masses) >= self._beam else -np.inf
-        return [node for bound, node in bounds if bound >= least]
+        here = len(self.window.data)
+        guesses = [
+            (node.parent.weight + node.parent.found[node.token] - _FADE * (here - node.offset), node)
+            for node in closed
+            if node.parent is not None and node.parent.opened
+        ]
+        total = np.logaddexp2.reduce([node.mass() for node in self.nodes if node.opened])
+        return [node for guess, node in guesses if guess >= total - self._beam]
 
     def masses(self) -> NDArray[np.float64]:
         """Return (257,) P(b | x) and P(end | x); even where nothing that the tokeniser writes goes on."""

@@ -112,7 +112,7 @@ def code_length(state: TokenState, data: bytes) -> float:
     bits = 0.0
     for symbol in data:
         chances = state.probabilities()[0]
-        bits -= np.log2(chances[symbol])
+        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # the floor: a beam may leave a byte out
         extend(state, bytes([symbol]))
     return bits - float(np.log2(state.end_of_text()[0] or 1))
 
@@ -183,10 +183,10 @@ def test_the_beam_comes_to_the_exact_law_and_spares_forwards(pair: Pair, monkeyp
 
     exact, everything, chances = run(0)
     wide, _, alike = run(500)
-    narrow, few, _ = run(2)
+    narrow, few, _ = run(4)
     assert wide == pytest.approx(exact, abs=1e-2)
     np.testing.assert_allclose(alike, chances, rtol=2e-3, atol=1e-7)
-    assert few < everything
+    assert few < 0.9 * everything
     assert narrow < 2 * exact
 
 

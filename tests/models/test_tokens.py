@@ -21,7 +21,13 @@ from tests.models import tiny
 
 BYTE_LEVEL = tiny.byte_level()
 SENTENCE_PIECE = tiny.sentence_piece()
-VIEWS = {"byte-level": Tokens(BYTE_LEVEL), "sentence-piece": Tokens(SENTENCE_PIECE)}
+VIEWS = {
+    "byte-level": Tokens(BYTE_LEVEL),
+    "llama-3": Tokens(tiny.like_llama_3()),
+    "sentence-piece": Tokens(SENTENCE_PIECE),
+    "llama-2": Tokens(tiny.like_llama_2()),
+    "gemma": Tokens(tiny.like_gemma()),
+}
 TEXT = st.text(st.sampled_from(list("the sea  \n\n\t'slt12,.(é中<|>")), max_size=60)
 
 
@@ -54,7 +60,10 @@ def test_pieces_are_encoded_as_the_whole_is(name: str, text: str) -> None:
 
 @given(text=TEXT.filter(lambda text: not text.startswith(" ")))
 def test_it_is_the_tokenisers_own_encoding(text: str) -> None:
-    for tokenizer, view in ((BYTE_LEVEL, VIEWS["byte-level"]), (SENTENCE_PIECE, VIEWS["sentence-piece"])):
+    makers = {"llama-3": tiny.like_llama_3, "llama-2": tiny.like_llama_2, "gemma": tiny.like_gemma}
+    tokenizers = {name: make() for name, make in makers.items()}
+    for name, tokenizer in {"byte-level": BYTE_LEVEL, "sentence-piece": SENTENCE_PIECE, **tokenizers}.items():
+        view = VIEWS[name]
         own = tokenizer.encode(text, add_special_tokens=False)
         if text and not set(own) & set(tokenizer.all_special_ids):
             assert view.encode_text(text.encode()) == own
@@ -81,8 +90,8 @@ def test_what_does_not_come_back_is_no_text_for_the_tokeniser(view: Tokens) -> N
 
 
 def test_leads() -> None:
-    assert VIEWS["byte-level"].lead == b""
-    assert VIEWS["sentence-piece"].lead == b" "
+    leads = {name: view.lead for name, view in VIEWS.items()}
+    assert leads == {"byte-level": b"", "llama-3": b"", "sentence-piece": b" ", "llama-2": b" ", "gemma": b""}
 
 
 def test_tokens_with_equal_bytes_share_a_place_in_the_trie() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,40 @@ def byte_level(size: int = 400, *, bos: bool = True) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator([text, text.replace("\n", "\n\n"), *others], trainer)
     names = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if bos else {}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def _changed(tokenizer: PreTrainedTokenizerFast, **parts: Any) -> PreTrainedTokenizerFast:
+    layout = json.loads(tokenizer.backend_tokenizer.to_str())
+    names = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(layout | parts)), **names)
+
+
+@functools.cache
+def like_llama_3() -> PreTrainedTokenizerFast:
+    """Byte-level BPE over the pieces of Llama 3's expression, as tiktoken's are."""
+    pattern = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return _changed(byte_level(), pre_tokenizer={"type": "Sequence", "pretokenizers": [split, level]})
+
+
+_REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+
+
+@functools.cache
+def like_llama_2() -> PreTrainedTokenizerFast:
+    """SentencePiece as Llama 2's was first converted: all by the normaliser."""
+    normalizers = [{"type": "Prepend", "prepend": "▁"}, _REPLACE]
+    return _changed(sentence_piece(), pre_tokenizer=None, normalizer={"type": "Sequence", "normalizers": normalizers})
+
+
+@functools.cache
+def like_gemma() -> PreTrainedTokenizerFast:
+    """SentencePiece without a space before all."""
+    return _changed(sentence_piece(), pre_tokenizer=None, normalizer=_REPLACE)
 
 
 def sentence_piece(size: int = 420) -> PreTrainedTokenizerFast:
