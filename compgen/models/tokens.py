@@ -221,12 +221,12 @@ class Tokens:
 
     def _completions(self, piece: bytes, tail: int) -> Iterator[tuple[int, ...]]:
         """Yield encodings in which the last ``tail`` bytes begin a character: byte-level BPE may merge them."""
-        if not self._byte_level or len(list(_runs(piece))) > 2:
+        whole = piece[: len(piece) - tail].decode(errors="ignore")
+        if not self._byte_level or len(whole.encode()) + tail < len(piece):
             return
         rest = "".join(_CHARACTERS[byte] for byte in piece[len(piece) - tail :])
         for stand_in in _STAND_INS:
-            text = piece[: len(piece) - tail].decode() + stand_in
-            words = [word for word, _ in self._text.pre_tokenizer.pre_tokenize_str(text)]
+            words = [word for word, _ in self._text.pre_tokenizer.pre_tokenize_str(whole + stand_in)]
             words[-1] = words[-1][: len(words[-1]) - len(stand_in.encode())] + rest
             yield tuple(token.id for word in words for token in self._text.model.tokenize(word))
 

@@ -40,12 +40,16 @@ def view(request: pytest.FixtureRequest) -> Tokens:
 @given(data=st.binary(max_size=90) | TEXT.map(str.encode))
 @example(bytes(range(256)))
 @example("中".encode()[:2])
+@example(b"\xb8 \xe4\xb8")
 @example(b" " * 200 + b"<|endoftext|><s><0x41>" + "é".encode())
 def test_every_byte_string_has_an_encoding_that_spells_it(name: str, data: bytes) -> None:
     view = VIEWS[name]
     assert view.spell(view.encode(data)) == data
     assert b"".join(view.pieces(data)) == data
     assert max(map(len, view.pieces(data)), default=0) <= LONGEST + 3
+    for piece in view.pieces(data):
+        for end in range(len(piece) + 1):
+            assert {view.spell(path) for path in view.prefixes(piece[:end])} == {piece[:end]}
 
 
 @pytest.mark.parametrize("name", VIEWS)
