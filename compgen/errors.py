@@ -7,6 +7,7 @@
     │   └── CorruptDataError exit 1   a blob does not decode
     ├── IncompatibleError    exit 1   a file was written by what this machine does not have, or needs the caller's word
     ├── MissingExtraError    exit 1   an optional package is not installed
+    ├── OutOfMemoryError     exit 1   a model or its states do not fit its device's memory
     └── UsageError           exit 2   the caller asked for something that does not exist
         └── SpecError        exit 2   a compressor, model or sampler spec is wrong
 
@@ -37,6 +38,10 @@ class IncompatibleError(CompgenError):
 
 class MissingExtraError(CompgenError, ImportError):
     """An optional package is needed; the message names the command which installs it."""
+
+
+class OutOfMemoryError(CompgenError, MemoryError):
+    """A model or its states do not fit the memory of their device; fewer lanes may."""
 
 
 class UsageError(CompgenError, ValueError):

@@ -1,0 +1,82 @@
+"""One segment as the canonical tokens of a language model: the bits of its byte law, for a quarter of its forwards.
+
+A segment qualifies if the tokeniser's own encoding of it spells it again (``Tokens.encode_text``). Its code is the
+number of tokens, then the entropy coder's. Lanes are as in ``segment.py``, but of tokens: row i of the state codes part
+i, and begins at a state that is the checksum of the bytes its tokens spell.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from compgen.coding import rans
+from compgen.coding.segment import Watch
+from compgen.errors import CorruptDataError
+from compgen.models.token_coder import TokenCoderState
+
+_COUNT = struct.Struct("<I")
+
+
+def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda done: None) -> bytes:
+    """Return the code of ``tokens``, one lane for each row of ``state``, which is then extended by them.
+
+    ``watch`` is told of the bytes that the tokens so far spell.
+    """
+    parts = np.array_split(np.array(tokens, dtype=np.int64), state.rows)
+    table = np.zeros((len(parts[0]), state.rows), dtype=np.int64)
+    for lane, part in enumerate(parts):
+        table[: len(part), lane] = part
+    low, width = (np.empty(table.shape, dtype=np.uint32) for _ in range(2))
+    done = 0
+    for step, column in enumerate(table):
+        going = min(state.rows, len(tokens) - step * state.rows)
+        column[going:] = column[0]
+        low[step], width[step] = state.intervals(column)
+        low[step, going:], width[step, going:] = 0, 1 << state.precision
+        state.extend(column)
+        done += len(state.spell(column[:going]))
+        watch(done)
+    code = rans.encode(low, width, state.precision, [_beginning(state.spell(part)) for part in parts])
+    return _COUNT.pack(len(tokens)) + code
+
+
+def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda done: None) -> bytes:
+    """Return what the tokens in ``code`` spell, at most ``most`` bytes; ``state`` is then extended by them.
+
+    Raises:
+        CorruptDataError: ``code`` holds more than that, less than it says, or other bytes than were coded.
+    """
+    lanes = state.rows
+    count = _COUNT.unpack_from(code)[0] if len(code) >= _COUNT.size else most + 1
+    if count > most:
+        raise CorruptDataError("a segment's code is cut short, or of more tokens than it has bytes")
+    decoder = rans.Decoder(code[_COUNT.size :], lanes, state.precision)
+    table = np.zeros((-(-count // lanes), lanes), dtype=np.int64)
+    done = 0
+    for step in range(len(table)):
+        going = min(lanes, count - step * lanes)
+        column, low, width = state.locate(decoder.points())
+        column[going:], low[going:], width[going:] = column[0], 0, 1 << state.precision
+        decoder.advance(low, width)
+        table[step] = column
+        state.extend(column)
+        done += len(state.spell(column[:going]))
+        if done > most:
+            raise CorruptDataError("a segment's code is of more bytes than it should be")
+        watch(done)
+    sizes = [len(part) for part in np.array_split(np.empty(count), lanes)]
+    spelled = [state.spell(table[:size, lane]) for lane, size in enumerate(sizes)]
+    if decoder.left or decoder.states != [_beginning(part) for part in spelled]:
+        raise CorruptDataError(
+            "a segment decodes to other bytes than were coded: it is damaged, or its model has changed"
+        )
+    return b"".join(spelled)
+
+
+def _beginning(part: bytes) -> int:
+    """Return the state that a lane begins with."""
+    return rans.LEAST + zlib.crc32(part)

@@ -1,0 +1,130 @@
+"""The engine over trees of tokens, against the model's plain pass over each branch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+safetensors = pytest.importorskip("safetensors.torch")
+
+from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
+from compgen.models.causal_lm import CausalLM  # noqa: E402
+from tests.models import tiny  # noqa: E402
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CausalLM:
+    return CausalLM.load(str(tiny.make(request.param, tmp_path_factory.mktemp("model"))))
+
+
+def plain(engine: CausalLM, text: list[int]) -> Any:
+    with torch.no_grad():
+        return engine.model(torch.tensor([text])).logits[0, -1]
+
+
+def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors_alone(engine: CausalLM) -> None:
+    rng = np.random.default_rng(5)
+    rows, steps = 3, 14
+    cache = engine.cache(rows)
+    texts: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # slot to the tokens that lead there
+    seen: list[dict[int, list[int]]] = [{} for _ in range(rows)]
+    for step in range(steps):
+        cache.reserve(70 if step == 7 else 1)  # growing keeps what is there
+        width = 1 + step % 2
+        tokens = rng.integers(0, 400, (rows, width))
+        positions, slots = np.zeros_like(tokens), np.zeros_like(tokens)
+        visible = np.zeros((rows, width, cache.slots), dtype=np.bool_)
+        for row in range(rows):
+            parents = rng.choice([0, *texts[row]], width)
+            fresh = [s for s in rng.permutation(np.arange(1, cache.slots)).tolist() if s not in texts[row]]
+            for t in range(width):
+                parent, slot = int(parents[t]), fresh[t]
+                path, before = texts[row].get(parent, []), seen[row].get(parent, [])
+                texts[row][slot], seen[row][slot] = [*path, int(tokens[row, t])], [*before, slot]
+                positions[row, t], slots[row, t] = len(path), slot
+                visible[row, t, seen[row][slot]] = True
+        logits = engine.forward(cache, tokens, positions, slots, visible)
+        for row in range(rows):
+            for t in range(width):
+                expected = plain(engine, texts[row][int(slots[row, t])])
+                torch.testing.assert_close(logits[row, t], expected, rtol=1e-4, atol=1e-4)
+        if step == 10:
+            order = np.array([2, 0, 2])
+            other = cache.fork(order)
+            cache, texts, seen = other, [dict(texts[r]) for r in order], [dict(seen[r]) for r in order]
+
+
+def test_a_fork_and_its_origin_are_apart(engine: CausalLM) -> None:
+    cache = engine.cache(1)
+    sees = np.zeros((1, 1, cache.slots), dtype=np.bool_)
+    sees[0, 0, 1] = True
+    one, two = np.array([[1]]), np.array([[2]])
+    engine.forward(cache, one * 5, one * 0, one, sees)
+    fork = cache.fork(np.array([0]))
+    engine.forward(fork, one * 9, one * 0, one, sees)
+    sees[0, 0, 2] = True
+    logits = engine.forward(cache, one * 7, one, two, sees)
+    torch.testing.assert_close(logits[0, 0], plain(engine, [5, 7]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.3), ("float32", 1e-4)])
+def test_dtypes(tmp_path: Path, dtype: str, tolerance: float) -> None:
+    path = str(tiny.make("llama", tmp_path))
+    engine = CausalLM.load(path, dtype=dtype)
+    assert engine.model.dtype == getattr(torch, dtype)
+    sees = np.zeros((1, 1, 64), dtype=np.bool_)
+    sees[0, 0, 1] = True
+    got = engine.forward(engine.cache(1), np.array([[3]]), np.array([[0]]), np.array([[1]]), sees)[0, 0]
+    assert got.dtype == torch.float32
+    assert (got - plain(CausalLM.load(path), [3])).abs().max() < tolerance * (1 + got.abs().max())
+
+
+def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path) -> None:
+    config = transformers.BloomConfig(vocab_size=90, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.5)
+    transformers.BloomForCausalLM(config).save_pretrained(tmp_path)  # its bias follows the order of the keys
+    with pytest.raises(IncompatibleError, match="does not follow attention masks"):
+        CausalLM.load(str(tmp_path))
+
+
+def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
+    def refused(kind: type[CompgenError], match: str, path: Path = tmp_path, **options: str) -> None:
+        with pytest.raises(kind, match=match) as caught:
+            CausalLM.load(str(path), **options)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+
+    refused(UsageError, "dtype must be one of", dtype="int3")
+    refused(UsageError, "no device 'cuda:77'", device="cuda:77")
+    refused(UsageError, "no device 'abacus'", device="abacus")
+    refused(UsageError, "no config.json")
+    tiny.make("gpt2", tmp_path / "m")
+    weights = tmp_path / "m/model.safetensors"
+    tensors = safetensors.load_file(weights)
+    del tensors["transformer.h.1.ln_2.weight"]
+    safetensors.save_file(tensors, weights, {"format": "pt"})
+    refused(UsageError, r"lacks 1 weights of its model, such as transformer.h.1.ln_2.weight", tmp_path / "m")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    refused(UsageError, "no language model at", tmp_path / "m")
+    weights.unlink()
+    refused(UsageError, r"no \*.safetensors weights", tmp_path / "m")
+    torch.save({}, tmp_path / "m/pytorch_model.bin")
+    refused(UsageError, r"no \*.safetensors weights", tmp_path / "m")
+    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}
+    (tmp_path / "m/config.json").write_text(json.dumps(config))
+    (tmp_path / "m/mine.py").write_text("raise SystemExit('code of a model was run')")
+    refused(IncompatibleError, "code of its own", tmp_path / "m")
+
+
+def test_a_full_device_is_an_error_of_its_own(engine: CausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine.model, "forward", full)
+    array = np.ones((4, 1), dtype=np.int64)
+    with pytest.raises(OutOfMemoryError, match=r"4 rows do not fit .* fewer lanes"):
+        engine.forward(engine.cache(4), array, array, array, np.ones((4, 1, 64), dtype=np.bool_))

@@ -1,0 +1,312 @@
+"""The law of bytes over a token model: against its definition, by enumeration; and what codes with it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from compgen.coding import segment, token_segment  # noqa: E402
+from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
+from compgen.models.base import PRECISION  # noqa: E402
+from compgen.models.causal_lm import CausalLM  # noqa: E402
+from compgen.models.token_coder import TokenCoderState  # noqa: E402
+from compgen.models.token_lm import TokenState  # noqa: E402
+from compgen.models.tokens import _PROBES, Tokens  # noqa: E402
+from tests.models import tiny  # noqa: E402
+
+TEXTS = {
+    "words": b"The lighthouse keeper's lamp, and the sea.",
+    "white": b"a\n\nb  \n\n c\t\t  d \n",
+    "characters": "x 中丮 é中 ".encode() + "中".encode()[:2],
+    "bytes": bytes([255, 0, 128, 65, 0xE4, 65, 0xC3, 0xA9, 0xFF, 32, 255]),
+}
+Pair = tuple[CausalLM, Tokens]
+
+
+@pytest.fixture(scope="module", params=tiny.KINDS)
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    path = str(tiny.make(request.param, tmp_path_factory.mktemp("model")))
+    return CausalLM.load(path), Tokens.load(path)
+
+
+def extend(state: TokenState, data: bytes) -> None:
+    for symbol in data:
+        state.extend(np.full(state.rows, symbol, dtype=np.uint8))
+
+
+class Definition:
+    """The law, word by word: no trie, no cache, no pieces but those of the canonical encoding."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.engine, self.tokens = pair
+        self.spelled = {token: self.tokens.spell([token]) for token in self.tokens.ids.tolist()}
+        self.next = functools.cache(self._next)
+
+    def _next(self, path: tuple[int, ...]) -> dict[int, float]:
+        """p(. | path) over tokens that spell bytes or end a text."""
+        known = [*self.spelled, *self.tokens.ends]
+        text = ([] if self.tokens.root is None else [self.tokens.root]) + list(path)
+        if not text:
+            return dict.fromkeys(self.spelled, 1 / len(self.spelled))
+        with torch.no_grad():
+            logits = self.engine.model(torch.tensor([text])).logits[0, -1].double()
+        return dict(zip(known, torch.softmax(logits[known], 0).tolist(), strict=True))
+
+    def chance(self, path: tuple[int, ...]) -> float:
+        return float(np.prod([self.next(path[:i])[token] for i, token in enumerate(path)]))
+
+    def sequences(self, x: bytes) -> Iterator[tuple[int, ...]]:
+        """N(x): encodings of beginnings of x and a probe or nothing, and their beginnings, that spell part of x."""
+        found: set[tuple[int, ...]] = {()}
+        for end in range(len(x) + 1):
+            longer = [x[:end] + probe for probe in (b"", *_PROBES)]
+            # A beginning that cuts a character off goes through what byte-level BPE may make of it.
+            ends = [tuple(self.tokens.encode(data)) for data in longer]
+            cut = list(self.tokens.pieces(x[:end]))
+            if cut:
+                before = tuple(self.tokens.encode(b"".join(cut[:-1])))
+                ends += [before + path for path in self.tokens.prefixes(cut[-1])]
+            for path in ends:
+                found |= {path[:i] for i in range(len(path) + 1) if len(self.tokens.spell(path[:i])) <= end}
+        yield from found
+
+    def weights(self, x: bytes) -> tuple[list[float], float]:
+        """(W(x, 0..255), E(x))."""
+        masses, end = [0.0] * 256, 0.0
+        for path in self.sequences(x):
+            rest = x[len(self.tokens.spell(path)) :]
+            chance, following = self.chance(path), self.next(path)
+            for token, data in self.spelled.items():
+                if len(data) > len(rest) and data.startswith(rest):
+                    masses[data[len(rest)]] += chance * following[token]
+            if not rest:
+                end += chance * sum(following.get(token, 0) for token in self.tokens.ends)
+        return masses, end
+
+
+@pytest.mark.parametrize("text", ["white", "characters", "words"])
+def test_it_is_its_definition(pair: Pair, text: str) -> None:
+    definition = Definition(pair)
+    data = TEXTS[text][:14] if text == "words" else TEXTS[text][:12]
+    state = TokenState.start(*pair, [b""])
+    for here in range(len(data) + 1):
+        masses, end = definition.weights(pair[1].lead + data[:here])
+        expected = np.array([*masses, end])
+        got = state.probabilities()[0]
+        assert abs(got.sum() - 1) < 1e-9
+        np.testing.assert_allclose(got, expected / expected.sum(), rtol=2e-4, atol=1e-9)
+        assert state.end_of_text()[0] == got[256]
+        if here < len(data):
+            extend(state, data[here : here + 1])
+
+
+def code_length(state: TokenState, data: bytes) -> float:
+    bits = 0.0
+    for symbol in data:
+        chances = state.probabilities()[0]
+        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # the floor: a beam may leave a byte out
+        extend(state, bytes([symbol]))
+    return bits - float(np.log2(state.end_of_text()[0] or 1))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> None:
+    data, tokens = TEXTS[text], pair[1]
+    path = tuple(tokens.encode(tokens.lead + data))
+    definition = Definition(pair)
+    # A lead is given, not coded: what is left is a conditional probability.
+    lead = sum(definition.weights(tokens.lead[:-1])[0][symbol] for symbol in tokens.lead)
+    ends = sum(definition.next(path).get(token, 0.0) for token in tokens.ends)
+    chain = definition.chance(path) * (ends or 1) / (lead or 1)
+    assert code_length(TokenState.start(*pair, [b""]), data) <= -np.log2(chain) + 1e-3
+
+
+def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
+    tokenizer = tiny.byte_level(257)
+    torch.manual_seed(4)
+    engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokens(tokenizer)
+    data = TEXTS["words"] + TEXTS["bytes"]
+    chain = Definition((engine, tokens)).chance(tuple(tokens.encode(data)))
+    state = TokenState.start(engine, tokens, [b""])
+    bits = code_length(state, data) + float(np.log2(state.end_of_text()[0]))
+    assert bits == pytest.approx(-np.log2(chain), abs=1e-3)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_fresh_start_is_what_growing_gives(pair: Pair, text: str) -> None:
+    data = (TEXTS[text] * 12)[:180]
+    state = TokenState.start(*pair, [b""], window=25)  # starts again several times
+    for begin, end in itertools.pairwise(range(0, len(data) + 1, 9)):
+        extend(state, data[begin:end])
+        fresh = TokenState.start(*pair, [data[:end]], window=25)
+        np.testing.assert_allclose(fresh.probabilities(), state.probabilities(), rtol=2e-3, atol=1e-7)
+        assert (state.frequencies() >= 1).all()
+        assert (state.frequencies().sum(axis=1) == 1 << PRECISION).all()
+
+
+def test_rows_stand_apart_and_forks_do_not_alias(pair: Pair) -> None:
+    prompts = [b"", b"The sea", TEXTS["bytes"], b"The sea", b"a" * 200]
+    state = TokenState.start(*pair, prompts, window=25)
+    before = state.probabilities().copy()
+    fork = state.fork([3, 2, 3])
+    np.testing.assert_array_equal(fork.probabilities(), before[[3, 2, 3]])
+    for symbols in (b"ab\xe4", b"\xff\n "):
+        fork.extend(np.frombuffer(symbols, dtype=np.uint8))
+    np.testing.assert_array_equal(state.fork(range(5)).probabilities(), before)
+    extend(state, b" and")
+    for row, prompt in enumerate(prompts):
+        alone = TokenState.start(*pair, [prompt + b" and"], window=25)
+        np.testing.assert_allclose(alone.probabilities()[0], state.probabilities()[row], rtol=2e-3, atol=1e-7)
+    for row, text in enumerate((b"The seaa\xff", TEXTS["bytes"] + b"b\n", b"The sea\xe4 ")):
+        alone = TokenState.start(*pair, [text], window=25)
+        np.testing.assert_allclose(alone.probabilities()[0], fork.probabilities()[row], rtol=2e-3, atol=1e-7)
+
+
+def test_the_beam_comes_to_the_exact_law_and_spares_forwards(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count()
+    forward = CausalLM.forward
+    monkeypatch.setattr(CausalLM, "forward", lambda *a, **k: (next(calls), forward(*a, **k))[1])
+
+    def run(beam: int) -> tuple[float, int, NDArray[np.float64]]:
+        begin = next(calls)
+        state = TokenState.start(*pair, [b""], window=60, beam=beam)
+        bits = code_length(state, TEXTS["words"] * 3)
+        return bits, next(calls) - begin, state.probabilities()
+
+    exact, everything, chances = run(0)
+    wide, _, alike = run(500)
+    narrow, few, _ = run(4)
+    assert wide == pytest.approx(exact, abs=1e-2)
+    np.testing.assert_allclose(alike, chances, rtol=2e-3, atol=1e-7)
+    assert few < 0.9 * everything
+    assert narrow < 2 * exact
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("lanes", [1, 7])
+def test_bytes_come_back(pair: Pair, text: str, lanes: int) -> None:
+    data = TEXTS[text] + b"<s>" if lanes > 1 else TEXTS[text]
+
+    def state() -> TokenState:
+        return TokenState.start(*pair, [b""] * lanes, window=25)
+
+    code = segment.encode(state(), data)
+    assert segment.decode(state(), code, len(data)) == data
+    assert segment.decode(state(), segment.encode(state(), b""), 0) == b""
+
+
+def test_2048_lanes(pair: Pair) -> None:
+    data = tiny.PROSE.read_bytes()[:3000]
+    code = segment.encode(TokenState.start(*pair, [b""] * 2048), data)
+    assert segment.decode(TokenState.start(*pair, [b""] * 2048), code, len(data)) == data
+
+
+def test_tokens_own_intervals_that_fill_the_line(pair: Pair) -> None:
+    state = TokenCoderState.start(*pair, [b"", b"The sea"])
+    end = np.zeros(2, dtype=np.int64)
+    for token in pair[1].ids.tolist():
+        tokens = np.array([token, token])
+        low, width = state.intervals(tokens)
+        assert (low == end).all()
+        assert (width >= 1).all()
+        for points in (low, low + width - 1):
+            for got, expected in zip(state.locate(points), (tokens, low, width), strict=True):
+                assert (got == expected).all()
+        end = low + width
+    assert (end == 1 << state.precision).all()
+
+
+@pytest.mark.parametrize("lanes", [1, 5])
+def test_tokens_cost_what_the_model_says_and_come_back(pair: Pair, lanes: int) -> None:
+    engine, tokens = pair
+    data = tiny.PROSE.read_bytes()[:400]
+    encoded = tokens.encode_text(data)
+    assert encoded is not None
+
+    def state() -> TokenCoderState:
+        return TokenCoderState.start(engine, tokens, [b""] * lanes, window=25)
+
+    code = token_segment.encode(state(), encoded)
+    assert token_segment.decode(state(), code, len(tokens.lead + data)) == tokens.lead + data
+    empty = token_segment.encode(state(), [])
+    assert token_segment.decode(state(), empty, 0) == b""
+    for damaged in (b"", code[:3], code[:-4], code[:4] + bytes([code[4] ^ 1]) + code[5:], b"\xff" * 4 + code[4:]):
+        with pytest.raises(CorruptDataError):
+            token_segment.decode(state(), damaged, len(tokens.lead + data))
+    if lanes == 1:
+        whole = TokenCoderState.start(engine, tokens, [b""])
+        short = encoded[:40]
+        size = len(token_segment.encode(whole, short))
+        expected = -np.log2(Definition(pair).chance(tuple(short))) / 8  # near enough without ends
+        assert abs(size - expected) < 16
+
+
+def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
+    engine, tokens = pair
+    state = TokenCoderState.start(engine, tokens, [b"The sea"], window=3)
+    path = tokens.encode(tokens.lead + b"The sea")[-3:]
+    for step, token in enumerate(tokens.encode(b" and the lamp and the keeper")):
+        begin = [] if tokens.root is None else [tokens.root]
+        with torch.no_grad():
+            logits = engine.model(torch.tensor([begin + path])).logits[0, -1, tokens.ids].double()
+        column = tokens.ids.tolist().index(token)
+        _, width = state.intervals(np.array([token]))
+        expected = torch.softmax(logits, 0)[column].item() * (1 << state.precision)
+        assert width[0] == pytest.approx(expected, rel=1e-3, abs=500), step
+        state.extend(np.array([token]))
+        path = [*path, token]
+        if len(path) == 6:
+            path = path[-3:]
+
+
+def test_other_weights_are_noticed(pair: Pair) -> None:
+    engine, tokens = pair
+    other = CausalLM(tiny.llama(engine.width, seed=9).eval(), "cpu", "float32")
+    data = TEXTS["words"]
+    code = segment.encode(TokenState.start(engine, tokens, [b""]), data)
+    with pytest.raises(CorruptDataError):
+        segment.decode(TokenState.start(other, tokens, [b""]), code, len(data))
+    encoded = tokens.encode_text(data)
+    assert encoded is not None
+    code = token_segment.encode(TokenCoderState.start(engine, tokens, [b""]), encoded)
+    with pytest.raises(CorruptDataError):
+        token_segment.decode(TokenCoderState.start(other, tokens, [b""]), code, len(data) + 1)
+
+
+def test_what_does_not_fit_is_said(pair: Pair) -> None:
+    engine, tokens = pair
+    with pytest.raises(UsageError, match=r"window must be between 1 and \d+ tokens"):
+        TokenState.start(engine, tokens, [b""], window=engine.positions)
+    narrow = CausalLM(tiny.gpt2(300).eval(), "cpu", "float32")
+    for start in (TokenState.start, TokenCoderState.start):
+        with pytest.raises(IncompatibleError, match="do not belong together"):
+            start(narrow, tokens, [b""])
+
+
+def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    every = "".join(c for c in sorted(pre_tokenizers.ByteLevel.alphabet()) if c not in "õö÷øùúûüýþÿ")
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=list(every), show_progress=False)
+    tokenizer.train_from_iterator(["the sea the sea"], trainer)
+    tokens = Tokens(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    assert tokens.missing == frozenset(range(0xF5, 0x100))
+    engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
+    data = b"the \xff sea\xfa\xfa the"
+    code = segment.encode(TokenState.start(engine, tokens, [b""]), data)
+    assert segment.decode(TokenState.start(engine, tokens, [b""]), code, len(data)) == data
+    fresh, grown = (TokenState.start(engine, tokens, [prompt]) for prompt in (data, b""))
+    extend(grown, data)
+    np.testing.assert_allclose(fresh.probabilities(), grown.probabilities(), rtol=2e-3, atol=1e-7)

@@ -1,0 +1,164 @@
+"""The byte view of tokenisers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from compgen.errors import IncompatibleError, UsageError
+from compgen.models.tokens import LONGEST, Tokens
+from tests.models import tiny
+
+BYTE_LEVEL = tiny.byte_level()
+SENTENCE_PIECE = tiny.sentence_piece()
+VIEWS = {
+    "byte-level": Tokens(BYTE_LEVEL),
+    "llama-3": Tokens(tiny.like_llama_3()),
+    "sentence-piece": Tokens(SENTENCE_PIECE),
+    "llama-2": Tokens(tiny.like_llama_2()),
+    "gemma": Tokens(tiny.like_gemma()),
+}
+TEXT = st.text(st.sampled_from(list("the sea  \n\n\t'slt12,.(é中<|>")), max_size=60)
+
+
+@pytest.fixture(params=VIEWS)
+def view(request: pytest.FixtureRequest) -> Tokens:
+    return VIEWS[request.param]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@given(data=st.binary(max_size=90) | TEXT.map(str.encode))
+@example(bytes(range(256)))
+@example("中".encode()[:2])
+@example(b"\xb8 \xe4\xb8")
+@example(b" " * 200 + b"<|endoftext|><s><0x41>" + "é".encode())
+def test_every_byte_string_has_an_encoding_that_spells_it(name: str, data: bytes) -> None:
+    view = VIEWS[name]
+    assert view.spell(view.encode(data)) == data
+    assert b"".join(view.pieces(data)) == data
+    assert max(map(len, view.pieces(data)), default=0) <= LONGEST + 3
+    for piece in view.pieces(data):
+        for end in range(len(piece) + 1):
+            assert {view.spell(path) for path in view.prefixes(piece[:end])} == {piece[:end]}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@given(text=TEXT)
+@example("The lighthouse keeper's 1234 nights;  she   wrote\n\n\nit down.")
+def test_pieces_are_encoded_as_the_whole_is(name: str, text: str) -> None:
+    view, data = VIEWS[name], text.encode()
+    longest = max((len(piece) for piece in view.pieces(view.lead + data)), default=0)
+    if longest < LONGEST:
+        assert view.encode(view.lead + data) == view.encode_text(data)
+
+
+@given(text=TEXT.filter(lambda text: not text.startswith(" ")))
+def test_it_is_the_tokenisers_own_encoding(text: str) -> None:
+    makers = {"llama-3": tiny.like_llama_3, "llama-2": tiny.like_llama_2, "gemma": tiny.like_gemma}
+    tokenizers = {name: make() for name, make in makers.items()}
+    for name, tokenizer in {"byte-level": BYTE_LEVEL, "sentence-piece": SENTENCE_PIECE, **tokenizers}.items():
+        view = VIEWS[name]
+        own = tokenizer.encode(text, add_special_tokens=False)
+        if text and not set(own) & set(tokenizer.all_special_ids):
+            assert view.encode_text(text.encode()) == own
+
+
+def test_names_of_special_tokens_are_text(view: Tokens) -> None:
+    data = b"a <|endoftext|> b <s></s> c <unk>"
+    tokens = view.encode_text(data)
+    assert tokens is not None
+    assert view.spell(tokens) == view.lead + data
+    assert not set(tokens) & {view.root, *view.ends}
+
+
+def test_what_does_not_come_back_is_no_text_for_the_tokeniser(view: Tokens) -> None:
+    assert view.encode_text(b"\xff\xfe") is None
+    lower = tiny.byte_level(bos=False)
+    from tokenizers import normalizers
+
+    lower.backend_tokenizer.normalizer = normalizers.Lowercase()
+    lossy = Tokens(lower)
+    assert lossy.encode_text(b"Sea") is None
+    assert lossy.encode_text(b"sea") is not None
+    assert lossy.spell(lossy.encode(b"Sea sea")) == b"Sea sea"
+
+
+def test_leads() -> None:
+    leads = {name: view.lead for name, view in VIEWS.items()}
+    assert leads == {"byte-level": b"", "llama-3": b"", "sentence-piece": b" ", "llama-2": b" ", "gemma": b""}
+
+
+def test_tokens_with_equal_bytes_share_a_place_in_the_trie() -> None:
+    view = VIEWS["sentence-piece"]
+    branch = view.trie.child(ord("e"))
+    assert branch is not None
+    fallback = SENTENCE_PIECE.convert_tokens_to_ids("<0x65>")
+    plain = SENTENCE_PIECE.convert_tokens_to_ids("e")
+    assert sorted(branch.ended) == sorted([fallback, plain])
+    assert view.encode(b"e") == [plain]
+
+
+def test_masses_are_the_sums_over_tokens(view: Tokens) -> None:
+    shares = np.random.default_rng(3).dirichlet(np.ones(len(view.ids)))
+    spelled = [view.spell([token]) for token in view.ids.tolist()]
+    for beginning in (b"", b" ", b" t", b"th", b"\xe4", b"zz"):
+        branch, part = view.trie, shares
+        for symbol in beginning:
+            child = branch.child(symbol) if branch is not None else None
+            if child is not None:
+                part = part[child.begin - branch.begin :][: child.end - child.begin]
+            branch = child  # type: ignore[assignment]
+        expected = [sum(p for p, s in zip(shares, spelled, strict=True) if s.startswith(beginning + bytes([b])))
+                    for b in range(256)]  # fmt: skip
+        got = np.zeros(256)
+        if branch is not None:
+            got[branch.symbols] = branch.masses(part)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@settings(max_examples=60)
+@given(text=TEXT)
+def test_probes_find_what_encodings_of_longer_text_begin_with(name: str, text: str) -> None:
+    """Nothing is missed in text of these letters: each beginning of an encoding was foreseen where it ended."""
+    view, data = VIEWS[name], text.encode()
+    for piece in view.pieces(data):
+        tokens = view.encode_piece(piece)
+        for count in range(1, len(tokens)):
+            spelled = view.spell(tokens[:count])
+            if spelled.isascii():
+                assert tokens[:count] in view.prefixes(spelled)
+
+
+def test_two_newlines_may_be_one_token_or_two() -> None:
+    view = VIEWS["byte-level"]
+    both, one = view.encode(b"\n\n"), view.encode(b"\n")
+    assert len(both) == 1, "the fixture has a token of two newlines"
+    assert set(view.prefixes(b"\n\n")) == {tuple(both), tuple(one * 2)}
+
+
+def test_a_character_cut_off_may_be_merged_so_far() -> None:
+    view = VIEWS["byte-level"]
+    whole = "中".encode()
+    assert len(view.encode(whole)) < 3, "the fixture merges bytes of this character"
+    assert len(view.prefixes(whole[:2])) >= 1
+    assert all(view.spell(path) == whole[:2] for path in view.prefixes(whole[:2]))
+
+
+def test_tokenisers_that_cannot_write_every_byte_are_refused(tmp_path: Path) -> None:
+    words = Tokenizer(models.WordLevel({"sea": 0, "<unk>": 1}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    with pytest.raises(IncompatibleError, match="no token for 256 of 256 bytes"):
+        Tokens(PreTrainedTokenizerFast(tokenizer_object=words))
+    with pytest.raises(UsageError, match="no tokeniser at"):
+        Tokens.load(str(tmp_path))
