@@ -20,6 +20,7 @@ from compgen.media.base import Medium
 from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
 from compgen.models.counts import Backoff
 from compgen.sampling.base import Request, Sampler
+from compgen.types import Frequencies
 
 _RANDOM = np.random.default_rng(2309_10668)
 _TEXT = b"She sells sea shells by the sea shore; the shells she sells are sea shells, she is sure. "
@@ -130,6 +131,14 @@ def _check_meter(compressor: Compressor, label: str, context: bytes) -> None:
         _check_equal(flushed.code_lengths(_CONTINUATIONS), once, f"forks of a flushed meter must be apart ({label})")
 
 
+def _check_alike(got: Frequencies, expected: Frequencies, message: str, exact: bool) -> None:
+    """Check frequencies, to the last count where they are exact; floats differ in their last digits."""
+    if exact:
+        _check_equal(got, expected, message)
+    else:
+        assert np.allclose(got, expected, rtol=1e-3, atol=64), f"{message}: {got} is not about {expected}"
+
+
 def _check_equal(got: object, expected: object, message: str) -> None:
     assert np.array_equal(np.asarray(got), np.asarray(expected)), f"{message}: {got} is not {expected}"
 
@@ -141,8 +150,11 @@ def check_model(model: ByteModel) -> None:
     assert batch.rows == len(prompts), f"start must give a row for each prompt: {len(prompts)}, not {batch.rows}"
     _check_distribution(batch)
     for row, prompt in enumerate(prompts):
-        _check_equal(
-            model.start([prompt]).frequencies()[0], batch.frequencies()[row], "a row must not depend on the other rows"
+        _check_alike(
+            model.start([prompt]).frequencies()[0],
+            batch.frequencies()[row],
+            "a row must not depend on the other rows",
+            model.exact,
         )
     for appended in (b"s", b"she\x00"):
         for symbol in appended:
@@ -151,13 +163,14 @@ def check_model(model: ByteModel) -> None:
         prompts = [prompt + appended for prompt in prompts]
         # A model that learns has learnt the same from bytes it was extended by, so long as those are all warm-up.
         alike = [row for row, prompt in enumerate(prompts) if model.warm_up is None or len(prompt) <= model.warm_up]
-        _check_equal(
+        _check_alike(
             model.start(prompts).frequencies()[alike],
             batch.frequencies()[alike],
             "extending must give what a fresh start on the same bytes gives",
+            model.exact,
         )
     batch.extend(np.array(list(b"she!\x00"), dtype=np.uint8))  # rows that end alike may be alike
-    _check_fork(batch)
+    _check_fork(batch, model.exact)
     _check_intervals(batch)
 
 
@@ -173,7 +186,7 @@ def _check_distribution(state: State) -> None:
     assert np.allclose(state.log2_probs(), expected, rtol=0, atol=1e-9), "log2_probs must be those of the frequencies"
 
 
-def _check_fork(state: State) -> None:
+def _check_fork(state: State, exact: bool) -> None:
     before = state.frequencies().copy()
     selection = [3, 1, 3]
     fork = state.fork(selection)
@@ -186,8 +199,8 @@ def _check_fork(state: State) -> None:
     state.extend(np.full(state.rows, 65, dtype=np.uint8))
     _check_equal(again.frequencies(), before[selection], "extending a state must not change its forks")
     twin.extend(np.full(state.rows, 65, dtype=np.uint8))
-    _check_equal(
-        twin.frequencies(), state.frequencies(), "a fork must become what its origin becomes by the same bytes"
+    _check_alike(
+        twin.frequencies(), state.frequencies(), "a fork must become what its origin becomes by the same bytes", exact
     )
 
 

@@ -63,7 +63,7 @@ def compress(
         size = os.fstat(source.fileno()).st_size if file != "-" else 0
         watch = stack.enter_context(progress("compressing", size or None))
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
-        parts = segment_size(size or sys.maxsize, jobs)
+        parts = segment_size(size or sys.maxsize, jobs, model.exact)
         side_by_side = model.lanes(min(size or parts, parts)) if lanes is None else lanes
         with Writer(
             sink, model, jobs=jobs, lanes=side_by_side, verify=verify, segment_size=parts, watch=watch

@@ -51,7 +51,7 @@ def _report(source: Any) -> dict[str, Any]:
         if isinstance(frame, ModelFrame):
             named = frame
         else:
-            kind = "coded" if frame.coded else "stored"
+            kind = "stored" if not frame.coded else "tokens" if frame.tokens else "coded"
             segments.append(
                 {"kind": kind, "bytes": frame.length, "compressed_bytes": frame.size, "checksum": frame.checksum.hex()}
             )

@@ -4,6 +4,7 @@
 
     frame = model     what the coded segments after it are coded with; there is none in a file that is all stored
           | coded     bytes, by that model
+          | tokens    bytes, by that model as its tokens
           | stored    bytes, as they are
     end   = total length and checksum; nothing comes after it
 
@@ -71,12 +72,13 @@ class ModelFrame:
 
 @dataclass(frozen=True)
 class SegmentFrame:
-    """A segment: ``length`` bytes, stored as they are or ``coded``, and their checksum."""
+    """A segment: ``length`` bytes, stored as they are or ``coded``, perhaps as ``tokens``, and their checksum."""
 
     length: int
     body: bytes
     checksum: bytes
     coded: bool
+    tokens: bool = False
 
     def pack(self) -> bytes:
         """Return the frame's bytes, after its letter."""
@@ -128,7 +130,7 @@ class FrameWriter:
         """Write a segment that holds ``data``."""
         self._whole.update(data)
         self._length += len(data)
-        self._write((b"C" if frame.coded else b"S") + frame.pack())
+        self._write((b"S" if not frame.coded else b"T" if frame.tokens else b"C") + frame.pack())
 
     def end(self) -> None:
         """Write the end."""
@@ -170,11 +172,11 @@ class FrameReader:
         letter = self._exactly(1)
         if letter == b"M":
             return self._model()
-        if letter == b"C":
+        if letter in (b"C", b"T"):
             length, size, check = _CODED.unpack(self._exactly(_CODED.size))
             self._bound(length, SEGMENT)
             self._bound(size, _MAX_CODE)
-            return SegmentFrame(length, self._exactly(size), check, coded=True)
+            return SegmentFrame(length, self._exactly(size), check, coded=True, tokens=letter == b"T")
         if letter == b"S":
             length, check = _STORED.unpack(self._exactly(_STORED.size))
             self._bound(length, SEGMENT)

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import io
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, overload
@@ -26,10 +26,12 @@ from compgen.coding.fingerprint import fingerprint
 from compgen.coding.jobs import Jobs
 from compgen.coding.segment import Watch
 from compgen.compressors.base import Compressor
-from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
+from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, State, load, load_from_file
 from compgen.models.base import PRECISION
 from compgen.registry import Spec
+
+_CHECKPOINT = 1 << 17
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
 
@@ -60,7 +62,7 @@ def compress(
     """
     out = io.BytesIO()
     model = load(model)
-    size = segment_size(len(data), jobs)
+    size = segment_size(len(data), jobs, model.exact)
     lanes = model.lanes(min(len(data), size)) if lanes is None else lanes
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=size, watch=watch) as writer:
         writer.write(data)
@@ -115,9 +117,13 @@ def open(
     return Writer.to_path(path, "gzip" if model is None else model, jobs=jobs, verify=verify)
 
 
-def segment_size(total: int, jobs: int) -> int:
-    """Return how many bytes go into a segment so that ``total`` bytes keep all jobs busy."""
-    return min(SEGMENT, max(1 << 14, -(-total // jobs))) if jobs > 1 else SEGMENT
+def segment_size(total: int, jobs: int, exact: bool = True) -> int:
+    """Return how many bytes go into a segment so that ``total`` bytes keep all jobs busy.
+
+    Where floats decide, a decoder that goes astray should find out soon.
+    """
+    most = SEGMENT if exact else _CHECKPOINT
+    return min(most, max(1 << 14, -(-total // jobs))) if jobs > 1 else most
 
 
 class Writer(io.RawIOBase):
@@ -139,7 +145,9 @@ class Writer(io.RawIOBase):
         if jobs < 1 or lanes < 1:
             raise UsageError(f"jobs and lanes must be 1 or more, not {jobs} and {lanes}")
         self._model = load(model)
-        self._independent = jobs > 1 or lanes > 1
+        # Tokens are cut where a segment is, and floats are the same only from a beginning.
+        self._independent = jobs > 1 or lanes > 1 or not self._model.exact
+        self._together = jobs > 1
         self._lanes = lanes
         self._verify = verify
         self._size = segment_size
@@ -188,7 +196,7 @@ class Writer(io.RawIOBase):
                 if self._pending:
                     self._take(bytes(self._pending))
                 for data, code in self._jobs.rest():
-                    self._put(data, code)
+                    self._put(data, *code)
                 self._frames.end()
         finally:
             super().close()
@@ -207,23 +215,45 @@ class Writer(io.RawIOBase):
             self.__exit__(CompgenError, CompgenError("a writer was never closed"), None)
 
     def _take(self, data: bytes) -> None:
-        if self._independent:
+        begin = self._done
+        # Coding is half of the work where each segment is decoded again.
+        halves = 2 if self._verify else 1
+
+        def coding(done: int) -> None:
+            self._watch(begin + done // halves)
+
+        def verifying(done: int) -> None:
+            self._watch(begin + (len(data) + done) // halves)
+
+        if self._together:
             for done, code in self._jobs.run(data, _encode_alone, self._model, data, self._lanes, self._verify):
-                self._put(done, code)
+                self._put(done, *code)
+        elif self._independent:
+            self._put(data, *self._encode_in_memory(data, coding, verifying))
         else:
-            begin = self._done
             if self._states is None:
                 self._states = self._model.start([b""]), self._model.start([b""]) if self._verify else None
             coder, verifier = self._states
-            code = segment.encode(coder, data, lambda done: self._watch(begin + done))
+            code = segment.encode(coder, data, coding)
             if verifier is not None:
-                _check(verifier, code, data)
+                _check(functools.partial(segment.decode, verifier, code, len(data), verifying), data)
             self._put(data, code)
 
-    def _put(self, data: bytes, code: bytes) -> None:
+    def _encode_in_memory(self, data: bytes, coding: Watch, verifying: Watch) -> tuple[bytes, bool]:
+        """Encode a segment alone, with fewer lanes where memory does not hold as many and the file does not say yet."""
+        while True:
+            try:
+                return _encode_alone(self._model, data, self._lanes, self._verify, coding, verifying)
+            except OutOfMemoryError:
+                if self._named or self._lanes == 1:
+                    raise
+                self._lanes //= 2
+
+    def _put(self, data: bytes, code: bytes, tokens: bool = False) -> None:
         """Write a segment, coded or stored, whichever is smaller."""
         check = checksum(self._number, data)
-        coded, stored = (SegmentFrame(len(data), body, check, body is code) for body in (code, data))
+        coded = SegmentFrame(len(data), code, check, coded=True, tokens=tokens)
+        stored = SegmentFrame(len(data), data, check, coded=False)
         name = None if self._named else self._frame()
         if coded.size + (1 + len(name.pack()) if name else 0) < stored.size:
             if name:
@@ -239,7 +269,9 @@ class Writer(io.RawIOBase):
 
     def _frame(self) -> ModelFrame:
         model = self._model
-        return ModelFrame(str(model), fingerprint(model), self._lanes, self._independent, model.versions, PRECISION)
+        return ModelFrame(
+            str(model), fingerprint(model, self._lanes), self._lanes, self._independent, model.versions, PRECISION
+        )
 
 
 class Reader(io.RawIOBase):
@@ -329,8 +361,12 @@ class Reader(io.RawIOBase):
                 yield from jobs.run(frame, bytes, frame.body)
             elif named is None or model is None:
                 raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
-            elif named.independent:
-                yield from jobs.run(frame, _decode_alone, model, frame, named.lanes)
+            elif named.independent or frame.tokens:
+                if self._count > 1:
+                    yield from jobs.run(frame, _decode_alone, model, frame, named.lanes)
+                else:
+                    watch = functools.partial(self._advance, self._done)
+                    yield frame, _decode_alone(model, frame, named.lanes, watch)
             else:
                 state = state or model.start([b""] * named.lanes)
                 watch = functools.partial(self._advance, self._done)
@@ -340,20 +376,39 @@ class Reader(io.RawIOBase):
         self._watch(before + done)
 
 
-def _encode_alone(model: ByteModel, data: bytes, lanes: int, verify: bool) -> bytes:
-    code = segment.encode(model.start([b""] * lanes), data)
+def _unseen(done: int) -> None:
+    """Watch nothing: what another process does is not seen from here."""
+
+
+def _encode_alone(
+    model: ByteModel, data: bytes, lanes: int, verify: bool, coding: Watch = _unseen, verifying: Watch = _unseen
+) -> tuple[bytes, bool]:
+    """Return the code of a segment that knows nothing before it, and whether it is one of tokens."""
+    tokens = model.encoding(data)
+    if tokens is None:
+        code = segment.encode(model.start([b""] * lanes), data, coding)
+    else:
+        from compgen.coding import token_segment  # brings torch
+
+        code = token_segment.encode(model.token_coder(lanes), tokens, coding)
     if verify:
-        _check(model.start([b""] * lanes), code, data)
-    return code
+        frame = SegmentFrame(len(data), code, b"", coded=True, tokens=tokens is not None)
+        _check(functools.partial(_decode_alone, model, frame, lanes, verifying), data)
+    return code, tokens is not None
 
 
-def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int) -> bytes:
-    return segment.decode(model.start([b""] * lanes), frame.body, frame.length)
+def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Watch = _unseen) -> bytes:
+    if not frame.tokens:
+        return segment.decode(model.start([b""] * lanes), frame.body, frame.length, watch)
+    from compgen.coding import token_segment
+
+    state = model.token_coder(lanes)
+    return token_segment.decode(state, frame.body, frame.length + len(state.lead), watch)[len(state.lead) :]
 
 
-def _check(state: State, code: bytes, data: bytes) -> None:
+def _check(decode: Callable[[], bytes], data: bytes) -> None:
     try:
-        sound = segment.decode(state, code, len(data)) == data
+        sound = decode() == data
     except CorruptDataError:
         sound = False
     if not sound:
@@ -372,7 +427,7 @@ def _model(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
     if given is not None and str(given) != frame.spec:
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
     model = given if given is not None else load_from_file(frame.spec)
-    if frame.precision != PRECISION or fingerprint(model) != frame.fingerprint:
+    if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:
         theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
         raise IncompatibleError(
             f"'{frame.spec}' behaves otherwise here than where this file was written{theirs}, so that decoding would "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,11 @@ class ByteModel(Configured, ABC):
         return None
 
     @property
+    def exact(self) -> bool:
+        """Whether frequencies are the same on every machine and in every batch; not so where floats decide."""
+        return True
+
+    @property
     def versions(self) -> str:
         """What its distribution depends on beside this package: libraries and their versions, or nothing."""
         return ""
@@ -90,6 +96,14 @@ class ByteModel(Configured, ABC):
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
         return self
+
+    def encoding(self, data: bytes) -> list[int] | None:
+        """Return the tokens that spell ``data``, for a model that can code those; None where there are none such."""
+        return None
+
+    def token_coder(self, rows: int) -> Any:
+        """Return the state of ``rows`` empty prompts that codes tokens (``token_coder.py``)."""
+        raise NotImplementedError(f"{self.name} codes bytes alone")
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:

@@ -8,6 +8,7 @@ same floats come out. ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the def
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.resources
 import importlib.util
 import json
@@ -21,7 +22,10 @@ from compgen.errors import MissingExtraError, UsageError
 from compgen.models.base import ByteModel, State
 
 if TYPE_CHECKING:
+    from compgen.models.causal_lm import CausalLM
     from compgen.models.exact_llama import ExactLlama
+    from compgen.models.token_coder import TokenCoderState
+    from compgen.models.tokens import Tokens
 
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _SYMBOLS = 257
@@ -33,12 +37,15 @@ class LanguageModel(ByteModel):
     """A causal language model as a next-byte distribution.
 
     ``path`` is a folder in Hugging Face's layout (config.json, safetensors) or the name of one on its hub; without one,
-    the weights inside the package. ``window`` is N: a row looks back N to 2N bytes; 0 stands for half of what the
-    network was trained on.
+    the weights inside the package. ``window`` is N: a row looks back N to 2N bytes, or tokens; 0 stands for half of
+    what the network was trained on. For models with a tokeniser, ``dtype`` is what they compute in, and ``beam`` leaves out
+    ways of reading that are so many bits behind (``token_lm.py``); 0 leaves out none.
     """
 
     path: str = field(default="", metadata={"argument": True})
     window: int = 0
+    dtype: str = "float32"
+    beam: int = 0
 
     name: ClassVar[str] = "llm"
 
@@ -50,13 +57,23 @@ class LanguageModel(ByteModel):
             raise UsageError(f"window must be a number of bytes, or 0 for half the network's own, not {self.window}")
 
     @property
+    def exact(self) -> bool:
+        """Whether its network speaks bytes."""
+        return speaks_bytes(read_config(self._folder()))
+
+    @property
     def versions(self) -> str:
-        """Return nothing: what an exact network gives depends on no library."""
-        return ""
+        """Nothing where the network is exact; otherwise the libraries, device and type that floats depend on."""
+        if self.exact:
+            return ""
+        from compgen.models.causal_lm import versions
+
+        return f"{versions()}, {device()}, {self.dtype}"
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return the digest of the network's integers."""
-        return self._network().digest
+        """Return a digest of weights and tokeniser."""
+        folder = self._folder()
+        return _loaded(str(folder), device()).digest if self.exact else _digest(str(folder))
 
     def lanes(self, size: int) -> int:
         """Return one lane for every 8 KB, as many as keep the device busy at most."""
@@ -64,16 +81,35 @@ class LanguageModel(ByteModel):
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``."""
+        if not self.exact:
+            from compgen.models.token_lm import TokenState
+
+            return TokenState.start(*self._tokenised(), prompts, self.window, self.beam)
         from compgen.models.byte_lm import ByteLanguageState
 
-        network = self._network()
+        if self.dtype != "float32" or self.beam:
+            raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
+        network = _loaded(str(self._folder()), device())
         longest = (network.shape.positions - 1) // 2
         if self.window > longest:
             raise UsageError(f"window must be at most {longest} for this network, not {self.window}")
         return ByteLanguageState.start(network, self.window or longest, prompts)
 
-    def _network(self) -> ExactLlama:
-        return _loaded(str(folder(self.path)), device())
+    def encoding(self, data: bytes) -> list[int] | None:
+        """Return the tokeniser's own encoding of ``data``, where it spells ``data`` again."""
+        return None if self.exact else self._tokenised()[1].encode_text(data)
+
+    def token_coder(self, rows: int) -> TokenCoderState:
+        """Return a state that codes tokens."""
+        from compgen.models.token_coder import TokenCoderState
+
+        return TokenCoderState.start(*self._tokenised(), [b""] * rows, self.window)
+
+    def _folder(self) -> Path:
+        return folder(self.path)
+
+    def _tokenised(self) -> tuple[CausalLM, Tokens]:
+        return _loaded_tokenised(str(self._folder()), device(), self.dtype)
 
 
 def device() -> str:
@@ -136,6 +172,27 @@ def _loaded(path: str, place: str) -> ExactLlama:
         raise UsageError(f"'{weights}' cannot be read: {error}") from None
     except KeyError as error:
         raise UsageError(f"'{weights}' lacks the tensor {error}; is it of this config.json?") from None
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Tokens]:
+    """Return the model of a folder, and its tokeniser."""
+    from compgen.models.causal_lm import CausalLM
+    from compgen.models.tokens import Tokens
+
+    return CausalLM.load(path, place, dtype), Tokens.load(path)
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(path: str) -> bytes:
+    """Return a digest of the weights and the tokeniser of a folder."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted([*Path(path).glob("*.safetensors"), *Path(path).glob("tokenizer*"), Path(path) / "config.json"]):
+        digest.update(file.name.encode())
+        with file.open("rb") as source:
+            while piece := source.read(1 << 20):
+                digest.update(piece)
+    return digest.digest()
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -51,6 +51,16 @@ class Mixture(ByteModel):
         """Zero: a start begins with even weights over members that have warmed up."""
         return 0
 
+    @property
+    def exact(self) -> bool:
+        """Whether all members are."""
+        return all(model.exact for model in self._models())
+
+    @property
+    def versions(self) -> str:
+        """Those of the members."""
+        return ", ".join(dict.fromkeys(v for v in (model.versions for model in self._models()) if v))
+
     def behaviour(self, probe: bytes) -> bytes:
         """Return that of the members."""
         return b"".join(model.behaviour(probe) for model in self._models())

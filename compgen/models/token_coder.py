@@ -49,6 +49,11 @@ class TokenCoderState:
         """B, the number of sequences."""
         return len(self._contexts)
 
+    @property
+    def lead(self) -> bytes:
+        """What the tokeniser puts before a text: the tokens of a text spell it first."""
+        return self._tokens.lead
+
     def intervals(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (low, frequency), (B,) each: where each row's token lies in [0, 2**precision)."""
         return self._intervals(torch.from_numpy(self._columns[tokens]).to(self._ends.device))

@@ -152,7 +152,7 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
     )
     trainer.remove_callback(transformers.PrinterCallback)
     checkpoints = str(out / "checkpoints")
-    last = get_last_checkpoint(checkpoints) if Path(checkpoints).is_dir() else None  # type: ignore[no-untyped-call]
+    last = get_last_checkpoint(checkpoints) if Path(checkpoints).is_dir() else None
     if last is not None:
         tell(f"going on from {last}")
     trainer.train(resume_from_checkpoint=last)

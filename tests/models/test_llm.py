@@ -1,0 +1,148 @@
+"""Language models with a tokeniser, as anyone uses them: by a spec, in files, in samples."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import compgen
+from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
+from compgen.models import load
+from compgen.testing import check_model
+from tests.conftest import Run
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from compgen.models import llm
+from tests.models import tiny
+
+
+@pytest.fixture(scope="module", params=tiny.KINDS)
+def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"llm:{tiny.make(request.param, tmp_path_factory.mktemp(request.param))}"
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"llm:{tiny.make('gpt2', tmp_path_factory.mktemp('one'))}"
+
+
+def kinds(blob: bytes) -> str:
+    """Return a letter for each segment: C of bytes, T of tokens, S stored."""
+    frames, found = FrameReader(io.BytesIO(blob)), ""
+    while not isinstance(frame := frames.read(), EndFrame):
+        if isinstance(frame, SegmentFrame):
+            found += "S" if not frame.coded else "T" if frame.tokens else "C"
+    return found
+
+
+def test_round_trips(spec: str, prose: bytes) -> None:
+    """Random weights compress little, so what is stored is coded here by hand as well."""
+    from compgen.coding.container import SegmentFrame as Frame
+    from compgen.coding.stream import _decode_alone, _encode_alone
+
+    model = load(spec)
+    for data in (
+        b"a",
+        prose[:150],
+        bytes(40),
+        bytes(range(256)),
+        "na\u00efve \u2603".encode(),
+        b"\xff\xfe ok <|endoftext|><s>",
+    ):
+        assert compgen.decompress(compgen.compress(data, model), model) == data
+        for lanes in (1, 3):
+            code, tokens = _encode_alone(model, data, lanes, verify=True)
+            assert _decode_alone(model, Frame(len(data), code, b"", True, tokens), lanes) == data
+            if data in (bytes(range(256)), b"\xff\xfe ok <|endoftext|><s>"):
+                assert not tokens, "what is no text has no encoding of the tokeniser's own"
+    assert compgen.decompress(compgen.compress(b"", model), model) == b""
+
+
+def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: bytes) -> None:
+    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    blob = compgen.compress(likely, gpt2)
+    assert kinds(blob) == "T"
+    assert compgen.decompress(blob, gpt2) == likely
+    other = compgen.sample(gpt2, length=300, temperature=0.2, seed=3)[0].data + b"\xff"
+    assert kinds(compgen.compress(other, gpt2)) in ("C", "S")
+
+
+def test_conforms(gpt2: str) -> None:
+    model = load(gpt2)
+    assert not model.exact
+    check_model(model)
+
+
+def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
+    drawn = compgen.sample(gpt2, prose[:50], length=20, samples=2, seed=1)
+    assert [len(one.data) for one in drawn] == [20, 20]
+    mixture = load(f"{gpt2}+backoff:order=2")
+    assert not mixture.exact
+    assert compgen.score(mixture, prose[50:120], prose[:50]).derived_bpb < 8
+
+
+def test_other_floats_are_refused(gpt2: str) -> None:
+    """The fingerprint is of the frequencies themselves: another type, device or build gives others."""
+    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    blob = compgen.compress(likely, gpt2)
+    frames = FrameReader(io.BytesIO(blob))
+    named = frames.read()
+    assert isinstance(named, ModelFrame)
+    assert "torch" in named.versions
+    assert "float32" in named.versions
+    with pytest.raises(IncompatibleError, match="--compressor"):
+        compgen.decompress(blob)
+    with pytest.raises(UsageError, match="written with"):
+        compgen.decompress(blob, f"{gpt2},dtype=bfloat16")
+    other = compgen.compress(likely, f"{gpt2},dtype=bfloat16", verify=False)
+    forged = other.replace(b",dtype=bfloat16", b"")
+    with pytest.raises(CompgenError):
+        compgen.decompress(forged, gpt2)
+
+
+def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compgen.models.token_lm import TokenState
+
+    asked: list[int] = []
+    start = TokenState.start
+
+    def small(engine: object, tokens: object, prompts: list[bytes], *rest: object) -> TokenState:
+        asked.append(len(prompts))
+        if len(prompts) > 2:
+            raise OutOfMemoryError("no room")
+        return start(engine, tokens, prompts, *rest)  # type: ignore[arg-type]
+
+    data = b"\xff" + compgen.sample(gpt2, length=900, temperature=0.1, seed=3)[0].data
+    monkeypatch.setattr(TokenState, "start", small)
+    blob = compgen.compress(data, gpt2, lanes=8)
+    assert asked[:3] == [8, 4, 2]
+    assert compgen.decompress(blob, gpt2) == data
+    monkeypatch.setattr(TokenState, "start", lambda *rest: (_ for _ in ()).throw(OutOfMemoryError("no room")))
+    with pytest.raises(OutOfMemoryError):
+        compgen.compress(data, gpt2, lanes=8)
+
+
+def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> None:
+    (tmp_path / "a").write_bytes(prose[:200])
+    done = cgn("compress", str(tmp_path / "a"), "-c", gpt2, "--lanes", "2")
+    assert done.returncode == 0, done.stderr.decode()
+    done = cgn("decompress", str(tmp_path / "a.cgn"), "-o", "-", "-c", gpt2)
+    assert done.stdout == prose[:200], done.stderr.decode()
+    done = cgn("sample", "-c", "llm:nobody/nothing", "--text", "a", HF_HUB_OFFLINE="1")
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
+    assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
+    with pytest.raises(UsageError, match="dtype"):
+        load(f"{gpt2},dtype=float7").start([b""])
+    assert llm.speaks_bytes({"model_type": "llama", "vocab_size": 257})
+    assert not llm.speaks_bytes({"model_type": "gpt2", "vocab_size": 257})
+    assert np.isfinite(load(gpt2).start([b"x"]).log2_probs()).all()
