@@ -221,7 +221,7 @@ class CausalLM:
                 attention_mask=mask,
                 use_cache=True,
                 logits_to_keep=last,
-                **{_cache_argument(self.model): cache},
+                **{cache_argument(self.model): cache},
             )
             logits: torch.Tensor = output.logits.float()
         return logits
@@ -280,7 +280,7 @@ def versions() -> str:
     return f"torch {torch.__version__}, transformers {transformers.__version__}"
 
 
-def _cache_argument(model: Any) -> str:
+def cache_argument(model: Any) -> str:
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 

@@ -38,8 +38,8 @@ class LanguageModel(ByteModel):
 
     ``path`` is a folder in Hugging Face's layout (config.json, safetensors) or the name of one on its hub; without one,
     the weights inside the package. ``window`` is N: a row looks back N to 2N bytes, or tokens; 0 stands for half of
-    what the network was trained on. For models with a tokeniser, ``dtype`` is what they compute in, and ``beam`` leaves out
-    ways of reading that are so many bits behind (``token_lm.py``); 0 leaves out none.
+    what the network was trained on. For models with a tokeniser, ``dtype`` is what they compute in, and ``beam``
+    leaves out ways of reading that are so many bits behind (``token_lm.py``); 0 leaves out none.
     """
 
     path: str = field(default="", metadata={"argument": True})
