@@ -4,8 +4,8 @@
 
 Coding reads known bytes many at once; decoding takes a step for each byte of each lane. The limit of a step is the
 time that its matrix products take at the speed measured here on matrices of the same shapes, plus the time to read
-keys and values at the bandwidth measured here. It is given for float32, in which a network is mostly computed, and for the
-int8 products that this one makes (two for each product). Ends in one JSON line.
+keys and values at the bandwidth measured here. It is given for float32, in which networks are mostly computed, and for
+the int8 products that this one makes (two for each product). Ends in one JSON line.
 """
 
 from __future__ import annotations

@@ -281,6 +281,7 @@ def versions() -> str:
 
 
 def cache_argument(model: Any) -> str:
+    """Return what the model's ``forward`` calls its cache: transformers is renaming it."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
