@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from compgen.media import Medium
+    from compgen.media import Layout, Medium
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Item:
         if len(self.given) == 1 or not isinstance(self.medium, Image):
             return self.medium
         return dataclasses.replace(self.medium, width=len(self.rest[0]) // self.medium.layout.pixel)
+
+    @property
+    def layout(self) -> Layout:
+        """How the bytes of a piece lie: a row that is continued on its own has none above."""
+        return dataclasses.replace(self.medium.layout, stride=0 if len(self.given) > 1 else self.medium.layout.stride)
 
     def file(self, made: bytes, suffix: str) -> bytes:
         """Return the item with ``made`` in place of what follows; of a text ``made`` alone."""

@@ -81,6 +81,10 @@ def sample(
     allow: Annotated[
         str | None, typer.Option(metavar="SET", help="printable, utf-8 (output stays valid), or chars:ACGT....")
     ] = None,
+    settled: Annotated[
+        bool | None,
+        typer.Option(help="Learn from the prompt alone, not from the sample. Default: for pictures and sound."),
+    ] = None,
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="End before this text; may be given more than once.")
     ] = None,
@@ -140,10 +144,11 @@ def sample(
             top_p=top_p,
             min_p=min_p,
             allow=allow,
+            settled=settled if settled is not None or is_text or sampler != "ancestral" else True,
             bits=bits,
             stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,
-            layout=None if by_row else item.medium.layout,
+            layout=item.layout,
             watch=watch,
         )
         elapsed = time.perf_counter() - begin
