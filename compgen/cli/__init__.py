@@ -18,6 +18,7 @@ from compgen.cli.compress import compress
 from compgen.cli.compressors import compressors
 from compgen.cli.decompress import decompress
 from compgen.cli.explain import explain
+from compgen.cli.gallery import gallery
 from compgen.cli.inspect import inspect
 from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, compressors, shell_init):
+for command in (sample, score, compress, decompress, inspect, verify, explain, gallery, ncd, compressors, shell_init):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

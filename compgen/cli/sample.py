@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compgen.cli import files
-from compgen.cli.items import Item
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from compgen.media.items import Item
     from compgen.sampling import Samples
 
 _LENGTH = 200  # bytes made where nothing says how many
@@ -176,6 +176,7 @@ def _item(prompt: str | None, text: str | None, medium: str | None, keep: float 
     data = files.read(prompt, "prompt") if prompt is not None else (text or "").encode(errors="surrogateescape")
 
     from compgen.media import MEDIA, recognise
+    from compgen.media.items import Item
 
     kind = MEDIA.build(medium or "text") if medium or text is not None else recognise(data)
     return Item.cut(*kind.encode(data), keep, by_row)

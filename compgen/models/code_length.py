@@ -101,7 +101,7 @@ class CodeLengthModel(ByteModel):
     def laid_out(self, layout: Layout) -> CodeLengthModel:
         """Return it over the compressor laid out so, with stride and pixel of ``layout`` if it has neither."""
         compressor = self.compressor.laid_out(layout)
-        if self.stride or self.pixel:
+        if self.stride or self.pixel or self.rule != "calibrated":
             return dataclasses.replace(self, compressor=compressor)
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel)
 
