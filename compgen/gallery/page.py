@@ -21,6 +21,7 @@ from compgen.media.items import Item
 from compgen.media.text import graphemes, readable, surprisal_colour
 
 _SHOWN = 600  # bytes of a text's prompt
+_WIDE = 256  # pixels that a picture may take across
 _STATIC = ("gallery.css", "gallery.js", "explorer.js")
 
 
@@ -92,7 +93,8 @@ def _shown(prompt: Item, cell: Cell, name: str, out: Path, stem: str) -> dict[st
         _write(out / f"media/{stem}.png", prompt.file(cell.made, ".png"))
         width = medium.width
         height = -(-(len(cell.made) + sum(map(len, prompt.given))) // medium.layout.stride)
-        shown.update(image=f"media/{stem}.png", width=width, height=height)
+        # Whole pixels of the screen for each pixel, where that fits.
+        shown.update(image=f"media/{stem}.png", width=width, height=height, scale=max(_WIDE // width, 1))
     elif isinstance(medium, Audio):
         _write(out / f"media/{stem}.wav", prompt.file(cell.made, ".wav"))
         sound = np.concatenate([medium.waveform(prompt.given[0]), medium.waveform(cell.made)])

@@ -4,11 +4,14 @@ const data = JSON.parse(by("data").textContent);
 let place = 0;
 
 function label(byte) {
-  if (byte === 32) return "␠";
-  if (byte < 32) return String.fromCharCode(0x2400 + byte);
-  return byte < 127 ? String.fromCharCode(byte) : "x" + byte.toString(16).padStart(2, "0");
+  if (byte > 32 && byte < 127) return String.fromCharCode(byte);
+  return { 32: "space", 10: "\\n", 9: "\\t" }[byte] || "x" + byte.toString(16).padStart(2, "0");
 }
-const display = (byte) => (byte === 10 ? "\n" : byte === 32 ? " " : label(byte));
+function display(byte) {
+  if (byte === 10 || byte === 9) return String.fromCharCode(byte);
+  if (byte < 32) return String.fromCharCode(0x2400 + byte);
+  return byte < 127 ? String.fromCharCode(byte) : "\ufffd";
+}
 
 function element(name, cls, text) {
   const made = document.createElement(name);
