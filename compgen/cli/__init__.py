@@ -19,6 +19,7 @@ from compgen.cli.compressors import compressors
 from compgen.cli.decompress import decompress
 from compgen.cli.evaluate import evaluate
 from compgen.cli.explain import explain
+from compgen.cli.gallery import gallery
 from compgen.cli.inspect import inspect
 from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
@@ -38,7 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = sample, score, compress, decompress, inspect, verify, explain, ncd, train, evaluate, compressors, shell_init
+COMMANDS = (
+    sample, score, compress, decompress, inspect, verify, explain, gallery, evaluate, train, ncd, compressors, shell_init
+)  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 

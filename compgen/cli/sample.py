@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compgen.cli import files
-from compgen.cli.items import Item
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from compgen.media.items import Item
     from compgen.sampling import Samples
 
 _LENGTH = 200  # bytes made where nothing says how many
@@ -81,6 +81,10 @@ def sample(
     allow: Annotated[
         str | None, typer.Option(metavar="SET", help="printable, utf-8 (output stays valid), or chars:ACGT....")
     ] = None,
+    settled: Annotated[
+        bool | None,
+        typer.Option(help="Learn from the prompt alone, not from the sample. Default: for pictures and sound."),
+    ] = None,
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="End before this text; may be given more than once.")
     ] = None,
@@ -140,10 +144,11 @@ def sample(
             top_p=top_p,
             min_p=min_p,
             allow=allow,
+            settled=settled if settled is not None or is_text or sampler != "ancestral" else True,
             bits=bits,
             stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,
-            layout=None if by_row else item.medium.layout,
+            layout=item.layout,
             watch=watch,
         )
         elapsed = time.perf_counter() - begin
@@ -171,6 +176,7 @@ def _item(prompt: str | None, text: str | None, medium: str | None, keep: float 
     data = files.read(prompt, "prompt") if prompt is not None else (text or "").encode(errors="surrogateescape")
 
     from compgen.media import MEDIA, recognise
+    from compgen.media.items import Item
 
     kind = MEDIA.build(medium or "text") if medium or text is not None else recognise(data)
     return Item.cut(*kind.encode(data), keep, by_row)

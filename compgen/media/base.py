@@ -53,7 +53,7 @@ class Medium(Configured, ABC):
     @property
     def unit(self) -> int:
         """Bytes that a cut does not part: a row of a picture, a frame of sound."""
-        return self.layout.stride or self.layout.pixel
+        return self.layout.stride or self.layout.pixel or 1
 
     def checked(self, suffix: str) -> str:
         """Return the kind of file to write, the default for none.

@@ -21,11 +21,12 @@ MIDDLE = 128
 class Layout:
     """Rows of ``stride`` bytes, one under the other; 0 for bytes in a line.
 
-    Where the bytes are samples, ``channels`` of them stand together, each of ``bits``, the high byte first.
+    Where the bytes are samples, ``channels`` of them stand together, each of ``bits``, the high byte first; no channels
+    where they are not.
     """
 
     stride: int = 0
-    channels: int = 1
+    channels: int = 0
     bits: int = 8
 
     def __post_init__(self) -> None:
@@ -34,7 +35,7 @@ class Layout:
 
     @property
     def pixel(self) -> int:
-        """Bytes from a sample to the next of its channel."""
+        """Bytes from a sample to the next of its channel, 0 where there are no samples."""
         return self.channels * self.bits // 8
 
     def fill(self, signal: T) -> T:
@@ -43,7 +44,7 @@ class Layout:
         Raises:
             UsageError: it does not take them.
         """
-        here = {"width": self.stride // self.pixel, "channels": self.channels, "bits": self.bits}
+        here = {"width": self.stride // (self.pixel or 1), "channels": self.channels, "bits": self.bits}
         fields = {field.name: field.default for field in dataclasses.fields(signal) if field.name in here}
         left = all(getattr(signal, name) == default for name, default in fields.items())
         return dataclasses.replace(signal, **{k: here[k] for k in fields if here[k]}) if left else signal

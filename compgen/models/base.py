@@ -145,6 +145,13 @@ class State(ABC):
     def fork(self, rows: Rows) -> State:
         """Return an independent state of the given rows: duplicated, reordered or dropped."""
 
+    def settle(self) -> None:
+        """Learn no more, in place: what follows is a sample, and a model that learns from its own samples drifts.
+
+        Nothing by default. What is left is still a function of the bytes, but no longer that of a fresh start on them.
+        """
+        return
+
     def log2_probs(self) -> Log2Probs:
         """Return (B, 256) log2 of the frequencies' shares, bits."""
         return np.log2(self.frequencies()) - PRECISION

@@ -32,6 +32,7 @@ from compgen.models.base import State, last_window
 from compgen.models.history import Context, History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
+from compgen.models.signal import MOST, Plane
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -49,6 +50,7 @@ _SPARSE: tuple[Context, ...] = (
 )
 WARM_UP = 32
 """Bytes at the end of a prompt on which a row learns before it begins."""
+_SIGNAL_WARM_UP = 4096  # no fit has seen its experts
 
 _RECENT = 1500  # bytes counted by the lookahead of no context
 _SPAN = 8  # bytes of a lookahead span
@@ -58,6 +60,7 @@ _RENEW = 56  # bytes that go by before a block is closed anew
 _PERIOD_BYTES = 8192  # bytes that are searched for a period
 _LONGEST_PERIOD = 512
 _ABOVE_MOST = 96  # earlier occurrences that count for each context of a layout
+_COLOURS = 3  # bytes of a pixel whose planes are much alike
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
 RATE = 131_072  # of the mixer's learning
@@ -107,6 +110,11 @@ def initial_weights(effort: str) -> tuple[NDArray[np.int64], ...]:
     return weights
 
 
+def warm_up(pixel: int) -> int:
+    """Return the bytes at the end of a prompt on which a row learns before it begins."""
+    return _SIGNAL_WARM_UP if pixel else WARM_UP
+
+
 class CalibratedState(State):
     """Rows that learn, each for itself."""
 
@@ -115,10 +123,11 @@ class CalibratedState(State):
 
     @classmethod
     def start(
-        cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompts: Sequence[bytes]
+        cls, compressor: Compressor, effort: str, reach: int, layout: Layout, pixel: int, prompts: Sequence[bytes]
     ) -> CalibratedState:
         """Return a state after ``prompts``, each opened without its last bytes and extended by them."""
-        opened = {prompt: Row.after(compressor, effort, reach, layout, prompt) for prompt in dict.fromkeys(prompts)}
+        distinct = dict.fromkeys(prompts)
+        opened = {prompt: Row.after(compressor, effort, reach, layout, pixel, prompt) for prompt in distinct}
         return cls([opened[prompt].fork() for prompt in prompts])
 
     @property
@@ -139,6 +148,11 @@ class CalibratedState(State):
         """Return a state of the given rows, with weights of their own."""
         return CalibratedState([self._rows[row].fork() for row in rows])
 
+    def settle(self) -> None:
+        """Keep the weights as they are."""
+        for row in self._rows:
+            row.settle()
+
     def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
         """Return (B,) L(context + symbol) - L(context), bits."""
         pairs = zip(self._rows, symbols.tolist(), strict=True)
@@ -156,35 +170,51 @@ class Row:
         window: bytes,
         weights: Sequence[NDArray[np.int64]] | None = None,
         layout: Layout = _IN_A_LINE,
+        pixel: int = 0,
+        offset: int = 0,
     ) -> None:
         self._compressor = compressor
         self._effort = EFFORTS[effort]
         self._reach = reach
         self._given = layout
+        self._pixel = pixel
+        self._offset = offset
         self._exact = self._effort.code_values and compressor.open(b"").code_values([b""]) is not None
         self._fitted = list(weights or initial_weights(effort))
         self._layout: Layout | None = None
+        self._rates = (RATE, COMMON_RATE)
         self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
         self._frequencies: Frequencies | None = None
         self._open(window)
 
     @classmethod
-    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
-        """Return the row after ``prompt``: opened without its last ``WARM_UP`` bytes, extended by those."""
-        known = prompt[: max(0, len(prompt) - WARM_UP)]
-        row = cls(compressor, effort, reach, last_window(known, reach), layout=layout)
+    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, pixel: int, prompt: bytes) -> Row:
+        """Return the row after ``prompt``: opened without its last bytes, extended by those."""
+        known = prompt[: max(0, len(prompt) - warm_up(pixel))]
+        window = last_window(known, reach)
+        row = cls(compressor, effort, reach, window, None, layout, pixel, len(known) - len(window))
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
         return row
 
     def _open(self, window: bytes) -> None:
-        layout = self._given if self._given.stride else Layout(period(window))
+        layout = self._given if self._given.stride or self._pixel else Layout(period(window))
         if layout != self._layout:
             self._layout = layout
             weights = _with_experts(self._fitted, len(_above(layout)), 50)
-            self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), RATE, COMMON_RATE)
+            if self._pixel:
+                weights = _with_experts(weights, 1 + len(MOST), 60)
+                # Planes, as high and low bytes are, may want quite different weights.
+                weights.append(np.zeros((self._pixel, weights[0].shape[1]), dtype=np.int64))
+            self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), *self._rates)
         contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(layout)]
         self._history = History(window, contexts)
+        rows = layout.stride // self._pixel if self._pixel else 0
+        self._skipped = -self._offset % self._pixel if self._pixel else 0
+        self._planes: list[Plane] = []
+        for number in range(self._pixel):
+            base = self._planes[-1] if self._planes and self._pixel == _COLOURS else None
+            self._planes.append(Plane(window[self._skipped + number :: self._pixel], rows, base))
         self._meter = self._compressor.open(window)
         self._literals: NDArray[np.int64] | None = None
         self._age = 0  # bytes since the literals were priced
@@ -200,6 +230,9 @@ class Row:
         fork._frequencies = None  # a mixer learns from what it mixed itself
         fork._prices = self._prices.copy()
         fork._history = self._history.fork()
+        fork._planes = []
+        for plane in self._planes:
+            fork._planes.append(plane.fork(fork._planes[-1] if plane.base else None))
         fork._meter = self._meter.fork()
         fork._anchor = None if self._anchor is None else self._anchor.fork()
         return fork
@@ -209,6 +242,11 @@ class Row:
         if self._frequencies is None:
             self._frequencies = self.mixer.mix(*self._experts())
         return self._frequencies
+
+    def settle(self) -> None:
+        """Keep the weights as they are."""
+        self._rates = (0, 0)
+        self.mixer.rate, self.mixer.common_rate = self._rates
 
     def added_length(self, symbol: int) -> float:
         """Return L(context + symbol) - L(context), bits."""
@@ -220,8 +258,11 @@ class Row:
         self.frequencies()
         self.mixer.learn(symbol)
         self._frequencies = None
+        if self._planes and len(self._history.data) >= self._skipped:
+            self._planes[self._plane].append(symbol)
         self._history.append(symbol)
         if len(self._history.data) == 2 * self._reach:
+            self._offset += self._reach
             self._open(bytes(self._history.data[self._reach :]))
             return
         self._meter.extend(_BYTES[symbol])
@@ -243,11 +284,32 @@ class Row:
         data = np.frombuffer(bytes(self._history.data), dtype=np.uint8)
         positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
         distinct = blend(data, positions, np.array(sizes, dtype=np.int64), worth, shares).tolist()
+        if self._planes:
+            shares = np.vstack([shares, self._signal_shares(worth)])
         exact = self._code_shares() if self._exact else None
         if exact is not None:
             shares = np.vstack([shares, exact])
         shares += 1
-        return log2_units(shares) - (_ONE << FRACTION), self._sets(orders, sizes, distinct)
+        sets = self._sets(orders, sizes, distinct) + ([self._plane] if self._planes else [])
+        return log2_units(shares) - (_ONE << FRACTION), sets
+
+    @property
+    def _plane(self) -> int:
+        """Which plane the next byte belongs to."""
+        return (len(self._history.data) - self._skipped) % self._pixel
+
+    def _signal_shares(self, worth: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (1 + len(MOST), 256) shares: the errors of late, and those after like errors, at the level of now."""
+        plane = self._planes[self._plane]
+        errors = np.frombuffer(plane.errors, dtype=np.uint8)
+        found = plane.occurrences()
+        shares = np.empty((2 + len(found), 256), dtype=np.int64)
+        shares[0] = 1 << (_ONE - 8)
+        shares[1] = self._latest_shares(errors[-_RECENT:], shares[0])
+        positions = np.array([p for one in found for p in one], dtype=np.int64)
+        blend(errors, positions, np.array([len(one) for one in found], dtype=np.int64), worth, shares)
+        moved: NDArray[np.int64] = shares[1:, plane.places()]
+        return moved
 
     def _sets(self, orders: int, sizes: list[int], distinct: list[int]) -> list[int]:
         """Return the mixer's set of each family; the first of each where the last byte is new."""
@@ -282,7 +344,10 @@ class Row:
 
     def _recent_shares(self, literals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (256,) the lookahead of no context: what the latest bytes were."""
-        data = np.frombuffer(self._history.data[-_RECENT:], dtype=np.uint8)
+        return self._latest_shares(np.frombuffer(self._history.data[-_RECENT:], dtype=np.uint8), literals)
+
+    @staticmethod
+    def _latest_shares(data: NDArray[np.uint8], literals: NDArray[np.int64]) -> NDArray[np.int64]:
         counts = np.bincount(data, minlength=256) << 10
         escape = int(counts.sum()) * int(np.count_nonzero(counts)) // (2 * len(data) + 1) + 1
         return _blend(counts, escape, literals)

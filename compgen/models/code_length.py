@@ -24,13 +24,14 @@ from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State, last_window
-from compgen.models.calibrated import EFFORTS, WARM_UP, CalibratedState
+from compgen.models.calibrated import EFFORTS, CalibratedState, warm_up
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.registry import Spec, convert, suggest
 from compgen.types import CodeLengths, Frequencies, Rows, Symbols
 
 RULES = ("calibrated", "one-step")
 """The default first."""
+_WIDEST_PIXEL = 16
 _BYTES = [bytes([b]) for b in range(256)]
 
 
@@ -41,6 +42,8 @@ class CodeLengthModel(ByteModel):
     ``effort`` is what the calibrated rule spends, ``fast`` or ``best``. ``window`` is N above, bytes; 0 stands for the
     compressor's own. ``stride`` is the bytes in a row of a picture or a record of a table, whose bytes above the
     calibrated rule then looks at; 0 lets it find a record length that stands out in the window, if there is one.
+    ``pixel`` says that the bytes are samples, and how many lie from one to the next of its channel: each is then
+    predicted from its neighbours (``signal.py``).
     """
 
     compressor: Compressor
@@ -48,6 +51,7 @@ class CodeLengthModel(ByteModel):
     effort: str = "fast"
     window: int = 0
     stride: int = 0
+    pixel: int = 0
 
     name: ClassVar[str] = "code-length"
 
@@ -59,6 +63,8 @@ class CodeLengthModel(ByteModel):
         if self.effort != "fast" and self.rule != "calibrated":
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
         Layout(self.stride)
+        if not 0 <= self.pixel <= _WIDEST_PIXEL or (self.pixel and self.stride % self.pixel):
+            raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {self.pixel}")
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
 
@@ -71,6 +77,7 @@ class CodeLengthModel(ByteModel):
             ("effort", self.effort, "fast"),
             ("window", self.window, 0),
             ("stride", self.stride, 0),
+            ("pixel", self.pixel, 0),
         )
         options = tuple((key, str(value)) for key, value, default in given if value != default)
         return Spec(spec.name, spec.argument, spec.options + options)
@@ -78,7 +85,7 @@ class CodeLengthModel(ByteModel):
     @classmethod
     def option_names(cls) -> list[str]:
         """Names of the options that a compressor's spec may set for its model."""
-        return ["rule", "effort", "window", "stride"]
+        return ["rule", "effort", "window", "stride", "pixel"]
 
     @classmethod
     def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
@@ -92,9 +99,11 @@ class CodeLengthModel(ByteModel):
         return cls(compressor, **converted)
 
     def laid_out(self, layout: Layout) -> CodeLengthModel:
-        """Return it over the compressor laid out so, with the stride of ``layout`` if it has none of its own."""
-        stride = self.stride or layout.stride
-        return dataclasses.replace(self, compressor=self.compressor.laid_out(layout), stride=stride)
+        """Return it over the compressor laid out so, with stride and pixel of ``layout`` if it has neither."""
+        compressor = self.compressor.laid_out(layout)
+        if self.stride or self.pixel or self.rule != "calibrated":
+            return dataclasses.replace(self, compressor=compressor)
+        return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel)
 
     @property
     def reach(self) -> int:
@@ -108,7 +117,7 @@ class CodeLengthModel(ByteModel):
     @property
     def warm_up(self) -> int | None:
         """The warm-up of the calibrated rule; the one-step rule does not learn."""
-        return WARM_UP if self.rule == "calibrated" else None
+        return warm_up(self.pixel) if self.rule == "calibrated" else None
 
     @property
     def versions(self) -> str:
@@ -123,7 +132,9 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
         if self.rule == "calibrated":
-            return CalibratedState.start(self.compressor, self.effort, self.reach, Layout(self.stride), prompts)
+            return CalibratedState.start(
+                self.compressor, self.effort, self.reach, Layout(self.stride), self.pixel, prompts
+            )
         contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
         return CodeLengthState([contexts[prompt] for prompt in prompts])
 

@@ -104,6 +104,13 @@ class MixtureState(State):
             state.extend(symbols)
         self._frequencies = None
 
+    def settle(self) -> None:
+        """Keep the weights, and the members', as they are."""
+        for state in self._states:
+            state.settle()
+        for mixer in self._mixers:
+            mixer.rate = mixer.common_rate = 0
+
     def fork(self, rows: Rows) -> MixtureState:
         """Return a state of the given rows."""
         return MixtureState([state.fork(rows) for state in self._states], [self._mixers[row].fork() for row in rows])

@@ -16,7 +16,9 @@ from compgen.sampling.shaping import Shape, draw
 class Ancestral(Sampler):
     """Rows in lockstep, each with random numbers of its own, so that a row does not depend on the others.
 
-    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly.
+    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly. With ``settled``, a model learns
+    from the prompt alone, and not from its own sample: one that does drifts, in long samples of signals to noise or to
+    one level (docs/log.md). Surprisals are those of the settled model.
     """
 
     temperature: float = 1.0
@@ -24,6 +26,7 @@ class Ancestral(Sampler):
     top_p: float | None = None
     min_p: float | None = None
     allow: str | None = None
+    settled: bool = False
 
     name: ClassVar[str] = "ancestral"
 
@@ -39,6 +42,8 @@ class Ancestral(Sampler):
         shape = self._shape()
         permitted = allowed(self.allow, request.samples)
         state = request.model.start(request.prompts)
+        if self.settled:
+            state.settle()
         generators = [request.generator(row) for row in range(request.samples)]
         made = [bytearray() for _ in generators]
         surprisals: list[list[float]] = [[] for _ in generators]

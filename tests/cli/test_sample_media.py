@@ -84,9 +84,9 @@ def test_a_picture_can_be_taken_for_bytes(cgn: Run, drawing: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--keep", "1.5"), "--keep must be a share"),
-        (("--keep", "0"), "--keep must be a share"),
-        (("--by-row",), "--by-row continues each row"),
+        (("--keep", "1.5"), "keep must be a share"),
+        (("--keep", "0"), "keep must be a share"),
+        (("--by-row",), "row by row a picture"),
         (("--seconds", "1"), "--seconds is for sound"),
         (("--out", "next.jpg"), ".png"),
         (("--medium", "imgae"), "did you mean 'image'"),

@@ -1,15 +1,13 @@
-"""What ``sample`` continues: an item as bytes, the part of it that is given, and the item made of the whole."""
+"""What is continued: an item as bytes, the part of it that is given, and the item made of the whole."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from compgen.errors import UsageError
-
-if TYPE_CHECKING:
-    from compgen.media import Medium
+from compgen.media.base import Medium
+from compgen.media.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,10 @@ class Item:
         """
         share = 1.0 if keep is None else keep
         if not 0 < share <= 1:
-            raise UsageError(f"--keep must be a share above 0 and up to 1, such as 0.5, not {share}")
+            raise UsageError(f"keep must be a share above 0 and up to 1, such as 0.5, not {share}")
         layout = medium.layout
         if by_row and (not layout.stride or share == 1):
-            raise UsageError("--by-row continues each row of a picture: give a picture, and --keep 0.5 or so")
+            raise UsageError("row by row a picture is continued: give a picture, and keep 0.5 of it or so")
         size = layout.stride if by_row else max(len(data), 1)
         unit = layout.pixel if by_row else medium.unit
         end = int(size * share) // unit * unit
@@ -53,6 +51,11 @@ class Item:
         if len(self.given) == 1 or not isinstance(self.medium, Image):
             return self.medium
         return dataclasses.replace(self.medium, width=len(self.rest[0]) // self.medium.layout.pixel)
+
+    @property
+    def layout(self) -> Layout:
+        """How the bytes of a piece lie: a row that is continued on its own has none above."""
+        return dataclasses.replace(self.medium.layout, stride=0 if len(self.given) > 1 else self.medium.layout.stride)
 
     def file(self, made: bytes, suffix: str) -> bytes:
         """Return the item with ``made`` in place of what follows; of a text ``made`` alone."""

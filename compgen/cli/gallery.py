@@ -1,0 +1,46 @@
+"""``cgn gallery``: a page of samples to look at and listen to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compgen.cli.progress import progress
+from compgen.errors import MissingExtraError, UsageError
+
+
+def gallery(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file, such as configs/gallery_demo.toml.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="Where the site goes; made if need be.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where real data lies. Default: COMPGEN_DATA.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one for each core.")] = 0,
+) -> None:
+    """Build a static site of samples: rows are prompts, columns are compressors, rules and models.
+
+    Every sample is kept in DIR/cells, so that a build which was stopped goes on, and a config that changes costs only
+    what is new. The pages open from a file and fetch nothing.
+    """
+    if jobs < 0:
+        raise UsageError(f"--jobs must be 1 or more, not {jobs}")
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("galleries need jinja2: pip install 'compgen[gallery]'") from error
+    from compgen.compressors.base import threads
+    from compgen.gallery.config import read_config
+    from compgen.gallery.page import build, total
+
+    wanted = read_config(Path(config))
+    given = data or os.environ.get("COMPGEN_DATA")
+    root = Path(given) if given else None
+    target = Path(out)
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"output '{out}' is a file; name a directory")
+    with progress("gallery", total(wanted, root)) as advance:
+        page = build(wanted, target, root, jobs or threads(), advance)
+    print(page)

@@ -1,0 +1,133 @@
+"""Prompts that the project makes itself, the same on every machine: prose, plucked strings, vowels, drawings."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.media.audio import Audio
+from compgen.media.image import Image
+
+_RATE = 8000  # Hz
+
+
+def prose() -> bytes:
+    """Return a story that tells its days by a small grammar."""
+    random = np.random.default_rng(11)
+
+    def one(*choices: str) -> str:
+        return choices[random.integers(len(choices))]
+
+    days = []
+    for day in range(1, 41):
+        keeper = one("The keeper", "Old Anna", "The boy", "The harbour master")
+        act = one("lit the lamp", "climbed the stairs", "wrote in the log", "mended the net", "watched the ships")
+        days.append(
+            f"Day {day}. {keeper} {act} {one('at dawn', 'at dusk', 'before the storm', 'when the fog came in')}. "
+            f"{one('The wind', 'The sea', 'The light')} {one('was quiet', 'turned north', 'grew', 'fell')}, and "
+            f"{one('nobody came', 'a ship passed', 'the gulls were gone', 'the bell rang twice')}.\n"
+        )
+    return "".join(days).encode()
+
+
+def plucked() -> bytes:
+    """Return plucked strings (Karplus and Strong 1983), two bars four times, as WAV."""
+    random = np.random.default_rng(12)
+    notes = [_string(random, frequency) for frequency in (220.0, 277.2, 329.6, 440.0, 329.6, 277.2, 246.9, 293.7)]
+    return _wav(np.tile(np.concatenate(notes), 2))
+
+
+def _string(random: np.random.Generator, frequency: float) -> NDArray[np.float64]:
+    period = round(_RATE / frequency)
+    samples = list(random.uniform(-0.7, 0.7, period))
+    for i in range(period, _RATE // 8):
+        samples.append(0.498 * (samples[i - period] + samples[i - period - 1 if i > period else 0]))
+    return np.array(samples)
+
+
+def vowels() -> bytes:
+    """Return speech-like sound: pulses through formants that glide from vowel to vowel, as WAV."""
+    formants = np.array([(700, 1200), (300, 2200), (500, 1000), (350, 800), (700, 1200)], dtype=float)
+    count = 2 * _RATE
+    place = np.linspace(0, len(formants) - 1.001, count)
+    low = place.astype(int)
+    glide = formants[low] + (formants[low + 1] - formants[low]) * (place - low)[:, None]
+    pitch = 110 + 15 * np.sin(np.arange(count) / _RATE * 2 * np.pi * 1.5)
+    pulses = np.diff(np.floor(np.cumsum(pitch) / _RATE), prepend=0)
+    out = np.zeros(count)
+    for formant in range(2):
+        angle, radius = 2 * np.pi * glide[:, formant] / _RATE, 0.97
+        y1 = y2 = 0.0
+        for i in range(count):
+            y1, y2 = pulses[i] + 2 * radius * np.cos(angle[i]) * y1 - radius**2 * y2, y1
+            out[i] += y1
+    return _wav(0.8 * out / np.abs(out).max())
+
+
+def tiles() -> bytes:
+    """Return a drawn pattern of rings in tiles, as PNG."""
+    y, x = np.mgrid[:48, :48]
+    rings = np.hypot(x % 16 - 7.5, y % 16 - 7.5)
+    return _png(np.where(rings < 7, np.where(rings < 3.5, 230, 40), 140 + 40 * ((x // 16 + y // 16) % 2)))
+
+
+def hills() -> bytes:
+    """Return a drawn landscape of three ranges of hills with a little grain, as PNG."""
+    random = np.random.default_rng(13)
+    y, x = np.mgrid[:48, :64]
+    picture = 225.0 - y
+    for level, shade, length in ((19, 150, 5.0), (28, 110, 7.0), (36, 60, 11.0)):
+        ridge = level + 4 * np.sin(x / length + level) + 1.5 * np.sin(x / 3 + level)
+        picture = np.where(y > ridge, shade + (y - ridge) / 3, picture)
+    return _png(picture + random.normal(0, 1.0, picture.shape))
+
+
+def _wav(sound: NDArray[np.float64]) -> bytes:
+    data = np.clip(np.rint(128 + 127 * sound), 0, 255).astype(np.uint8).tobytes()
+    return Audio(rate=_RATE, channels=1).decode(data, ".wav")
+
+
+def _png(picture: NDArray[np.float64]) -> bytes:
+    data = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return Image(channels=1, width=data.shape[1]).decode(data.tobytes())
+
+
+def spectrogram(sound: NDArray[np.float64], rate: int) -> bytes:
+    """Return a PNG of power by time (across, 256 columns at most) and frequency (up, to half of ``rate`` Hz), 70 dB."""
+    size = 256 if rate < 12_000 else 512
+    padded = np.pad(sound, (0, max(size - len(sound), 0)))
+    hop = max((len(padded) - size) // 255, 1)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)
+    power = 10 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-9)
+    shade = np.clip((power - power.max() + 70) / 70, 0, 1)[:, ::-1].T
+    colour = np.stack([shade**0.7, shade**1.5, 0.35 + 0.3 * shade - 0.65 * shade**3 * (shade > 0.9)], axis=2) * 255
+    from PIL import Image as Pillow
+
+    file = io.BytesIO()
+    Pillow.fromarray(np.clip(colour, 0, 255).astype(np.uint8)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def waveform_path(sound: NDArray[np.float64], width: int = 256, height: int = 40) -> str:
+    """Return an SVG path of the extremes of ``sound`` in each of ``width`` columns."""
+    edges = np.linspace(0, len(sound), width + 1).astype(int)
+    parts = []
+    for x, (start, end) in enumerate(itertools.pairwise(edges.tolist())):
+        piece = sound[start : max(end, start + 1)]
+        if len(piece):
+            top, bottom = ((1 - v) * height / 2 for v in (float(piece.max()), float(piece.min())))
+            parts.append(f"M{x} {top:.1f}V{bottom + 0.5:.1f}")
+    return "".join(parts)
+
+
+MADE: dict[str, Callable[[], bytes]] = {
+    "prose": prose,
+    "plucked": plucked,
+    "vowels": vowels,
+    "tiles": tiles,
+    "hills": hills,
+}
