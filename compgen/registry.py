@@ -160,8 +160,8 @@ def _quote(value: str) -> str:
 class Configured:
     """Base of frozen dataclasses that a spec builds: every field is an option, by its own name.
 
-    A field with ``metadata={"argument": True}`` takes the spec's argument. Field types may be int,
-    float, bool, str, or one of these with None.
+    A field with ``metadata={"argument": True}`` takes the spec's argument; one whose default is "" may be left out.
+    Field types may be int, float, bool, str, or one of these with None.
     """
 
     name: ClassVar[str]
@@ -174,7 +174,7 @@ class Configured:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if field.metadata.get("argument"):
-                argument = str(value)
+                argument = None if value == field.default and value == "" else str(value)
             elif value != field.default:
                 options.append((field.name, _format(value)))
         return Spec(self.name, argument, tuple(options))
@@ -197,9 +197,11 @@ class Configured:
             raise SpecError(
                 f"{cls.name} takes no argument '{spec.argument}'{suggest(spec.argument, cls.option_names())}"
             )
-        if spec.argument is None and argument is not None:
+        if spec.argument is None and argument is not None and fields[argument].default is dataclasses.MISSING:
             raise SpecError(f"{cls.name} needs an argument: {cls.name}:{argument.upper()}")
-        values: dict[str, Any] = {} if argument is None else {argument: spec.argument}
+        values: dict[str, Any] = {}
+        if argument is not None and spec.argument is not None:
+            values[argument] = spec.argument
         hints = typing.get_type_hints(cls)
         for key, text in spec.options:
             if key not in fields or key == argument:

@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Tests run side by side: networks of several threads each would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell's background jobs ignore interrupts, and so would every process that a test starts from one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

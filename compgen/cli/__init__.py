@@ -24,6 +24,7 @@ from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
 from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
+from compgen.cli.train import train
 from compgen.cli.verify import verify
 from compgen.errors import CompgenError
 
@@ -37,7 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sample, score, compress, decompress, inspect, verify, explain, ncd, evaluate, compressors, shell_init):
+_COMMANDS = (
+    sample, score, compress, decompress, inspect, verify, explain, ncd, train, evaluate, compressors, shell_init
+)  # fmt: skip
+for command in _COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -31,6 +31,14 @@ def compress(
         int | None, typer.Option(metavar="N", help="Look back N bytes at most. Default: the compressor's own window.")
     ] = None,
     jobs: Jobs = 1,
+    lanes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Sequences coded side by side in a segment: quicker for language models, at some cost in rate. "
+            "Default: what suits model and file.",
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option("--verify/--no-verify", help="Decode each segment before it is written; takes twice as long."),
@@ -56,7 +64,10 @@ def compress(
         watch = stack.enter_context(progress("compressing", size or None))
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
         parts = segment_size(size or sys.maxsize, jobs)
-        with Writer(sink, model, jobs=jobs, verify=verify, segment_size=parts, watch=watch) as writer:
+        side_by_side = model.lanes(min(size or parts, parts)) if lanes is None else lanes
+        with Writer(
+            sink, model, jobs=jobs, lanes=side_by_side, verify=verify, segment_size=parts, watch=watch
+        ) as writer:
             total = 0
             while piece := source.read(_PIECE):
                 writer.write(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -57,3 +58,7 @@ GivenCompressor: TypeAlias = Annotated[
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if there is one.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
+DataRoot: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", envvar="COMPGEN_DATA", help="Where real data lies; docs/data.md says where to get it."),
+]

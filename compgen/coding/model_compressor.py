@@ -134,8 +134,7 @@ class ModelMeter(Meter):
 
     def extend(self, data: bytes) -> None:
         """Append ``data`` to the context."""
-        for symbol in np.frombuffer(data, dtype=np.uint8):
-            self._state.extend(symbol.reshape(1))
+        self._state.read(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
 
     def flushed(self) -> None:
         """Return None: an arithmetic coder has no block to close."""

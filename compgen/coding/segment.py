@@ -19,6 +19,8 @@ from compgen.coding import rans
 from compgen.errors import CorruptDataError
 from compgen.models.base import PRECISION, State
 
+_BLOCK = 64  # steps that are coded between two reports
+
 Watch: TypeAlias = Callable[[int], None]
 """Called with the number of bytes done so far."""
 
@@ -54,14 +56,12 @@ def _intervals(state: State, parts: Sequence[bytes], watch: Watch) -> tuple[NDAr
         symbols[: len(part), row] = np.frombuffer(part, dtype=np.uint8)
     low = np.empty(symbols.shape, dtype=np.uint32)
     width = np.empty(symbols.shape, dtype=np.uint32)
-    done = 0
-    for step, column in enumerate(symbols):
-        low[step], width[step] = state.intervals(column)
-        ended = lengths <= step
-        low[step, ended], width[step, ended] = 0, ALL
-        state.extend(column)
-        done += len(parts) - int(ended.sum())
-        watch(done)
+    for begin in range(0, len(symbols), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        low[block], width[block] = state.read(symbols[block])
+        watch(int(np.minimum(lengths, begin + _BLOCK).sum()))
+    ended = np.arange(len(symbols))[:, None] >= lengths
+    low[ended], width[ended] = 0, ALL
     return low, width
 
 

@@ -39,7 +39,7 @@ def compress(
     model: Model = "gzip",
     *,
     jobs: int = 1,
-    lanes: int = 1,
+    lanes: int | None = None,
     verify: bool = True,
     watch: Watch = lambda done: None,
 ) -> bytes:
@@ -49,7 +49,8 @@ def compress(
         data: any bytes.
         model: a spec, a compressor, or a model.
         jobs: processes; with more than one, segments know nothing of each other.
-        lanes: sequences that are coded side by side in each segment, for models that are quicker so.
+        lanes: sequences that are coded side by side in each segment, for models that are quicker so; by default as
+            many as the model thinks suits so many bytes.
         verify: whether to decode each segment before it counts as written.
         watch: called with the number of bytes done so far.
 
@@ -58,7 +59,9 @@ def compress(
         CompgenError: the compressor failed, or what was written does not decode.
     """
     out = io.BytesIO()
+    model = load(model)
     size = segment_size(len(data), jobs)
+    lanes = model.lanes(min(len(data), size)) if lanes is None else lanes
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=size, watch=watch) as writer:
         writer.write(data)
     return out.getvalue()

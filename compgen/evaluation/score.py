@@ -13,9 +13,11 @@ from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
 from compgen.media.text import as_bytes, surprisal_html
 from compgen.models import load
-from compgen.models.base import ByteModel
+from compgen.models.base import PRECISION, ByteModel
 from compgen.models.code_length import CodeLengthModel
 from compgen.registry import Spec
+
+_BLOCK = 256  # bytes that are read together where a model can
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +89,14 @@ def score(
     begin = time.perf_counter()
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
-    for position, symbol in enumerate(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)):
-        surprisals[position] = -state.log2_probs()[0, symbol[0]]
-        waste[position] = state.code_waste()[0]
-        state.extend(symbol)
-        watch(position + 1)
+    symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
+    block = 1 if isinstance(model, CodeLengthModel) else _BLOCK  # code waste is of one byte
+    for begin in range(0, len(data), block):
+        end = min(len(data), begin + block)
+        waste[begin:end] = state.code_waste()
+        _, width = state.read(symbols[begin:end])
+        surprisals[begin:end] = PRECISION - np.log2(width[:, 0])
+        watch(end)
     seconds = time.perf_counter() - begin
     own = own_rate(model, data, context) if isinstance(model, CodeLengthModel) else None
     return Score(model, data, len(context), surprisals, own, float(waste.mean()), seconds)

@@ -20,6 +20,7 @@ MODELS: Registry[ByteModel] = Registry(
     "compgen.models",
     {
         "mixture": Entry("compgen.models.mixture:Mixture"),
+        "llm": Entry("compgen.models.llm:LanguageModel", extra="llm"),
         "backoff": Entry("compgen.models.counts:Backoff"),
         "uniform": Entry("compgen.models.counts:Uniform"),
     },
@@ -67,9 +68,10 @@ def load(
         return model
     if isinstance(model, Mixture):
         return Mixture("+".join(str(load(member, **given)) for member in split_mixture(model.members)))
-    if not isinstance(model, CodeLengthModel):
-        raise SpecError(f"{model.name} is not derived from a compressor and has no {next(iter(given))}; leave it out")
-    return dataclasses.replace(model, **given)
+    for key in given:
+        if key not in model.option_names():
+            raise SpecError(f"{model.name} is not derived from a compressor and has no {key}; leave it out")
+    return dataclasses.replace(model, **given)  # type: ignore[type-var]
 
 
 def load_from_file(spec: str) -> ByteModel:

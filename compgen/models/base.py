@@ -83,6 +83,10 @@ class ByteModel(Configured, ABC):
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
         return b""
 
+    def lanes(self, size: int) -> int:
+        """Return how many sequences side by side suit a file of ``size`` bytes: 1 where more are no quicker."""
+        return 1
+
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
         return self
@@ -111,6 +115,17 @@ class State(ABC):
     @abstractmethod
     def extend(self, symbols: Symbols) -> None:
         """Append one byte to each row, in place; ``symbols`` is (B,)."""
+
+    def read(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return low and frequency, (T, B) each, of the T bytes that follow in each row, and extend the rows by them.
+
+        What ``intervals`` and ``extend`` give byte by byte; a model that can look at many bytes at once is quicker.
+        """
+        low, width = np.empty(symbols.shape, dtype=np.int64), np.empty(symbols.shape, dtype=np.int64)
+        for step, column in enumerate(symbols):
+            low[step], width[step] = self.intervals(column)
+            self.extend(column)
+        return low, width
 
     @abstractmethod
     def fork(self, rows: Rows) -> State:

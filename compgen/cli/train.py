@@ -1,0 +1,35 @@
+"""``cgn train``: a byte-level language model of your own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compgen.cli.options import DataRoot
+from compgen.errors import MissingExtraError
+
+
+def train(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A TOML file, such as configs/train_paper_200k.toml.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where the model goes.")],
+    data: DataRoot = None,
+) -> None:
+    """Train a byte-level language model; a run that was stopped goes on where it was when it is started again.
+
+    What comes out is a folder of config.json and safetensors: a model for --compressor llm:DIR.
+    """
+    from compgen.training.config import TrainingConfig
+
+    plan = TrainingConfig.read(config)
+    try:
+        from compgen.training.train import train as run
+    except ImportError as error:
+        raise MissingExtraError(f"training needs {error.name}; install it with: pip install 'compgen[llm]'") from None
+    root = Path() if data is None else data
+    rate = run(plan, root, out, lambda line: print(line, file=sys.stderr, flush=True))
+    print(f"{out}: {rate:.4f} bits per byte on held-out data")

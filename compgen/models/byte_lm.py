@@ -1,0 +1,178 @@
+"""States of a byte-level language model: a start symbol, then the bytes of a row's window.
+
+A window grows to 2N bytes and then starts again with its last N, as those of other models do; only then is anything
+computed twice. The network gives a symbol the same logits whatever else is computed with it, so known bytes are read
+many at once: coding reads them so, and is faster than decoding can be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compgen.models.base import ALPHABET, State, last_window
+from compgen.models.exact_llama import Cache, ExactLlama
+from compgen.models.quantise import frequencies_from_lengths
+from compgen.types import Frequencies, Rows, Symbols
+
+START = 256
+"""The symbol before the first byte."""
+
+_AT_ONCE = 4096  # symbols, over all rows, that are computed together
+_BITS = 1 / math.log(2)
+
+
+class ByteLanguageState(State):
+    """Rows of windows, the keys and values of their symbols, and the logits after the last of each."""
+
+    def __init__(
+        self,
+        network: ExactLlama,
+        reach: int,
+        cache: Cache,
+        windows: NDArray[np.uint8],
+        lengths: NDArray[np.int64],
+        logits: NDArray[np.float32],
+    ) -> None:
+        """See ``start``.
+
+        Args:
+            network: the model.
+            reach: N, bytes.
+            cache: of the rows, with 2N slots: the last byte of a full window is never looked back at.
+            windows: (B, 2N) the bytes of each row's window.
+            lengths: (B,) how many they are, under 2N.
+            logits: (B, 256) of the byte that follows, nats.
+        """
+        self._network = network
+        self._reach = reach
+        self._cache = cache
+        self._windows = windows
+        self._lengths = lengths
+        self._logits = logits
+        self._frequencies: Frequencies | None = None
+
+    @classmethod
+    def start(cls, network: ExactLlama, reach: int, prompts: Sequence[bytes]) -> ByteLanguageState:
+        """Return a state after ``prompts``; equal ones are read once."""
+        different = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
+        size = len(different)
+        state = cls(
+            network,
+            reach,
+            network.cache(size, 2 * reach),
+            np.zeros((size, 2 * reach), dtype=np.uint8),
+            np.zeros(size, dtype=np.int64),
+            np.zeros((size, ALPHABET), dtype=np.float32),
+        )
+        windows = [last_window(prompt, reach) for prompt in different]
+        for length in {len(window) for window in windows}:
+            rows = np.flatnonzero([len(window) == length for window in windows])
+            together = b"".join(windows[row] for row in rows)
+            state._open(rows, np.frombuffer(together, dtype=np.uint8).reshape(len(rows), length))
+        if len(different) == len(prompts):
+            return state
+        return state.fork([different[prompt] for prompt in prompts])
+
+    @property
+    def rows(self) -> int:
+        """B, the number of sequences."""
+        return len(self._lengths)
+
+    def frequencies(self) -> Frequencies:
+        """Return (B, 256) frequencies: those of the start symbol and of the end are not among them."""
+        if self._frequencies is None:
+            self._frequencies = _frequencies(self._logits)
+        return self._frequencies
+
+    def extend(self, symbols: Symbols) -> None:
+        """Append one byte to each row."""
+        self._append(symbols[None])
+
+    def read(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (T, B) low and frequency of the bytes that follow in each row, and extend the rows by them."""
+        shape = symbols.shape
+        low, width = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
+        done = 0
+        while done < len(symbols):
+            room = 2 * self._reach - int(self._lengths.max(initial=0))
+            count = max(1, min(len(symbols) - done, room, _AT_ONCE // max(1, self.rows)))
+            part = symbols[done : done + count]
+            logits = self._append(part)
+            frequencies = _frequencies(logits.reshape(-1, ALPHABET))
+            places = np.arange(len(frequencies)), part.reshape(-1)
+            width[done : done + count] = frequencies[places].reshape(part.shape)
+            ends = np.cumsum(frequencies, axis=1)[places].reshape(part.shape)
+            low[done : done + count] = ends - width[done : done + count]
+            done += count
+        return low, width
+
+    def fork(self, rows: Rows) -> ByteLanguageState:
+        """Return a state of the given rows."""
+        chosen = np.asarray(rows, dtype=np.intp)
+        cache = self._cache.take(torch.from_numpy(chosen).to(self._network.device))
+        arrays = self._windows[chosen], self._lengths[chosen], self._logits[chosen]
+        return ByteLanguageState(self._network, self._reach, cache, *arrays)
+
+    def _append(self, symbols: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Append (T, B) bytes, no more than a window has room for; return the (T, B, 256) logits of each of them."""
+        count = len(symbols)
+        before = self._logits
+        places = self._lengths[:, None] + np.arange(count)
+        self._windows[np.arange(self.rows)[:, None], places] = symbols.T
+        device = self._network.device
+        # A window that is full is read anew, and its last byte is not looked back at.
+        begin = torch.from_numpy(self._lengths + 1).to(device)
+        self._lengths = self._lengths + count
+        full = self._lengths == 2 * self._reach
+        inside = count - 1 if full.any() else count
+        logits = np.empty((count, self.rows, ALPHABET), dtype=np.float32)
+        logits[0] = before
+        if inside:
+            tokens = torch.from_numpy(symbols[:inside].T.astype(np.int64)).to(device)
+            made = self._network.forward(self._cache, tokens, begin)[:, :, :ALPHABET]
+            found = made.transpose(0, 1).cpu().numpy()
+            logits[1:] = found[: count - 1]
+            self._logits = found[-1]
+        if inside < count:
+            self._finish(symbols[-1], full)
+        self._frequencies = None
+        return logits
+
+    def _finish(self, last: Symbols, full: NDArray[np.bool_]) -> None:
+        """Take in the last byte where some windows are full: those start again with their last half."""
+        self._logits = self._logits.copy()
+        others = np.flatnonzero(~full)
+        if len(others):
+            rest = torch.from_numpy(others).to(self._network.device)
+            cache = self._cache.take(rest)
+            tokens = torch.from_numpy(last[others].astype(np.int64))[:, None].to(self._network.device)
+            begin = torch.from_numpy(self._lengths[others]).to(self._network.device)
+            self._logits[others] = self._network.forward(cache, tokens, begin)[:, 0, :ALPHABET].cpu().numpy()
+            self._cache.put(rest, cache)
+        rows = np.flatnonzero(full)
+        self._open(rows, self._windows[rows, self._reach :])
+
+    def _open(self, rows: NDArray[np.intp], windows: NDArray[np.uint8]) -> None:
+        """Start the given rows with (R, n) bytes, n under 2N."""
+        length = windows.shape[1]
+        self._windows[rows, :length] = windows
+        self._lengths[rows] = length
+        for begin in range(0, len(rows), max(1, _AT_ONCE // (length + 1))):
+            some = slice(begin, begin + max(1, _AT_ONCE // (length + 1)))
+            symbols = np.concatenate([np.full((len(rows[some]), 1), START), windows[some]], axis=1)
+            device = self._network.device
+            tokens = torch.from_numpy(symbols.astype(np.int64)).to(device)
+            cache = self._network.cache(len(tokens), length + 1)
+            zeros = torch.zeros(len(tokens), dtype=torch.int64, device=device)
+            made = self._network.forward(cache, tokens, zeros)[:, -1, :ALPHABET]
+            self._logits[rows[some]] = made.cpu().numpy()
+            self._cache.put(torch.from_numpy(rows[some]).to(device), cache)
+
+
+def _frequencies(logits: NDArray[np.float32]) -> Frequencies:
+    return frequencies_from_lengths(logits.astype(np.float64) * -_BITS)

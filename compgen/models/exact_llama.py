@@ -1,0 +1,300 @@
+"""A Llama-type network whose outputs are the same on every machine, in every batch, in one step or in many.
+
+Floating point gives sums in another order other last bits, and one flipped frequency loses a file; so nobody else's
+compressor by language model decodes on another machine. Here every sum is one of whole numbers, which have no order:
+
+- matrices are 8-bit integers, a scale for each row; what they are multiplied with is rounded to 15 bits and split into
+  two 8-bit halves, so that a product is two products of int8, summed in int32, which processors do fast;
+- attention multiplies numbers so small that their sums stay under 2**24, where float32 holds every integer;
+- sums of squares and of weights are sums of integers in float64;
+- the functions that libraries compute each in their own way (exp, cos) are tables, rounded so coarsely that all
+  libraries agree; everything else is one multiplication, addition or division after another, which IEEE 754 fixes.
+
+Rounding costs about a thousandth of a bit per byte (benchmarks/llm.py measures it against float32).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
+_MOST = 127 * _HALF
+_GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
+_RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
+_POINTS = 1024  # entries of the exp2 table for a bit
+_DEEPEST = 16  # bits below the largest weight of attention under which a weight is none
+_SIGMOID = 512  # entries of the sigmoid's table for one
+_SIGMOID_REACH = 20
+_SHARES = 1 << 14  # what the weights of attention sum to at most
+_VALUE = 1023  # the largest value that attention sums; _VALUE * _SHARES < 2**24
+_VALUE_REACH = 12.0  # standard deviations of a value that _VALUE stands for
+
+
+def _table(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy((np.rint(values * _GRID) / _GRID).astype(np.float32))
+
+
+@functools.cache
+def int8_products(device: str) -> bool:
+    """Return whether the device multiplies int8 matrices without saturating: without VNNI some processors do not."""
+    extreme = torch.full((32, 64), -127, dtype=torch.int8, device=device)
+    try:
+        product = torch._int_mm(extreme, extreme.t())
+    except RuntimeError:
+        return False
+    return bool((product == 64 * 127 * 127).all())
+
+
+class Matrix:
+    """A matrix of 8-bit integers, a scale for each row, and products with rows of 15-bit integers."""
+
+    def __init__(self, weights: NDArray[np.float64], device: str) -> None:
+        """Round ``weights``, (outputs, inputs)."""
+        scale = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30) / 127
+        whole = np.rint(weights / scale).astype(np.int8)
+        self.digest = hashlib.blake2b(whole.tobytes() + scale.tobytes()).digest()
+        self._scale = torch.from_numpy(scale[:, 0].astype(np.float32)).to(device)
+        self._outputs = len(weights)
+        self._integers = int8_products(device)
+        # An int32 holds the whole sum up to this many inputs.
+        self._wide = weights.shape[1] > 1024
+        spare = -len(whole) % 8  # CUDA wants eights
+        padded = torch.from_numpy(np.pad(whole, ((0, spare), (0, 0)))).to(device)
+        self._columns = (padded if self._integers else padded.float()).t()
+
+    def times(self, rows: Tensor, unit: Tensor | float) -> Tensor:
+        """Return (R, outputs) float32.
+
+        Args:
+            rows: (R, inputs) float32 that holds integers up to 127 * 128.
+            unit: what one stands for, of all rows or (R, 1).
+        """
+        count = len(rows)
+        upper = torch.round(rows / _HALF)
+        halves = torch.cat((upper, rows - upper * _HALF)).to(torch.int8)
+        if self._integers:
+            if self._columns.is_cuda and 2 * count <= 16:
+                halves = torch.nn.functional.pad(halves, (0, 0, 0, 17 - 2 * count))
+            sums = torch._int_mm(halves, self._columns)[: 2 * count, : self._outputs]
+            sums = sums.long() if self._wide else sums
+        else:
+            sums = self._in_float(halves.float())[:, : self._outputs]
+        return (sums[count:] + sums[:count] * _HALF) * (self._scale * unit)
+
+    def _in_float(self, halves: Tensor) -> Tensor:
+        """Return the products in float32, a few inputs at a time so that each sum is exact, as int64."""
+        parts = [halves[:, i : i + 1024] @ self._columns[i : i + 1024] for i in range(0, halves.shape[1], 1024)]
+        return torch.stack([part.long() for part in parts]).sum(0)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a Llama-type ``config.json`` says that matters here."""
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    theta: float
+    positions: int
+
+
+class _Layer:
+    """The matrices of one layer; gains of its norms and scales of its values are in them."""
+
+    def __init__(self, get: Callable[[str], NDArray[np.float64]], shape: Shape, device: str) -> None:
+        gain = get("input_layernorm.weight")
+        query, key, value = (get(f"self_attn.{name}_proj.weight") * gain for name in "qkv")
+        # Inputs have a mean square of one, so a value's standard deviation is about the length of its row.
+        unit = np.maximum(np.sqrt(np.square(value).sum(axis=1)), 1e-30) * (_VALUE_REACH / _VALUE)
+        self.query_key_value = Matrix(np.concatenate([query, key, value / unit[:, None]]), device)
+        grouped = np.repeat(unit.reshape(shape.kv_heads, -1), shape.heads // shape.kv_heads, axis=0).reshape(-1)
+        self.out = Matrix(get("self_attn.o_proj.weight") * grouped, device)
+        gain = get("post_attention_layernorm.weight")
+        self.gate_up = Matrix(
+            np.concatenate([get("mlp.gate_proj.weight") * gain, get("mlp.up_proj.weight") * gain]), device
+        )
+        self.down = Matrix(get("mlp.down_proj.weight"), device)
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        return self.query_key_value, self.out, self.gate_up, self.down
+
+
+class Cache:
+    """Keys and values of B rows at up to ``slots`` positions each: integers, and the keys' scales.
+
+    A row may stand anywhere; what lies beyond its position is never read.
+    """
+
+    def __init__(self, shape: Shape, rows: int, slots: int, device: str) -> None:
+        size = (shape.layers, rows, shape.kv_heads, slots)
+        self.keys = torch.zeros((*size, shape.head_width), device=device)
+        self.values = torch.zeros((*size, shape.head_width), device=device)
+        self.scales = torch.zeros(size, device=device)
+
+    def take(self, rows: Tensor) -> Cache:
+        """Return a cache of the given rows."""
+        taken = Cache.__new__(Cache)
+        taken.keys, taken.values, taken.scales = (t[:, rows] for t in (self.keys, self.values, self.scales))
+        return taken
+
+    def put(self, rows: Tensor, other: Cache) -> None:
+        """Replace the given rows by those of ``other``."""
+        slots = other.keys.shape[3]
+        for mine, theirs in (
+            (self.keys, other.keys),
+            (self.values, other.values),
+            (self.scales, other.scales),
+        ):
+            mine[:, rows, :, :slots] = theirs
+
+
+class ExactLlama:
+    """The network: symbols in, logits out."""
+
+    def __init__(self, shape: Shape, tensors: Callable[[str], NDArray[np.float64]], device: str = "cpu") -> None:
+        """Round the weights.
+
+        Args:
+            shape: of the network.
+            tensors: gives a tensor by its name in a Llama checkpoint.
+            device: where to compute.
+        """
+        self.shape = shape
+        self.device = device
+        embedding = tensors("model.embed_tokens.weight").astype(np.float32)
+        self._embedding = torch.from_numpy(embedding).to(device)
+        self._layers = [
+            _Layer(lambda name, i=i: tensors(f"model.layers.{i}.{name}"), shape, device)  # type: ignore[misc]
+            for i in range(shape.layers)
+        ]
+        self._head = Matrix(tensors("lm_head.weight") * tensors("model.norm.weight"), device)
+        angles = np.arange(shape.positions)[:, None] * shape.theta ** (
+            -np.arange(0, shape.head_width, 2) / shape.head_width
+        )
+        self._cos, self._sin = _table(np.cos(angles)).to(device), _table(np.sin(angles)).to(device)
+        self._exp2 = torch.floor(_table(2.0 ** (-np.arange(_DEEPEST * _POINTS + 1) / _POINTS)) * (1 << 15)).to(device)
+        self._exp2[-1] = 0
+        span = _SIGMOID * _SIGMOID_REACH
+        self._sigmoid = _table(1 / (1 + np.exp(-np.arange(-span, span + 1) / _SIGMOID))).to(device)
+        self._key = float(int(math.sqrt((1 << 24) / shape.head_width)) - 1)
+        self._unit = math.floor(_MOST / math.sqrt(shape.width))
+        tables = (self._embedding, self._cos, self._sin, self._exp2, self._sigmoid)
+        digest = hashlib.blake2b(repr(shape).encode(), digest_size=16)
+        for part in [t.cpu().numpy().tobytes() for t in tables] + [
+            m.digest for layer in self._layers for m in layer.matrices
+        ]:
+            digest.update(part)
+        digest.update(self._head.digest)
+        self.digest = digest.digest()
+
+    def cache(self, rows: int, slots: int) -> Cache:
+        """Return an empty cache."""
+        return Cache(self.shape, rows, slots, self.device)
+
+    @torch.inference_mode()
+    def forward(self, cache: Cache, symbols: Tensor, begin: Tensor) -> Tensor:
+        """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
+
+        Args:
+            cache: what came before.
+            symbols: (B, T) the next ones.
+            begin: (B,) the position of each row's first.
+        """
+        shape = self.shape
+        rows, count = symbols.shape
+        positions = begin[:, None] + torch.arange(count, device=self.device)
+        first, last = int(begin.min()), int(begin.max())
+        together = first == last
+        seen = last + count
+        hidden = None
+        if count > 1 or not together:
+            hidden = torch.arange(seen, device=self.device) > positions[:, :, None]
+            hidden = hidden[:, None, None].expand(-1, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
+            hidden = hidden.reshape(rows, shape.kv_heads, -1, seen)
+        cos, sin = (t[positions][:, :, None] for t in (self._cos, self._sin))
+        x = self._embedding[symbols].reshape(rows * count, shape.width)
+        for number, layer in enumerate(self._layers):
+            x = x + self._attend(layer, cache, number, x, (rows, count), (cos, sin), positions, together, hidden)
+            gated = layer.gate_up.times(self._normed(x), 1 / self._unit)
+            gate, up = gated.chunk(2, dim=1)
+            index = torch.round(gate * _SIGMOID).clamp_(-_SIGMOID * _SIGMOID_REACH, _SIGMOID * _SIGMOID_REACH)
+            inner = gate * self._sigmoid[(index + _SIGMOID * _SIGMOID_REACH).long()] * up
+            x = x + layer.down.times(*_rounded(inner))
+        logits = self._head.times(self._normed(x), 1 / self._unit)
+        return logits.reshape(rows, count, -1)
+
+    def _normed(self, x: Tensor) -> Tensor:
+        """Return (R, width) integers: ``x`` with a root mean square of one, in units of 1 / self._unit."""
+        whole = torch.round(x * _RESIDUAL)
+        squares = whole.double().square().sum(dim=1, keepdim=True)
+        root = torch.floor(torch.sqrt(squares))
+        # A square root may be off in its last bit; what its square is tells.
+        root -= (root * root > squares).double()
+        root += ((root + 1) * (root + 1) <= squares).double()
+        factor = self._unit * math.sqrt(self.shape.width) / root.clamp_(min=1.0)
+        return torch.round(whole * factor.float()).clamp_(-_MOST, _MOST)
+
+    def _attend(
+        self,
+        layer: _Layer,
+        cache: Cache,
+        number: int,
+        x: Tensor,
+        size: tuple[int, int],
+        turn: tuple[Tensor, Tensor],
+        positions: Tensor,
+        together: bool,
+        hidden: Tensor | None,
+    ) -> Tensor:
+        """Return (R, width), what attention adds to ``x``."""
+        shape, (rows, count) = self.shape, size
+        heads, kv, width = shape.heads, shape.kv_heads, shape.head_width
+        mixed = layer.query_key_value.times(self._normed(x), 1 / self._unit).view(rows, count, heads + 2 * kv, width)
+        one, two = mixed[:, :, : heads + kv].chunk(2, dim=3)
+        cos, sin = turn
+        turned = torch.cat((one * cos - two * sin, two * cos + one * sin), dim=3)
+        largest = turned.abs().amax(dim=3, keepdim=True).clamp_(min=1e-20)
+        whole = torch.round(turned * (self._key / largest))
+        scale = largest[:, :, :, 0] / self._key
+        values = torch.round(mixed[:, :, heads + kv :]).clamp_(-_VALUE, _VALUE)
+        written = (whole[:, :, heads:], values, scale[:, :, heads:])
+        end = int(positions[0, -1]) + 1 if together else 0
+        for memory, new in zip((cache.keys, cache.values, cache.scales), written, strict=True):
+            if together:
+                memory[number, :, :, end - count : end] = new.transpose(1, 2)
+            else:
+                memory[number, torch.arange(rows, device=self.device)[:, None], :, positions] = new
+        seen = end if together else int(positions.max()) + 1
+        keys, known, scales = (m[number, :, :, :seen] for m in (cache.keys, cache.values, cache.scales))
+        # (rows, kv, heads of the group and steps, ...)
+        queries = whole[:, :, :heads].view(rows, count, kv, -1, width).permute(0, 2, 3, 1, 4)
+        queries = queries.reshape(rows, kv, -1, width)
+        weight = scale[:, :, :heads].view(rows, count, kv, -1).permute(0, 2, 3, 1).reshape(rows, kv, -1, 1)
+        weight = weight * (_POINTS / math.log(2) / math.sqrt(width))
+        scores = (queries @ keys.transpose(2, 3)) * weight * scales[:, :, None]
+        if hidden is not None:
+            scores.masked_fill_(hidden, -torch.inf)
+        index = scores.amax(dim=3, keepdim=True) - scores
+        weights = self._exp2[torch.round(index).clamp_(max=_DEEPEST * _POINTS).long()]
+        total = weights.sum(dim=3, keepdim=True, dtype=torch.float64)
+        shares = torch.floor(weights * (_SHARES / total).float()).clamp_(max=_SHARES)
+        found = (shares @ known).view(rows, kv, -1, count, width).permute(0, 3, 1, 2, 4)
+        return layer.out.times(*_rounded(found.reshape(rows * count, -1) / _SHARES))
+
+
+def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (R, n) integers of 15 bits in proportion to ``x``, and (R, 1) what one of them stands for."""
+    largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=1e-20)
+    return torch.round(x * (_MOST / largest)), largest / _MOST

@@ -1,0 +1,1 @@
+"""Byte-level language models of any size: data, optimiser, and the loop, which is transformers' own."""

@@ -1,0 +1,142 @@
+"""What a training run is: a TOML file, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from compgen.errors import UsageError
+from compgen.registry import suggest
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A Llama-type network over 256 bytes and a start symbol.
+
+    Attributes:
+        layers: blocks of attention and a gated unit.
+        width: of the residual stream.
+        heads: of attention, each ``head_width`` wide.
+        kv_heads: heads of keys and values, which the heads share: fewer make decoding lighter.
+        head_width: as said.
+        inner_width: of the gated unit.
+        context: bytes in a training window, and the most that the model looks back.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    inner_width: int
+    context: int
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise UsageError(f"model.{name} must be 1 or more, not {value}")
+        if self.heads % self.kv_heads or self.width % self.heads or self.head_width % 2:
+            raise UsageError(
+                "model.heads must divide model.width and be a multiple of model.kv_heads, and model.head_width even"
+            )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        steps: updates of the weights.
+        batch: windows in each, over all processes.
+        learning_rate: of Muon and, scaled to match, of AdamW.
+        warm_up: steps over which the rate rises.
+        decay: steps at the end over which it falls to zero. Between the two it is constant, so that a run can go on
+            from a checkpoint with more steps.
+        weight_decay: of matrices.
+        evaluate_every: steps between measurements on held-out data.
+        save_every: steps between checkpoints.
+        seed: of weights and windows.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float = 5e-3
+    warm_up: int = 100
+    decay: int = 0
+    weight_decay: float = 0.05
+    evaluate_every: int = 500
+    save_every: int = 500
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch, self.evaluate_every, self.save_every) < 1 or self.seed < 0:
+            raise UsageError("training: steps, batch, evaluate_every and save_every must be 1 or more, seed 0 or more")
+        if self.learning_rate <= 0 or min(self.warm_up, self.decay, self.weight_decay) < 0:
+            raise UsageError("training: learning_rate must be above 0; warm_up, decay and weight_decay 0 or more")
+        if self.warm_up + self.decay > self.steps:
+            raise UsageError(f"training: warm_up and decay are {self.warm_up + self.decay} of {self.steps} steps")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A model, its data, its schedule.
+
+    Attributes:
+        model: the network.
+        training: the schedule.
+        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root.
+        held_out: share of the data that is never trained on, for the measurements.
+    """
+
+    model: Architecture
+    training: Schedule
+    data: tuple[str, ...]
+    held_out: float = 0.005
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise UsageError("data must name at least one file, archive or folder")
+        if not 0 < self.held_out < 1:
+            raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the config in a TOML file.
+
+        Raises:
+            UsageError: it is not there, or not such a config.
+        """
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"config '{path}' is not TOML: {error}") from None
+        if table.pop("version", None) != VERSION:
+            raise UsageError(f"config '{path}' must say version = {VERSION}")
+        model = _build(Architecture, table.pop("model", {}), f"{path}: model")
+        training = _build(Schedule, table.pop("training", {}), f"{path}: training")
+        config: Self = _build(cls, {**table, "model": model, "training": training}, str(path))
+        return config
+
+
+def _build(cls: Any, table: dict[str, Any], where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in table:
+        if key not in fields:
+            raise UsageError(f"{where} has no key '{key}'{suggest(key, fields)}")
+    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in table]
+    if missing:
+        raise UsageError(f"{where} lacks {', '.join(missing)}")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    for key, value in values.items():
+        kinds: dict[str, Any] = {"int": int, "float": (int, float), "tuple[str, ...]": tuple}
+        kind = kinds.get(str(fields[key].type))
+        if kind and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise UsageError(f"{where}: {key} must be of type {fields[key].type}, not {value!r}")
+    return cls(**values)

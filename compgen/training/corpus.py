@@ -1,0 +1,61 @@
+"""Training data: files, archives and folders as one long string of bytes, and windows of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.errors import UsageError
+
+_BLOCK = 1 << 16
+"""Bytes that are held out together, so that few windows lie across a border."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Bytes to train on, bytes held out, and the digest of both."""
+
+    train: NDArray[np.uint8]
+    held_out: NDArray[np.uint8]
+    digest: str
+
+    @classmethod
+    def read(cls, root: Path, sources: Sequence[str], held_out: float, seed: int) -> Corpus:
+        """Return all of ``sources`` under ``root``, with a share of its blocks held out, drawn by ``seed``.
+
+        Raises:
+            UsageError: a source is not there, or there is too little data.
+        """
+        whole = np.frombuffer(b"".join(_pieces(root, sources)), dtype=np.uint8)
+        count = len(whole) // _BLOCK
+        if count < 2:
+            raise UsageError(f"{len(whole)} bytes are too few to train on; give at least {2 * _BLOCK}")
+        held = np.zeros(count, dtype=np.bool_)
+        chosen = max(1, round(held_out * count))
+        held[np.random.default_rng(seed).choice(count, chosen, replace=False)] = True
+        blocks = whole[: count * _BLOCK].reshape(count, _BLOCK)
+        digest = hashlib.blake2b(whole.data, digest_size=8).hexdigest()
+        return cls(blocks[~held].reshape(-1), blocks[held].reshape(-1), digest)
+
+
+def _pieces(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
+    for source in sources:
+        path = root / source
+        if path.is_dir():
+            yield from (file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file())
+        elif not path.exists():
+            raise UsageError(f"there is no '{path}' to train on; docs/data.md says where to get real data")
+        elif tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                for member in archive:
+                    file = archive.extractfile(member) if member.isfile() else None
+                    if file is not None:
+                        yield file.read()
+        else:
+            yield path.read_bytes()

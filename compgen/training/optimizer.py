@@ -1,0 +1,47 @@
+"""Muon for the matrices inside the network, AdamW for everything else, as one optimiser.
+
+Muon (Jordan et al. 2024) orthogonalises each matrix's momentum; scaled to the size of AdamW's updates (Liu et al. 2025,
+"Muon is scalable for LLM training"), both take one learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Two optimisers behind one face, so that a trainer can schedule, save and resume them together."""
+
+    def __init__(self, network: torch.nn.Module, learning_rate: float, weight_decay: float) -> None:
+        """Split the parameters of ``network``: matrices of its blocks go to Muon."""
+        matrices: list[torch.nn.Parameter] = []
+        others: list[torch.nn.Parameter] = []
+        for name, parameter in network.named_parameters():
+            (matrices if parameter.ndim == 2 and ".layers." in name else others).append(parameter)
+        self._parts = (
+            torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        )
+        super().__init__([*matrices, *others], {"lr": learning_rate})
+        # The groups are the parts' own: what a schedule sets here, the parts read.
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take a step with each part."""
+        loss = closure() if closure is not None else None
+        for part in self._parts:
+            part.step()  # type: ignore[no-untyped-call]
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the parts' states, side by side."""
+        return {"parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the states of ``state_dict``."""
+        for part, state in zip(self._parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self._parts for group in part.param_groups]

@@ -1,0 +1,219 @@
+"""Byte-level language models: the arithmetic that is the same everywhere, and states over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import compgen
+from compgen.errors import IncompatibleError, UsageError
+from compgen.models import load
+from compgen.testing import check_model
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from compgen.models import exact_llama  # noqa: E402
+from compgen.models.llm import LanguageModel  # noqa: E402
+from compgen.training.config import Architecture  # noqa: E402
+
+TINY = Architecture(layers=2, width=48, heads=4, kv_heads=2, head_width=16, inner_width=96, context=40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network with random weights, large enough for its distributions to be far from even."""
+    from compgen.training.train import network
+
+    torch.manual_seed(5)
+    model = network(TINY)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4 if parameter.ndim == 2 else 1 + 0.3 * torch.rand_like(parameter))
+    path: Path = tmp_path_factory.mktemp("tiny")
+    model.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LanguageModel:
+    found = load(f"llm:{folder}")
+    assert isinstance(found, LanguageModel)
+    return found
+
+
+def likely(model: LanguageModel) -> bytes:
+    """Bytes that random weights compress."""
+    return compgen.sample(model, length=500, temperature=0.2, seed=1)[0].data
+
+
+def test_conforms(model: LanguageModel) -> None:
+    """To the last count: rows do not depend on each other, and steps give what a fresh start gives."""
+    check_model(model)
+    check_model(LanguageModel(model.path, window=3))
+
+
+def test_the_integers_follow_the_floats(folder: Path, model: LanguageModel, prose: bytes) -> None:
+    from transformers import LlamaForCausalLM
+
+    reference = LlamaForCausalLM.from_pretrained(folder)
+    data = prose[:30]
+    with torch.no_grad():
+        logits = reference(input_ids=torch.tensor([[256, *data]])).logits[0, :, :256]
+    expected = torch.log_softmax(logits.double(), dim=1).numpy() / np.log(2)
+    state = model.start([b""])
+    found = []
+    for symbol in data:
+        found.append(state.log2_probs()[0])
+        state.extend(np.array([symbol], dtype=np.uint8))
+    found.append(state.log2_probs()[0])
+    assert expected.std() > 0.8, "a distribution that is even would prove nothing"
+    assert np.abs(np.array(found) - expected)[expected > -10].max() < 0.35
+    kl = (np.exp2(expected) * (expected - np.array(found))).sum(axis=1)
+    assert kl.max() < 0.004
+
+
+def test_a_stretch_is_read_as_byte_by_byte(model: LanguageModel, prose: bytes) -> None:
+    """Through several windows, rows standing at different places."""
+    symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
+    prompts = [b"", b"abcde", prose[:19]]
+    one, other = model.start(prompts), model.start(prompts)
+    low, width = one.read(symbols)
+    for step, column in enumerate(symbols):
+        a, b = other.intervals(column)
+        assert np.array_equal(a, low[step])
+        assert np.array_equal(b, width[step])
+        other.extend(column)
+    assert np.array_equal(one.frequencies(), other.frequencies())
+
+
+def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(3)
+    weights = generator.normal(size=(24, 2100))
+    rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2100)).astype(np.float32))
+    rows[0] = 127 * 128  # as large as sums can get
+    one = exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
+    monkeypatch.setattr(exact_llama, "int8_products", lambda device: False)
+    assert torch.equal(exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
+
+
+def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
+    folder: Path, model: LanguageModel, prose: bytes
+) -> None:
+    data = prose[:300]
+    blob = compgen.compress(data, model, lanes=3)
+    script = (
+        "import sys, torch, compgen; torch.set_num_threads(int(sys.argv[2]));"
+        "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
+        "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
+    )
+    for threads, setting in (("1", {"ATEN_CPU_CAPABILITY": "default"}), ("2", {"ATEN_CPU_CAPABILITY": "avx2"})):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder), threads, blob.hex()],
+            input=data, env={**os.environ, **setting}, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def test_round_trips(model: LanguageModel, prose: bytes) -> None:
+    for data in (b"", b"a", prose[:200], bytes(100), bytes(range(256)), "naïve ☃".encode(), b"\xff\xfe<|start|>\x80"):
+        for lanes in (1, 4):
+            blob = compgen.compress(data, model, lanes=lanes)
+            assert compgen.decompress(blob, model) == data
+
+
+def test_a_path_in_a_file_wants_the_callers_word(model: LanguageModel, folder: Path) -> None:
+    data = likely(model)
+    blob = compgen.compress(data, model)
+    with pytest.raises(IncompatibleError, match="--compressor"):
+        compgen.decompress(blob)
+    assert compgen.decompress(blob, model) == data
+
+
+def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path: Path) -> None:
+    from transformers import LlamaForCausalLM
+
+    data = likely(model)
+    blob = compgen.compress(data, model)
+    changed = LlamaForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        changed.model.layers[1].mlp.down_proj.weight[3, 4] += 5
+    changed.save_pretrained(tmp_path / "other")
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    (tmp_path / "other").rename(folder)
+    try:
+        from compgen.models import llm
+
+        llm._loaded.cache_clear()
+        from compgen.coding.fingerprint import fingerprint
+
+        fingerprint.cache_clear()
+        with pytest.raises(IncompatibleError, match="behaves otherwise"):
+            compgen.decompress(blob, str(model))
+    finally:
+        folder.rename(folder.with_name("gone"))
+        moved.rename(folder)
+        llm._loaded.cache_clear()
+        fingerprint.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_act": "gelu"}, "not supported"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "not supported"),
+        ({"num_hidden_layers": 5}, "lacks the tensor"),
+        ({"hidden_size": None}, "does not describe"),
+    ],
+)
+def test_a_network_of_another_kind_is_an_error(
+    folder: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(UsageError, match=message):
+        load(f"llm:{tmp_path}").start([b""])
+
+
+def test_what_is_missing_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"no config\.json"):
+        load(f"llm:{tmp_path}").start([b""])
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UsageError, match="not JSON"):
+        load(f"llm:{tmp_path}").start([b""])
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    with pytest.raises(UsageError, match=r"no model\.safetensors"):
+        load(f"llm:{tmp_path}").start([b""])
+    (tmp_path / "model.safetensors").write_bytes(b"12345678")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(f"llm:{tmp_path}").start([b""])
+    with pytest.raises(UsageError, match="is a file"):
+        load(f"llm:{tmp_path / 'config.json'}").start([b""])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UsageError, match="no folder here"):
+        load("llm:nobody/nothing").start([b""])
+    with pytest.raises(UsageError, match="at most 20"):
+        load(f"llm:{folder},window=21").start([b""])
+    monkeypatch.setenv("COMPGEN_DEVICE", "abacus")
+    with pytest.raises(UsageError, match="cpu or cuda"):
+        load(f"llm:{folder}").start([b""])
+
+
+def test_it_mixes_with_others(model: LanguageModel, prose: bytes) -> None:
+    mixture = load(f"llm:{model.path}+backoff:order=2")
+    assert compgen.decompress(compgen.compress(prose[:200], mixture), mixture) == prose[:200]
+
+
+def test_the_shipped_weights_know_english(prose: bytes) -> None:
+    result = compgen.score("llm", prose[600:1200], prose[:600])
+    assert result.derived_bpb < 2.6, "backoff needs 2.9 here and gzip's derived model 2.7"
+    blob = compgen.compress(prose[:300], "llm", lanes=2)
+    assert compgen.decompress(blob) == prose[:300], "a file may choose what the package ships"

@@ -1,0 +1,117 @@
+"""Training: configs, data, resuming, and what comes out as a model."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import compgen
+from compgen.errors import UsageError
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+from compgen.training.config import TrainingConfig
+from compgen.training.corpus import Corpus
+from tests.conftest import ROOT, Run
+
+CONFIG = """
+version = 1
+data = ["text", "more.tar.xz"]
+held_out = 0.3
+[model]
+layers = 1
+width = 32
+heads = 2
+kv_heads = 1
+head_width = 16
+inner_width = 64
+context = 32
+[training]
+steps = 12
+batch = 4
+warm_up = 2
+decay = 4
+evaluate_every = 6
+save_every = 6
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, prose: bytes) -> Path:
+    """A folder and an archive of text that repeats, so that a few steps teach something."""
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text/a.txt").write_bytes(prose[:400] * 400)
+    (tmp_path / "b.txt").write_bytes(prose[:400] * 300)
+    with tarfile.open(tmp_path / "more.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "b.txt", "b.txt")
+    (tmp_path / "c.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_configs_that_are_shipped_can_be_read() -> None:
+    found = sorted((ROOT / "configs").glob("train_*.toml"))
+    assert len(found) >= 5
+    for path in found:
+        TrainingConfig.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("version = 1", "version = 9"), "version = 1"),
+        (("layers = 1", "layer = 1"), "did you mean 'layers'"),
+        (("layers = 1", ""), "lacks layers"),
+        (("layers = 1", 'layers = "many"'), "must be of type int"),
+        (("kv_heads = 1", "kv_heads = 3"), "kv_heads"),
+        (("steps = 12", "steps = 3"), "warm_up and decay"),
+        (("held_out = 0.3", "held_out = 3"), "share"),
+        (("width = 32", "width ="), "not TOML"),
+    ],
+)
+def test_a_wrong_config_says_what_is_wrong(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    (tmp_path / "c.toml").write_text(CONFIG.replace(*change, 1))
+    with pytest.raises(UsageError, match=message):
+        TrainingConfig.read(tmp_path / "c.toml")
+
+
+def test_a_corpus_is_all_of_its_sources_and_holds_some_out(root: Path) -> None:
+    corpus = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    assert len(corpus.train) + len(corpus.held_out) == 280_000 // 65_536 * 65_536
+    assert len(corpus.held_out) == 65_536
+    again = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    assert np.array_equal(corpus.held_out, again.held_out)
+    assert corpus.digest == again.digest
+    with pytest.raises(UsageError, match="there is no"):
+        Corpus.read(root, ["nothing.txt"], 0.3, seed=1)
+    with pytest.raises(UsageError, match="too few"):
+        Corpus.read(root, ["c.toml"], 0.3, seed=1)
+
+
+def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) -> None:
+    done = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"held out" in done.stderr
+    spec = f"llm:{root / 'out'}"
+    first = compgen.score(spec, prose[:200]).derived_bpb
+    assert first < 7.9, "twelve steps are enough to leave 8 bits"
+    blob = compgen.compress(prose[:200], spec)
+    assert compgen.decompress(blob, spec) == prose[:200]
+    assert "bits per byte" in (root / "out/README.md").read_text()
+    (root / "c.toml").write_text(CONFIG.replace("steps = 12", "steps = 18"))
+    more = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
+    assert more.returncode == 0, more.stderr.decode()
+    assert b"going on from" in more.stderr
+    assert b"step 18" in more.stderr
+    assert b"step 6:" not in more.stderr, "what was done is not done again"
+
+
+def test_a_missing_config_is_one_line(cgn: Run, tmp_path: Path) -> None:
+    done = cgn("train", str(tmp_path / "none.toml"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert not (tmp_path / "out").exists()
