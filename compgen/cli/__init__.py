@@ -39,10 +39,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (
-    sample, score, compress, decompress, inspect, verify, explain, gallery, evaluate, train, ncd, compressors, shell_init
+_COMMANDS = (
+    sample, score, compress, decompress, inspect, verify, explain,
+    gallery, evaluate, train, ncd, compressors, shell_init,
 )  # fmt: skip
-for command in COMMANDS:
+for command in _COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

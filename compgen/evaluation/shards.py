@@ -138,7 +138,7 @@ class RateShard(Shard):
         sizes = [_in_container(chunk, code) for chunk, code in zip(chunks, codes, strict=True)]
         once = 0
         for chunk, size in list(zip(chunks, sizes, strict=True))[: self.decoded]:
-            blob = compress(chunk, model, verify=False)
+            blob = compress(chunk, model, lanes=1, verify=False)
             if decompress(blob, model) != chunk:
                 raise CompgenError(f"{model} does not give back what it compressed, in {self.id}")
             once = max(once, len(blob) - size)

@@ -12,6 +12,7 @@ import hashlib
 import importlib.resources
 import importlib.util
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,8 +73,7 @@ class LanguageModel(ByteModel):
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return a digest of weights and tokeniser."""
-        folder = self._folder()
-        return _loaded(str(folder), device()).digest if self.exact else _digest(str(folder))
+        return self._network().digest if self.exact else _digest(str(self._folder()))
 
     def lanes(self, size: int) -> int:
         """Return one lane for every 8 KB, as many as keep the device busy at most."""
@@ -89,7 +89,7 @@ class LanguageModel(ByteModel):
 
         if self.dtype != "float32" or self.beam:
             raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
-        network = _loaded(str(self._folder()), device())
+        network = self._network()
         longest = (network.shape.positions - 1) // 2
         if self.window > longest:
             raise UsageError(f"window must be at most {longest} for this network, not {self.window}")
@@ -110,6 +110,30 @@ class LanguageModel(ByteModel):
 
     def _tokenised(self) -> tuple[CausalLM, Tokens]:
         return _loaded_tokenised(str(self._folder()), device(), self.dtype)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all tensors of the file.
+
+        Raises:
+            UsageError: there is no such file.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        weights = _weights(self._folder())
+        try:
+            with safe_open(weights, "numpy") as tensors:
+                return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise UsageError(f"'{weights}' cannot be read: {error}") from None
+
+    @property
+    def shipped(self) -> int:
+        """Bytes of the file of weights."""
+        return _weights(self._folder()).stat().st_size
+
+    def _network(self) -> ExactLlama:
+        return _loaded(str(self._folder()), device())
 
 
 def device() -> str:
@@ -162,9 +186,7 @@ def _loaded(path: str, place: str) -> ExactLlama:
     from compgen.models.exact_llama import ExactLlama
 
     config = read_config(Path(path))
-    weights = Path(path) / "model.safetensors"
-    if not weights.exists():
-        raise UsageError(f"'{path}' holds no model.safetensors; other formats are not read")
+    weights = _weights(Path(path))
     try:
         tensors = load_file(weights)
         return ExactLlama(_shape(config, path), lambda name: tensors[name].double().numpy(), place)
@@ -193,6 +215,14 @@ def _digest(path: str) -> bytes:
             while piece := source.read(1 << 20):
                 digest.update(piece)
     return digest.digest()
+
+
+def _weights(path: Path) -> Path:
+    """Return the file of weights in a folder."""
+    weights = path / "model.safetensors"
+    if not weights.exists():
+        raise UsageError(f"'{path}' holds no model.safetensors; other formats are not read")
+    return weights
 
 
 def read_config(path: Path) -> dict[str, Any]:

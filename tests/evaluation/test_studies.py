@@ -117,3 +117,38 @@ def test_configs_of_the_project_are_read(path: Path) -> None:
             ["git", "check-ignore", f"results/{path.stem}"], cwd=ROOT, capture_output=True, check=False
         )
         assert ignored.returncode in (0, 128)  # results are not committed; 128: outside git
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_scaling_finds_the_size_that_pays(tmp_path: Path, prose: bytes) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    from compgen.training.config import Architecture
+    from compgen.training.train import network
+
+    extra, counts = "", {}
+    for width in (16, 32):
+        shape = Architecture(layers=1, width=width, heads=2, kv_heads=1, head_width=16, inner_width=32, context=40)
+        torch.manual_seed(1)
+        model = network(shape)
+        model.save_pretrained(tmp_path / f"w{width}")
+        counts[f"w{width}"] = sum(parameter.numel() for parameter in model.parameters())
+        extra += f'[[rows]]\nname = "w{width}"\nspec = "llm:{tmp_path}/w{width}"\nbytes = 1024\ndecoded = 1\n'
+    more = "lengths = [512]\ndata_bytes = [100_000, 1_000_000_000]"
+    result = run(tmp_path, "scaling", more, extra, data=prose)
+    (table,) = result.study.tables(result.records)
+    lines = {str(row[0]): row for row in table.rows}
+    for name, count in counts.items():
+        record = next(record for record in result.records if record["row"] == name)
+        assert (lines[name][1], record["decoded"]) == (count, 1)
+        assert record["shipped"] == (tmp_path / name / "model.safetensors").stat().st_size
+        raw = (record["written"] + record["once"]) / record["raw"]
+        assert lines[name][3] == pytest.approx(100 * raw)
+        assert lines[name][4] == pytest.approx(100 * (raw + 2 * count / 100_000))
+    assert lines["gzip"][3:] == (lines["gzip"][3],) * 3
+    assert lines["best"][4] in ("gzip", "counts")  # random weights pay for nothing
+    (figure,) = result.study.figures(result.records).values()
+    assert [len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines] == [2, 2]
+    with pytest.raises(UsageError, match="one length"):
+        run(tmp_path, "scaling", "lengths = [512, 0]")

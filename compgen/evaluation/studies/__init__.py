@@ -8,11 +8,18 @@ from compgen.evaluation.studies.base import Study
 from compgen.evaluation.studies.context import Context
 from compgen.evaluation.studies.corpora import Corpora
 from compgen.evaluation.studies.generation import Generation
+from compgen.evaluation.studies.scaling import Scaling
 from compgen.evaluation.studies.table import RateTable
 from compgen.registry import suggest
 
 VERSION = 1
-KINDS: dict[str, type[Study]] = {"table": RateTable, "context": Context, "corpora": Corpora, "generation": Generation}
+KINDS: dict[str, type[Study]] = {
+    "table": RateTable,
+    "context": Context,
+    "corpora": Corpora,
+    "generation": Generation,
+    "scaling": Scaling,
+}
 
 
 def load_study(path: str) -> tuple[Study, str]:

@@ -15,7 +15,7 @@ from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig, permutation
 from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
 from compgen.evaluation.tables import Table
-from compgen.models import ByteModel
+from compgen.models import ByteModel, load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +107,11 @@ class Study(ABC):
         reasons = {}
         for row in self.rows:
             try:
-                self.build(row.spec)
+                built = self.build(row.spec)
+                if isinstance(built, ModelCompressor):
+                    built = load(built.model)
+                if isinstance(built, ByteModel):
+                    built.parameters  # noqa: B018 - a model whose weights are not there says so
             except CompgenError as error:
                 reasons[row.name] = str(error)
         return reasons
