@@ -1,0 +1,66 @@
+"""Rates of a language model on real files, beside classical compressors, and of a mixture with them.
+
+    python benchmarks/llm_rates.py [--model SPEC] [--bytes N] [--data DIR] [--excerpt N]
+
+Whole files (or their first N bytes): the model's derived rate as ``cgn score`` prints it, from nothing known, and the
+output of gzip, xz and ppmd. Then, on an excerpt of each after 8,000 bytes of context, the mixture with gzip and ppmd and
+each of its members. Bits per byte. Ends in one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import compgen
+from compgen.compressors import COMPRESSORS
+
+FILES = (
+    "text/enwik8_tail.xml",
+    "text/wikitext2_valid.txt",
+    "text/tinyshakespeare.txt",
+    "corpora/canterbury/alice29.txt",
+    "corpora/calgary/book1",
+)
+CLASSICAL = ("gzip", "xz", "ppmd")
+CONTEXT = 8000
+OFFSET = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="llm")
+    parser.add_argument("--bytes", type=int, default=None)
+    parser.add_argument("--excerpt", type=int, default=2000)
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    model = arguments.model
+    mixture = f"{model}+ppmd+gzip"
+    members = (model, "ppmd", "gzip")
+    rows: list[dict[str, Any]] = []
+    print(f"{'whole file':<34}{model:>10}" + "".join(f"{name:>10}" for name in CLASSICAL))
+    for name in FILES:
+        data = (Path(arguments.data) / name).read_bytes()[: arguments.bytes]
+        rates = {model: compgen.score(model, data).derived_bpb}
+        for classical in CLASSICAL:
+            rates[classical] = 8 * len(COMPRESSORS.build(classical).compress(data)) / len(data)
+        print(f"{name:<26}{len(data):>8}" + "".join(f"{rate:>10.3f}" for rate in rates.values()), flush=True)
+        rows.append({"file": name, "bytes": len(data), "rates": rates})
+    print(f"\n{'excerpt':<34}{'mixture':>10}" + "".join(f"{member:>10}" for member in members))
+    for row in rows:
+        data = (Path(arguments.data) / row["file"]).read_bytes()
+        context = data[OFFSET - CONTEXT : OFFSET]
+        excerpt = data[OFFSET : OFFSET + arguments.excerpt]
+        rates = {spec: compgen.score(spec, excerpt, context).derived_bpb for spec in (mixture, *members)}
+        print(f"{row['file']:<26}{len(excerpt):>8}" + "".join(f"{rate:>10.3f}" for rate in rates.values()), flush=True)
+        row["excerpt"] = rates
+    print(json.dumps({"benchmark": "llm_rates", "model": model, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
