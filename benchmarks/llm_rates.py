@@ -2,8 +2,8 @@
 
     python benchmarks/llm_rates.py [--model SPEC] [--bytes N] [--data DIR] [--excerpt N]
 
-Whole files (or their first N bytes): the model's derived rate as ``cgn score`` prints it, from nothing known, and the
-output of gzip, xz and ppmd. Then, on an excerpt of each after 8,000 bytes of context, the mixture with gzip and ppmd and
+Whole files (or their first N bytes): the derived rate that ``cgn score`` prints, from nothing known, and the output of
+gzip, xz and ppmd. Then, on an excerpt of each after 8,000 bytes of context, the mixture with gzip and ppmd, and
 each of its members. Bits per byte. Ends in one JSON line.
 """
 
