@@ -67,6 +67,9 @@ def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figu
                 if kind.base:
                     scale("log", base=kind.base)
                     axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+                    axis.set_minor_formatter(
+                        FuncFormatter(lambda value, _: _short(value) if f"{value:e}"[0] in "246" else "")
+                    )
             if not y.base:
                 place.set_ylim(bottom=0)
         axes[0].set_ylabel(y.label)
@@ -114,7 +117,7 @@ def _short(value: float) -> str:
     for size, letter in ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")):
         if value >= size and value % size == 0:
             return f"{value / size:g}{letter}"
-    return f"{value:g}"
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def render(figure: Figure, kind: str) -> bytes:

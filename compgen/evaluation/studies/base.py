@@ -137,21 +137,29 @@ class Study(ABC):
 
     def _shards(self, one: SetConfig, data: DataSet, row: Row, length: int, limit: int) -> Iterator[Shard]:
         size = length or data.size
-        numbers = chosen(data.size // size, max(1, row.bytes // size) if row.bytes else 0, limit, self.seed, one.name)
+        begins = list(range(0, data.size - size + 1, size))
+        if row.bytes and length:
+            # A sample is of whole blocks of the longest chunk, so that all lengths are measured on the same bytes.
+            block = max(row.lengths or self.lengths)
+            blocks = chosen(data.size // block, max(1, row.bytes // block), 0, self.seed, one.name)
+            begins = [place * block + inside for place in blocks for inside in range(0, block - size + 1, size)]
+            begins = begins[: max(1, row.bytes // size)]
+        if limit:
+            begins = begins[:limit]
         if not length and limit:
             size = min(size, 2048 * limit)
-        if not numbers:
+        if not begins:
             raise UsageError(f"set '{one.name}' has {data.size} bytes, less than one chunk of {size}")
-        parts = list(batches(numbers, max(1, (row.shard or self.shard) // size)))
+        parts = list(batches(begins, max(1, (row.shard or self.shard) // size)))
         decoded = self.decoded if row.decoded < 0 else row.decoded
-        for part, numbers_of_part in enumerate(parts):
+        for part, places in enumerate(parts):
             yield RateShard(
                 id=f"{one.name}/{row.name}/{length}/{part}",
                 set=one.name,
                 row=row.name,
                 spec=row.spec,
                 length=length,
-                chunks=tuple(data.cut(number * size, size) for number in numbers_of_part),
+                chunks=tuple(data.cut(begin, size) for begin in places),
                 decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
                 mapping=one.mapping if self.paper else "",
                 gpus=row.gpus,
