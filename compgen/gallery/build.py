@@ -117,6 +117,7 @@ def draw(prompt: Item, column: Column, seed: int) -> Cell:
         rule=column.rule or None,
         temperature=column.temperature,
         top_p=column.top_p,
+        min_p=column.min_p,
         settled=prompt.medium.name != "text",
         seed=seed,
         layout=prompt.layout,
@@ -131,7 +132,7 @@ def draw(prompt: Item, column: Column, seed: int) -> Cell:
 
 def _key(prompt: Item, column: Column, seed: int) -> str:
     told = dataclasses.asdict(column)
-    told = {key: told[key] for key in ("compressor", "rule", "temperature", "top_p")}
+    told = {key: told[key] for key in ("compressor", "rule", "temperature", "top_p", "min_p")}
     versions = load(column.compressor).versions
     digest = hashlib.sha256(json.dumps([_VERSION, told, seed, str(prompt.medium), versions]).encode())
     for piece in (*prompt.given, *prompt.rest):

@@ -14,7 +14,7 @@
     keep = 0.5, by_row = false          what is given, as in `cgn sample`
     length = 300                        bytes to make, at most what keep leaves
     [[columns]]
-    name = "...", compressor = "gzip", rule = "calibrated", temperature = 0.9, top_p = 0.95
+    name = "...", compressor = "gzip", rule = "calibrated", temperature = 0.9, top_p = 0.95, min_p = 0.03
     media = ["text", "image", "audio"]  rows that it continues; default: all
     [explorer]
     made = "prose"                      or file, start, size
@@ -63,6 +63,7 @@ class Column:
     rule: str = ""
     temperature: float = 1.0
     top_p: float = 1.0
+    min_p: float = 0.0
     media: tuple[str, ...] = ("text", "image", "audio")
 
 

@@ -39,15 +39,18 @@ class Layout:
         return self.channels * self.bits // 8
 
     def fill(self, signal: T) -> T:
-        """Return a compressor of signals with its ``width``, ``channels`` and ``bits`` as here, if they are defaults.
+        """Return a compressor of signals with ``width``, ``channels`` and ``bits`` as here, if it has its defaults.
 
-        Raises:
-            UsageError: it does not take them.
+        One that cannot have them, as FLAC cannot have three channels, keeps its own.
         """
         here = {"width": self.stride // (self.pixel or 1), "channels": self.channels, "bits": self.bits}
         fields = {field.name: field.default for field in dataclasses.fields(signal) if field.name in here}
-        left = all(getattr(signal, name) == default for name, default in fields.items())
-        return dataclasses.replace(signal, **{k: here[k] for k in fields if here[k]}) if left else signal
+        if any(getattr(signal, name) != default for name, default in fields.items()):
+            return signal
+        try:
+            return dataclasses.replace(signal, **{name: here[name] for name in fields if here[name]})
+        except UsageError:
+            return signal
 
 
 def completed(data: bytes, size: int) -> bytes:

@@ -32,7 +32,7 @@ from compgen.models.base import State, last_window
 from compgen.models.history import Context, History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
-from compgen.models.signal import MOST, Plane
+from compgen.models.signal import FAR, MOST, Plane
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -204,6 +204,9 @@ class Row:
             weights = _with_experts(self._fitted, len(_above(layout)), 50)
             if self._pixel:
                 weights = _with_experts(weights, 1 + len(MOST), 60)
+                # A level that is new says nothing of the levels before it, but all of its own neighbours.
+                weights[0][0] = 0
+                weights[0][0, -1 - len(MOST) :] = WEIGHT_ONE // (1 + len(MOST))
                 # Planes, as high and low bytes are, may want quite different weights.
                 weights.append(np.zeros((self._pixel, weights[0].shape[1]), dtype=np.int64))
             self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), *self._rates)
@@ -304,7 +307,7 @@ class Row:
         errors = np.frombuffer(plane.errors, dtype=np.uint8)
         found = plane.occurrences()
         shares = np.empty((2 + len(found), 256), dtype=np.int64)
-        shares[0] = 1 << (_ONE - 8)
+        shares[0] = FAR
         shares[1] = self._latest_shares(errors[-_RECENT:], shares[0])
         positions = np.array([p for one in found for p in one], dtype=np.int64)
         blend(errors, positions, np.array([len(one) for one in found], dtype=np.int64), worth, shares)

@@ -2,9 +2,8 @@
 
 A signal seldom repeats its bytes, but what its neighbours miss repeats: after like errors of prediction, like errors
 follow. Each plane (a channel, or the high or low bytes of one) is predicted from its neighbours: in rows by LOCO-I's
-median of left, above and left + above - corner (Weinberger et al. 2000, the predictor of JPEG-LS), in a line by a
-linear filter of the last samples that follows the signal (normalised least mean squares, Widrow and Hoff 1960), in
-integers. The errors, folded so that near ones share high bits, have a history with contexts as bytes have; an
+median of left, above and left + above - corner (Weinberger et al. 2000, the predictor of JPEG-LS), in a line by the
+last sample. The errors, folded so that near ones share high bits, have a history with contexts as bytes have; an
 occurrence proposes the prediction of now with the error of then.
 """
 
@@ -22,37 +21,8 @@ MOST = (512, 192, 96)
 _FOLDED = np.array([2 * e if e < 128 else 2 * (256 - e) - 1 for e in range(256)], dtype=np.uint8)
 """The place of an error, modulo 256, in the order 0, -1, 1, -2, 2, ..."""
 
-
-_TAPS = 16
-_UNIT = 1 << 16  # a filter weight of one
-_RATE = 1024  # of a filter's learning, in units of 1 / _UNIT
-
-
-class Filter:
-    """A linear prediction of the next sample from the last ``_TAPS``; it begins as the last sample itself."""
-
-    def __init__(self) -> None:
-        self._weights = np.zeros(_TAPS, dtype=np.int64)
-        self._weights[-1] = _UNIT
-        self._last = np.zeros(_TAPS, dtype=np.int64)  # around MIDDLE, the latest at the end
-
-    def predict(self) -> int:
-        """Return the byte that is expected."""
-        return MIDDLE + min(max((int(self._weights @ self._last) + _UNIT // 2) // _UNIT, -MIDDLE), 255 - MIDDLE)
-
-    def learn(self, symbol: int, expected: int) -> None:
-        """Step towards having expected ``symbol``, and go on to the next."""
-        energy = int(self._last @ self._last) + 64
-        self._weights += self._last * ((symbol - expected) * _RATE) // energy
-        self._last[:-1] = self._last[1:]
-        self._last[-1] = symbol - MIDDLE
-
-    def fork(self) -> Filter:
-        """Return an independent copy."""
-        fork = Filter()
-        fork._weights[:] = self._weights
-        fork._last[:] = self._last
-        return fork
+FAR = np.array([((1 << 30) >> 6 >> (place // 16)) + 64 for place in range(256)], dtype=np.int64)
+"""Shares, out of some 2**28, of errors that were not made of late: they halve every eight levels."""
 
 
 class Plane:
@@ -67,22 +37,15 @@ class Plane:
         self.base = base
         self._margin = max(row + 1, 2)
         self._bytes = bytearray([MIDDLE] * self._margin) + data
-        self._filter = None if row else Filter()
+        self._history = History(self._errors(), _contexts(row))
         self._prediction: int | None = None
         self._own = 0  # the prediction without the plane before
-        self._history = History(self._errors(), _contexts(row))
 
     def _errors(self) -> bytes:
         padded = np.frombuffer(bytes(self._bytes), dtype=np.uint8).astype(np.int64)
         here = np.arange(self._margin, len(padded))
-        if self._filter is None:
-            row = self._row
-            expected = _median(padded[here - 1], padded[here - row], padded[here - row - 1])
-        else:
-            expected = np.empty(len(here), dtype=np.int64)
-            for number, symbol in enumerate(padded[here].tolist()):
-                expected[number] = self._filter.predict()
-                self._filter.learn(symbol, int(expected[number]))
+        left = padded[here - 1]
+        expected = _median(left, padded[here - self._row], padded[here - self._row - 1]) if self._row else left
         self.missed = padded[here] - expected
         if self.base is not None:
             expected = np.clip(expected + self.base.missed[: len(expected)], 0, 255)
@@ -95,20 +58,18 @@ class Plane:
         """What the next byte is expected to be."""
         if self._prediction is None:
             data, row = self._bytes, self._row
-            if self._filter is None:
-                left, up, corner = data[-1], data[-row], data[-row - 1]
-                self._own = sorted((left, up, min(max(left + up - corner, 0), 255)))[1]
-            else:
-                self._own = self._filter.predict()
+            left = data[-1]
+            if row:
+                up, corner = data[-row], data[-row - 1]
+                left = sorted((left, up, min(max(left + up - corner, 0), 255)))[1]
+            self._own = left
             shift = 0 if self.base is None else self.base.missed_last
-            self._prediction = min(max(self._own + shift, 0), 255)
+            self._prediction = min(max(left + shift, 0), 255)
         return self._prediction
 
     def append(self, symbol: int) -> None:
         """Add one byte."""
         self._history.append(int(_FOLDED[(symbol - self.prediction) & 255]))
-        if self._filter is not None:
-            self._filter.learn(symbol, self._own)
         self.missed_last = symbol - self._own
         self._bytes.append(symbol)
         self._prediction = None
@@ -134,7 +95,6 @@ class Plane:
         fork.base = base
         fork._bytes = bytearray(self._bytes)
         fork._history = self._history.fork()
-        fork._filter = None if self._filter is None else self._filter.fork()
         return fork
 
 

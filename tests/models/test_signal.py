@@ -71,6 +71,7 @@ def test_the_layout_of_a_medium_reaches_compressor_and_model() -> None:
     assert load("backoff", layout=Layout(90, 3)) == load("backoff")
     flac = pytest.importorskip("soundfile") and load("flac", layout=Layout(0, 2, 16))
     assert str(flac) == "flac:channels=2,bits=16,pixel=4"
+    assert str(load("flac", layout=Layout(90, 3))) == "flac:stride=90,pixel=3"
 
 
 def test_a_settled_state_learns_no_more() -> None:
