@@ -62,10 +62,12 @@ def load(
     given: dict[str, Any] = {
         key: value for key, value in (("rule", rule), ("effort", effort), ("window", window)) if value is not None
     }
-    if layout is not None:
-        model = model.laid_out(layout)
-    if not given:
-        return model
+    if given:
+        model = _with(model, given)
+    return model if layout is None else model.laid_out(layout)
+
+
+def _with(model: ByteModel, given: dict[str, Any]) -> ByteModel:
     if isinstance(model, Mixture):
         return Mixture("+".join(str(load(member, **given)) for member in split_mixture(model.members)))
     for key in given:

@@ -68,6 +68,7 @@ def test_the_layout_of_a_medium_reaches_compressor_and_model() -> None:
     assert str(load("gzip:stride=5", layout=Layout(90, 3))) == "gzip:stride=5"
     assert str(load("gzip+xz", layout=Layout(90, 1))) == "gzip:stride=90,pixel=1+xz:stride=90,pixel=1"
     assert str(load("gzip", layout=Layout())) == "gzip"
+    assert str(load("png", rule="one-step", layout=Layout(90, 3))) == "png:width=30,channels=3,rule=one-step"
     assert load("backoff", layout=Layout(90, 3)) == load("backoff")
     flac = pytest.importorskip("soundfile") and load("flac", layout=Layout(0, 2, 16))
     assert str(flac) == "flac:channels=2,bits=16,pixel=4"
