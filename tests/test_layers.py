@@ -15,6 +15,7 @@ RANKS = {
     "kernels": 0,
     "types": 0,
     "registry": 1,
+    "config": 1.5,
     "media": 2,
     "compressors": 3,
     "models": 4,

@@ -24,16 +24,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
+from compgen.config import build, read
 from compgen.errors import UsageError
-from compgen.registry import suggest
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -98,40 +93,9 @@ def read_config(path: Path) -> Config:
     Raises:
         UsageError: there is no such file, it is no TOML, or a key is unknown or of the wrong type.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"config '{path}' cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"config '{path}' is no TOML: {error}") from None
+    table, _ = read(str(path))
     for key in ("rows", "columns"):
-        if not isinstance(table.get(key), list) or not table[key]:
+        if not table.get(key):
             raise UsageError(f"config '{path}' needs [[{key}]]")
-    table["rows"] = tuple(_build(Row, row, path) for row in table["rows"])
-    table["columns"] = tuple(_build(Column, column, path) for column in table["columns"])
-    if "explorer" in table:
-        table["explorer"] = _build(Explorer, table["explorer"], path)
     table.setdefault("title", path.stem)
-    return _build(Config, table, path)
-
-
-def _build(cls: type[T], table: object, path: Path) -> T:
-    if not isinstance(table, dict):
-        raise UsageError(f"config '{path}': {cls.__name__.lower()} must be a table")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in fields:
-            raise UsageError(f"config '{path}': {cls.__name__.lower()} has no '{key}'{suggest(key, fields)}")
-        default = fields[key].default
-        value = tuple(value) if isinstance(value, list) else value
-        if isinstance(default, float | int) and not isinstance(default, bool):
-            fits = isinstance(
-                value, int if isinstance(default, int) and key != "start" and key != "size" else int | float
-            )
-        else:
-            fits = default is dataclasses.MISSING or default is None or isinstance(value, type(default))
-        if not fits:
-            raise UsageError(f"config '{path}': {key} must not be {value!r}")
-        values[key] = value
-    return cls(**values)
+    return build(Config, table, f"config '{path}'")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
+from compgen.config import build, read
 from compgen.errors import UsageError
-from compgen.registry import suggest
 
 VERSION = 1
 
@@ -105,38 +103,13 @@ class TrainingConfig:
             raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> TrainingConfig:
         """Return the config in a TOML file.
 
         Raises:
             UsageError: it is not there, or not such a config.
         """
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"config '{path}' is not TOML: {error}") from None
+        table, _ = read(str(path))
         if table.pop("version", None) != VERSION:
             raise UsageError(f"config '{path}' must say version = {VERSION}")
-        model = _build(Architecture, table.pop("model", {}), f"{path}: model")
-        training = _build(Schedule, table.pop("training", {}), f"{path}: training")
-        config: Self = _build(cls, {**table, "model": model, "training": training}, str(path))
-        return config
-
-
-def _build(cls: Any, table: dict[str, Any], where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in table:
-        if key not in fields:
-            raise UsageError(f"{where} has no key '{key}'{suggest(key, fields)}")
-    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in table]
-    if missing:
-        raise UsageError(f"{where} lacks {', '.join(missing)}")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    for key, value in values.items():
-        kinds: dict[str, Any] = {"int": int, "float": (int, float), "tuple[str, ...]": tuple}
-        kind = kinds.get(str(fields[key].type))
-        if kind and (not isinstance(value, kind) or isinstance(value, bool)):
-            raise UsageError(f"{where}: {key} must be of type {fields[key].type}, not {value!r}")
-    return cls(**values)
+        return build(cls, table, f"config '{path}'")

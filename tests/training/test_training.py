@@ -65,8 +65,8 @@ def test_configs_that_are_shipped_can_be_read() -> None:
     [
         (("version = 1", "version = 9"), "version = 1"),
         (("layers = 1", "layer = 1"), "did you mean 'layers'"),
-        (("layers = 1", ""), "lacks layers"),
-        (("layers = 1", 'layers = "many"'), "must be of type int"),
+        (("layers = 1", ""), "lacks the key 'layers'"),
+        (("layers = 1", 'layers = "many"'), "must be a whole number"),
         (("kv_heads = 1", "kv_heads = 3"), "kv_heads"),
         (("steps = 12", "steps = 3"), "warm_up and decay"),
         (("held_out = 0.3", "held_out = 3"), "share"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import compgen.config as config
 from compgen.errors import UsageError
-from compgen.evaluation import config
 from compgen.evaluation.studies.base import Study
 from compgen.evaluation.studies.context import Context
 from compgen.evaluation.studies.corpora import Corpora
