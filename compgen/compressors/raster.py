@@ -20,6 +20,8 @@ from compgen.errors import CompressorError, CorruptDataError, UsageError
 from compgen.media.layout import Layout, completed
 
 _LENGTH = struct.Struct("<I")
+_JPEGLS_HEADER = 52  # bytes with the picture's size
+_MOST_TIMES = 1 << 17  # the bytes of a picture that a byte of its code may stand for
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Raster(Compressor):
 
     @classmethod
     @abstractmethod
-    def decode(cls, file: bytes) -> NDArray[Any]:
-        """Return the picture that ``encode`` was given."""
+    def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
+        """Fill ``out``, shaped as the picture that ``encode`` was given; what a header says is not believed."""
 
     def laid_out(self, layout: Layout) -> Raster:
         """Return it with the width, channels and sample size of ``layout`` where these were left at their defaults."""
@@ -59,14 +61,18 @@ class Raster(Compressor):
         """Return the number of bytes, and the picture."""
         if len(data) >= 1 << 32:
             raise UsageError(f"{self.name} takes up to 4 GB")
-        kind = np.dtype(">u2" if self.bits == 16 else "u1")
-        rows = completed(data, self.width * self.channels * kind.itemsize)
-        shape = (-1, self.width) if self.channels == 1 else (-1, self.width, self.channels)
-        picture = np.frombuffer(rows, dtype=kind).reshape(shape).astype(kind.newbyteorder("="))
+        picture = self._picture(data)
         try:
             return _LENGTH.pack(len(data)) + (self.encode(picture) if data else b"")
         except (RuntimeError, ValueError) as error:
             raise CompressorError(f"{self.name} does not take {len(picture)} rows: {error}; give a width") from None
+
+    def _picture(self, data: bytes) -> NDArray[Any]:
+        kind = np.dtype(">u2" if self.bits == 16 else "u1")
+        rows = completed(data, self.width * self.channels * kind.itemsize)
+        shape = (-1, self.width) if self.channels == 1 else (-1, self.width, self.channels)
+        picture: NDArray[Any] = np.frombuffer(rows, dtype=kind).reshape(shape).astype(kind.newbyteorder("="))
+        return picture
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data of one whole blob.
@@ -76,11 +82,13 @@ class Raster(Compressor):
         """
         try:
             (length,) = _LENGTH.unpack_from(blob)
-            picture = self.decode(blob[_LENGTH.size :]) if length else np.empty(0, np.uint8)
+            if length > _MOST_TIMES * len(blob):
+                raise CorruptDataError(f"not a {self.name} blob: it promises more than it can hold")
+            picture = self._picture(bytes(length))
+            if length:
+                picture = self.decode(blob[_LENGTH.size :], picture)
         except (RuntimeError, ValueError, MemoryError, struct.error) as error:
             raise CorruptDataError(f"not a {self.name} blob: {error}") from None
-        if self.channels == 1 and picture.ndim == 3:
-            picture = picture[:, :, 0]
         data: bytes = picture.astype(">u2" if self.bits == 16 else "u1").tobytes()[:length]
         # Not every codec has a checksum. The encoders are deterministic, so that coding again is one.
         if self.compress(data) != blob:
@@ -105,9 +113,9 @@ class JpegXl(Raster):
         return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, numthreads=1))
 
     @classmethod
-    def decode(cls, file: bytes) -> NDArray[Any]:
+    def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
         """Return the picture of a codestream."""
-        return np.asarray(imagecodecs.jpegxl_decode(file, numthreads=1))
+        return np.asarray(imagecodecs.jpegxl_decode(file, numthreads=1, out=out))
 
 
 @dataclass(frozen=True)
@@ -127,9 +135,12 @@ class JpegLs(Raster):
         return bytes(imagecodecs.jpegls_encode(picture))
 
     @classmethod
-    def decode(cls, file: bytes) -> NDArray[Any]:
+    def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
         """Return the picture of a JPEG-LS file."""
-        return np.asarray(imagecodecs.jpegls_decode(file))
+        # CharLS allocates what a header asks for.
+        if file[:_JPEGLS_HEADER] != cls.encode(np.zeros_like(out))[:_JPEGLS_HEADER]:
+            raise ValueError("the header is that of another picture")
+        return np.asarray(imagecodecs.jpegls_decode(file, out=out))
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,8 @@ class WebP(Raster):
         return bytes(imagecodecs.webp_encode(np.ascontiguousarray(colours), lossless=True))
 
     @classmethod
-    def decode(cls, file: bytes) -> NDArray[Any]:
-        """Return the picture of a WebP file, in colours."""
-        return np.asarray(imagecodecs.webp_decode(file))
+    def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
+        """Return the picture of a WebP file."""
+        colours = out if out.ndim == 3 else np.empty((*out.shape, 3), dtype=out.dtype)
+        picture = np.asarray(imagecodecs.webp_decode(file, out=colours))
+        return picture if out.ndim == 3 else picture[:, :, 0]
