@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import compgen.config as config
+from compgen.config import build, read
 from compgen.errors import UsageError
 from compgen.evaluation.studies.base import Study
 from compgen.evaluation.studies.context import Context
@@ -28,10 +28,10 @@ def load_study(path: str) -> tuple[Study, str]:
     Raises:
         UsageError: there is no such file, or it does not describe a study.
     """
-    table, text = config.read(path)
+    table, text = read(path)
     version, kind = table.pop("version", None), table.pop("study", None)
     if version != VERSION:
         raise UsageError(f"config '{path}' must begin with version = {VERSION}")
     if kind not in KINDS:
         raise UsageError(f"config '{path}': there is no study '{kind}'{suggest(str(kind), KINDS)}")
-    return config.build(KINDS[kind], table, f"config '{path}'"), text
+    return build(KINDS[kind], table, f"config '{path}'"), text
