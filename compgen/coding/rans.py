@@ -27,6 +27,9 @@ from compgen.kernels import WIDE, compiled
 LEAST = 1 << 32
 """The smallest state."""
 
+LANE = 8
+"""Bytes of code that a lane takes at least: its last state."""
+
 _STATE = np.dtype("<u8")
 _WORD = np.dtype("<u4")
 _BLOCK = 1 << 14  # symbols prepared at a time

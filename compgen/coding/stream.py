@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, overload
 
 from compgen.atomic import replacing
-from compgen.coding import segment
+from compgen.coding import rans, segment
 from compgen.coding.container import (
     SEGMENT,
     EndFrame,
@@ -361,6 +361,8 @@ class Reader(io.RawIOBase):
                 yield from jobs.run(frame, bytes, frame.body)
             elif named is None or model is None:
                 raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
+            elif len(frame.body) < rans.LANE * named.lanes:
+                raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
             elif named.independent or frame.tokens:
                 if self._count > 1:
                     yield from jobs.run(frame, _decode_alone, model, frame, named.lanes)

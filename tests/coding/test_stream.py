@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import random
@@ -20,7 +21,7 @@ import compgen
 from compgen.coding import container, stream
 from compgen.coding.container import SEGMENT, EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
-from compgen.models import load
+from compgen.models import CodeLengthModel, State, load
 from compgen.types import Frequencies
 from tests.fuzz.kill import kills
 
@@ -333,3 +334,25 @@ def test_models_are_checked_by_what_they_do() -> None:
     }
     digests.pop("zlib"), digests.pop("deflate")  # gzip's stream, with other headers
     assert len(set(digests.values())) == len(digests)
+
+
+def test_lanes_that_no_code_could_hold_start_no_rows(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by fuzzing: a forged number of lanes made a small file open thousands of encoders, half a gigabyte."""
+    blob = compgen.compress(prose[:600], "gzip")
+    reader = FrameReader(io.BytesIO(blob))
+    named = reader.read()
+    assert isinstance(named, ModelFrame)
+    begin = len(container.MAGIC) + 1
+    forged = dataclasses.replace(named, lanes=4096, independent=True).pack()
+    hostile = blob[: begin + 1] + forged + blob[begin + 1 + len(forged) :]
+    asked: list[int] = []
+    start = CodeLengthModel.start
+
+    def counted(model: CodeLengthModel, prompts: Sequence[bytes]) -> State:
+        asked.append(len(prompts))
+        return start(model, prompts)
+
+    monkeypatch.setattr(CodeLengthModel, "start", counted)
+    with pytest.raises(CorruptDataError, match="too short for its lanes"):
+        compgen.decompress(hostile)
+    assert max(asked, default=1) == 1
