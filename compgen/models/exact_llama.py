@@ -28,6 +28,7 @@ from torch import Tensor
 
 _HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
 _MOST = 127 * _HALF
+_WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
 _GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
 _RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
 _POINTS = 1024  # entries of the exp2 table for a bit
@@ -203,7 +204,6 @@ class ExactLlama:
         """Return an empty cache."""
         return Cache(self.shape, rows, slots, self.device)
 
-    @torch.inference_mode()
     def forward(self, cache: Cache, symbols: Tensor, begin: Tensor) -> Tensor:
         """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
 
@@ -212,6 +212,17 @@ class ExactLlama:
             symbols: (B, T) the next ones.
             begin: (B,) the position of each row's first.
         """
+        threads = torch.get_num_threads()
+        if symbols.numel() >= _WORTH_THREADS or threads == 1:
+            return self._forward(cache, symbols, begin)
+        torch.set_num_threads(1)  # for the whole process, which gets them back
+        try:
+            return self._forward(cache, symbols, begin)
+        finally:
+            torch.set_num_threads(threads)
+
+    @torch.inference_mode()
+    def _forward(self, cache: Cache, symbols: Tensor, begin: Tensor) -> Tensor:
         shape = self.shape
         rows, count = symbols.shape
         positions = begin[:, None] + torch.arange(count, device=self.device)
