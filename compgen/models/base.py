@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.errors import CorruptDataError
 from compgen.kernels import WIDE, compiled
 from compgen.media.layout import Layout
 from compgen.registry import Configured
@@ -102,8 +103,12 @@ class ByteModel(Configured, ABC):
         return None
 
     def token_coder(self, rows: int) -> Any:
-        """Return the state of ``rows`` empty prompts that codes tokens (``token_coder.py``)."""
-        raise NotImplementedError(f"{self.name} codes bytes alone")
+        """Return the state of ``rows`` empty prompts that codes tokens (``token_coder.py``).
+
+        Raises:
+            CorruptDataError: it codes bytes alone, so that a file which asks for this is damaged.
+        """
+        raise CorruptDataError(f"the file is damaged: it holds tokens, and '{self}' codes bytes alone")
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:

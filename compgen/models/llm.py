@@ -100,7 +100,9 @@ class LanguageModel(ByteModel):
         return None if self.exact else self._tokenised()[1].encode_text(data)
 
     def token_coder(self, rows: int) -> TokenCoderState:
-        """Return a state that codes tokens."""
+        """Return a state that codes tokens; see ``ByteModel.token_coder``."""
+        if self.exact:
+            return super().token_coder(rows)  # type: ignore[no-any-return]
         from compgen.models.token_coder import TokenCoderState
 
         return TokenCoderState.start(*self._tokenised(), [b""] * rows, self.window)

@@ -356,3 +356,16 @@ def test_lanes_that_no_code_could_hold_start_no_rows(prose: bytes, monkeypatch: 
     with pytest.raises(CorruptDataError, match="too short for its lanes"):
         compgen.decompress(hostile)
     assert max(asked, default=1) == 1
+
+
+@pytest.mark.parametrize("spec", ["backoff", "gzip"])
+def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) -> None:
+    """A file with the letter of a token segment had ended in a NotImplementedError."""
+    blob = compgen.compress(prose[:600], spec)
+    reader = FrameReader(io.BytesIO(blob))
+    named = reader.read()
+    assert isinstance(named, ModelFrame)
+    place = len(container.MAGIC) + 2 + len(named.pack())
+    assert blob[place : place + 1] == b"C"
+    with pytest.raises(CorruptDataError, match="codes bytes alone"):
+        compgen.decompress(blob[:place] + b"T" + blob[place + 1 :])
