@@ -86,7 +86,7 @@ def score(
     if not data:
         raise UsageError("there is nothing to score; give at least one byte")
     state = model.start([context])
-    begin = time.perf_counter()
+    since = time.perf_counter()
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
@@ -97,7 +97,7 @@ def score(
         _, width = state.read(symbols[begin:end])
         surprisals[begin:end] = PRECISION - np.log2(width[:, 0])
         watch(end)
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - since
     own = own_rate(model, data, context) if isinstance(model, CodeLengthModel) else None
     return Score(model, data, len(context), surprisals, own, float(waste.mean()), seconds)
 

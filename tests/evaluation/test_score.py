@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -67,8 +68,11 @@ def test_a_model_that_is_no_compressors_has_no_rate_of_its_own() -> None:
 
 def test_progress_and_page() -> None:
     seen: list[int] = []
-    result = compgen.score("backoff", "<b>", watch=seen.append)
-    assert seen[-1] == 3
+    since = time.perf_counter()
+    result = compgen.score("backoff", "<b>" * 300, watch=seen.append)
+    assert 0 < result.seconds < time.perf_counter() - since, "it had once taken a position for the time"
+    assert seen == sorted(seen)
+    assert seen[-1] == 900
     assert "&lt;" in result._repr_html_()
     assert result.bytes_per_second > 0
 
