@@ -32,7 +32,7 @@ def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes
     """Return the code of ``data``, one lane for each row of ``state``, which is then extended by it."""
     parts = [data[begin:end] for begin, end in itertools.pairwise(_cuts(len(data), state.rows))]
     low, width = _intervals(state, parts, watch)
-    return rans.encode(low, width, PRECISION, [_beginning(part) for part in parts])
+    return rans.encode(low, width, PRECISION, [beginning(part) for part in parts])
 
 
 def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
@@ -42,7 +42,7 @@ def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDAr
     """
     low, width = _intervals(state, parts, lambda done: None)
     codes = [
-        rans.encode(low[: len(part), row, None], width[: len(part), row, None], PRECISION, [_beginning(part)])
+        rans.encode(low[: len(part), row, None], width[: len(part), row, None], PRECISION, [beginning(part)])
         for row, part in enumerate(parts)
     ]
     return codes, (PRECISION - np.log2(width)).sum(axis=0)
@@ -84,14 +84,23 @@ def decode(state: State, code: bytes, length: int, watch: Watch = lambda done: N
         watch(step * lanes + ended)
     sizes = [end - begin for begin, end in itertools.pairwise(_cuts(length, lanes))]
     parts = [symbols[:size, lane].tobytes() for lane, size in enumerate(sizes)]
-    if decoder.left or decoder.states != [_beginning(part) for part in parts]:
+    return joined(decoder, parts)
+
+
+def joined(decoder: rans.Decoder, parts: Sequence[bytes]) -> bytes:
+    """Return the parts that lanes gave as one, if all code was read and each lane is back where it began.
+
+    Raises:
+        CorruptDataError: it is not.
+    """
+    if decoder.left or decoder.states != [beginning(part) for part in parts]:
         raise CorruptDataError(
             "a segment decodes to other bytes than were coded: it is damaged, or its model has changed"
         )
     return b"".join(parts)
 
 
-def _beginning(part: bytes) -> int:
+def beginning(part: bytes) -> int:
     """Return the state that a lane begins with."""
     return rans.LEAST + zlib.crc32(part)
 

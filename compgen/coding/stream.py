@@ -378,12 +378,13 @@ class Reader(io.RawIOBase):
         self._watch(before + done)
 
 
-def _unseen(done: int) -> None:
-    """Watch nothing: what another process does is not seen from here."""
-
-
 def _encode_alone(
-    model: ByteModel, data: bytes, lanes: int, verify: bool, coding: Watch = _unseen, verifying: Watch = _unseen
+    model: ByteModel,
+    data: bytes,
+    lanes: int,
+    verify: bool,
+    coding: Watch = lambda done: None,
+    verifying: Watch = lambda done: None,
 ) -> tuple[bytes, bool]:
     """Return the code of a segment that knows nothing before it, and whether it is one of tokens."""
     tokens = model.encoding(data)
@@ -399,7 +400,7 @@ def _encode_alone(
     return code, tokens is not None
 
 
-def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Watch = _unseen) -> bytes:
+def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Watch = lambda done: None) -> bytes:
     if not frame.tokens:
         return segment.decode(model.start([b""] * lanes), frame.body, frame.length, watch)
     from compgen.coding import token_segment

@@ -8,13 +8,12 @@ i, and begins at a state that is the checksum of the bytes its tokens spell.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from compgen.coding import rans
-from compgen.coding.segment import Watch
+from compgen.coding.segment import Watch, beginning, joined
 from compgen.errors import CorruptDataError
 from compgen.models.token_coder import TokenCoderState
 
@@ -40,7 +39,7 @@ def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda 
         state.extend(column)
         done += len(state.spell(column[:going]))
         watch(done)
-    code = rans.encode(low, width, state.precision, [_beginning(state.spell(part)) for part in parts])
+    code = rans.encode(low, width, state.precision, [beginning(state.spell(part)) for part in parts])
     return _COUNT.pack(len(tokens)) + code
 
 
@@ -70,13 +69,4 @@ def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda
         watch(done)
     sizes = [len(part) for part in np.array_split(np.empty(count), lanes)]
     spelled = [state.spell(table[:size, lane]) for lane, size in enumerate(sizes)]
-    if decoder.left or decoder.states != [_beginning(part) for part in spelled]:
-        raise CorruptDataError(
-            "a segment decodes to other bytes than were coded: it is damaged, or its model has changed"
-        )
-    return b"".join(spelled)
-
-
-def _beginning(part: bytes) -> int:
-    """Return the state that a lane begins with."""
-    return rans.LEAST + zlib.crc32(part)
+    return joined(decoder, spelled)
