@@ -214,6 +214,6 @@ def test_it_mixes_with_others(model: LanguageModel, prose: bytes) -> None:
 
 def test_the_shipped_weights_know_english(prose: bytes) -> None:
     result = compgen.score("llm", prose[600:1200], prose[:600])
-    assert result.derived_bpb < 2.6, "backoff needs 2.9 here and gzip's derived model 2.7"
+    assert result.derived_bpb < 2.0, "gzip's derived model needs 2.23 here, backoff of order 4 2.48"
     blob = compgen.compress(prose[:300], "llm", lanes=2)
     assert compgen.decompress(blob) == prose[:300], "a file may choose what the package ships"
