@@ -1,4 +1,4 @@
-"""One segment as the canonical tokens of a language model: the bits of its byte law, for a quarter of its forwards.
+"""One segment as the canonical tokens of a language model: about the bits of its byte law, one forward a token.
 
 A segment qualifies if the tokeniser's own encoding of it spells it again (``Tokens.encode_text``). Its code is the
 number of tokens, then the entropy coder's. Lanes are as in ``segment.py``, but of tokens: row i of the state codes part

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _SYMBOLS = 257
-_LANE = 8192  # bytes of a file for each lane: a lane begins with nothing known, which costs about 9 bytes
+_LANE = 4096  # bytes of a file for each lane: a lane begins with nothing known, which costs about 9 bytes
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class LanguageModel(ByteModel):
         return self._network().digest if self.exact else _digest(str(self._folder()))
 
     def lanes(self, size: int) -> int:
-        """Return one lane for every 8 KB, as many as keep the device busy at most."""
+        """Return one lane for every 4 KB, as many as keep the device busy at most."""
         return max(1, min(2048 if device() == "cuda" else 64, size // _LANE))
 
     def start(self, prompts: Sequence[bytes]) -> State:
