@@ -403,9 +403,9 @@ def _encode_alone(
 def _decode_alone(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Watch = lambda done: None) -> bytes:
     if not frame.tokens:
         return segment.decode(model.start([b""] * lanes), frame.body, frame.length, watch)
+    state = model.token_coder(lanes)  # which is where a model without tokens says so, with or without torch
     from compgen.coding import token_segment
 
-    state = model.token_coder(lanes)
     return token_segment.decode(state, frame.body, frame.length + len(state.lead), watch)[len(state.lead) :]
 
 
