@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import wave
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -136,7 +137,27 @@ def _read(item: bytes) -> tuple[NDArray[Any], int]:
                     raise UsageError(f"the sound has more than {_MOST} samples; cut it first")
             return np.concatenate(pieces), file.samplerate
     except soundfile.SoundFileError as error:
+        if (plain := _plain(item)) is not None:
+            return plain
         raise UsageError(f"the sound cannot be read: {error}") from None
+
+
+def _plain(item: bytes) -> tuple[NDArray[np.int16], int] | None:
+    """Return what a WAV file of 8 or 16 bits holds, or None.
+
+    For libsndfile, samples that happen to begin with ``OggS`` or ``wvpk`` are another format, which it cannot read.
+    """
+    try:
+        with wave.open(io.BytesIO(item)) as file:
+            data, width, channels = file.readframes(file.getnframes()), file.getsampwidth(), file.getnchannels()
+            rate = file.getframerate()
+    except (wave.Error, EOFError):
+        return None
+    if width > 2 or len(data) // width > _MOST:
+        return None
+    data = data[: len(data) - len(data) % (width * channels)]
+    samples = np.frombuffer(data, "<i2") if width == 2 else (np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8
+    return samples.astype(np.int16).reshape(-1, channels), rate
 
 
 def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:
