@@ -87,14 +87,17 @@ class TrainingConfig:
     Attributes:
         model: the network.
         training: the schedule.
-        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root.
+        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root. Pictures and sound in them
+            are read as their samples, one byte each.
         held_out: share of the data that is never trained on, for the measurements.
+        initial: a folder of weights to begin with, relative to the config; without one they are random.
     """
 
     model: Architecture
     training: Schedule
     data: tuple[str, ...]
     held_out: float = 0.005
+    initial: str = ""
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -112,4 +115,5 @@ class TrainingConfig:
         table, _ = read(str(path))
         if table.pop("version", None) != VERSION:
             raise UsageError(f"config '{path}' must say version = {VERSION}")
-        return build(cls, table, f"config '{path}'")
+        config = build(cls, table, f"config '{path}'")
+        return dataclasses.replace(config, initial=config.initial and str(path.parent / config.initial))

@@ -16,8 +16,11 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers.trainer_utils import get_last_checkpoint
 
+from compgen.errors import UsageError
 from compgen.training.config import Architecture, TrainingConfig
 from compgen.training.corpus import Corpus
 from compgen.training.optimizer import MuonAdamW
@@ -28,9 +31,13 @@ START = 256
 _MEASURED = 128  # held-out windows in a measurement
 
 
-def network(model: Architecture) -> transformers.LlamaForCausalLM:
-    """Return a network with random weights."""
-    return transformers.LlamaForCausalLM(
+def network(model: Architecture, initial: str = "") -> transformers.LlamaForCausalLM:
+    """Return a network with random weights, or with those of the folder ``initial``.
+
+    Raises:
+        UsageError: there are none, or they are not of this architecture.
+    """
+    net = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
             vocab_size=START + 1,
             hidden_size=model.width,
@@ -47,6 +54,12 @@ def network(model: Architecture) -> transformers.LlamaForCausalLM:
             use_cache=False,
         )
     )
+    if initial:
+        try:
+            net.load_state_dict(load_file(Path(initial) / "model.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {str(error).splitlines()[0]}") from None
+    return net
 
 
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
@@ -110,12 +123,12 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
         tell: takes a line of the log.
 
     Raises:
-        UsageError: the data is not there.
+        UsageError: the data is not there, or no weights to begin with.
     """
     plan, context = config.training, config.model.context
-    corpus = Corpus.read(root, config.data, config.held_out, plan.seed)
+    corpus = Corpus.read(root, config.data, config.held_out)
     transformers.set_seed(plan.seed)
-    model = network(config.model)
+    model = network(config.model, config.initial)
     parameters = sum(p.numel() for p in model.parameters())
     tell(f"{parameters} parameters, {len(corpus.train)} bytes to train on, {len(corpus.held_out)} held out")
     log = _Log(tell, plan.batch * context)
@@ -177,7 +190,7 @@ def _card(config: TrainingConfig, corpus: Corpus, parameters: int, rate: float) 
 | context | {model.context} bytes |
 | data | {", ".join(config.data)}: {len(corpus.train)} bytes, digest {corpus.digest} |
 | training | {plan.steps} steps of {plan.batch} windows ({plan.steps * plan.batch * model.context} bytes), Muon and \
-AdamW, rate {plan.learning_rate}, seed {plan.seed} |
+AdamW, rate {plan.learning_rate}, seed {plan.seed}, from {"the weights that it had" if config.initial else "random weights"} |
 | machine | {device}, torch {torch.__version__}, transformers {transformers.__version__} |
 | held out | {rate:.4f} bits per byte, on windows of {model.context} bytes that know nothing before them |
 """
