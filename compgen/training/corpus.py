@@ -31,7 +31,7 @@ class Corpus:
     def read(cls, root: Path, sources: Sequence[str], held_out: float) -> Corpus:
         """Return all of ``sources`` under ``root``, with a share of its blocks held out.
 
-        They are the same whatever the seed of the training: what goes on from other weights measures what those never saw.
+        They are the same whatever the seed of the training, so that weights which go on from others never saw them.
 
         Raises:
             UsageError: a source is not there, a picture or sound is damaged, or there is too little data.

@@ -58,7 +58,8 @@ def network(model: Architecture, initial: str = "") -> transformers.LlamaForCaus
         try:
             net.load_state_dict(load_file(Path(initial) / "model.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {str(error).splitlines()[0]}") from None
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {reason}") from None
     return net
 
 
@@ -179,6 +180,7 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
 
 def _card(config: TrainingConfig, corpus: Corpus, parameters: int, rate: float) -> str:
     model, plan = config.model, config.training
+    begun = f"weights of {config.initial}" if config.initial else "random weights"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     return f"""# A byte-level language model
 
@@ -190,7 +192,7 @@ def _card(config: TrainingConfig, corpus: Corpus, parameters: int, rate: float) 
 | context | {model.context} bytes |
 | data | {", ".join(config.data)}: {len(corpus.train)} bytes, digest {corpus.digest} |
 | training | {plan.steps} steps of {plan.batch} windows ({plan.steps * plan.batch * model.context} bytes), Muon and \
-AdamW, rate {plan.learning_rate}, seed {plan.seed}, from {"the weights that it had" if config.initial else "random weights"} |
+AdamW, rate {plan.learning_rate}, seed {plan.seed}, from {begun} |
 | machine | {device}, torch {torch.__version__}, transformers {transformers.__version__} |
 | held out | {rate:.4f} bits per byte, on windows of {model.context} bytes that know nothing before them |
 """

@@ -127,7 +127,9 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
 
 
 def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
-    plan = CONFIG.replace("steps = 12", "steps = 1").replace("warm_up = 2\ndecay = 4", "learning_rate = 1e-9\nwarm_up = 0")
+    plan = CONFIG.replace("steps = 12", "steps = 1\nlearning_rate = 1e-9").replace(
+        "warm_up = 2\ndecay = 4", "warm_up = 0"
+    )
     (root / "c.toml").write_text(CONFIG)
     first = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
     (root / "d.toml").write_text(plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"'))
