@@ -21,24 +21,12 @@ pytest.importorskip("transformers")
 
 from compgen.models import exact_llama  # noqa: E402
 from compgen.models.llm import LanguageModel  # noqa: E402
-from compgen.training.config import Architecture  # noqa: E402
-
-TINY = Architecture(layers=2, width=48, heads=4, kv_heads=2, head_width=16, inner_width=96, context=40)
+from tests.models import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny network with random weights, large enough for its distributions to be far from even."""
-    from compgen.training.train import network
-
-    torch.manual_seed(5)
-    model = network(TINY)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(4 if parameter.ndim == 2 else 1 + 0.3 * torch.rand_like(parameter))
-    path: Path = tmp_path_factory.mktemp("tiny")
-    model.save_pretrained(path)
-    return path
+    return tiny.byte_network(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
