@@ -3,8 +3,8 @@
     python -m tests.fuzz.containers [--cases N] [--seed S] [FAMILY ...]
 
 Prints how the cases ended, for each family of models, and fails at the first that ends otherwise, with the case's
-number and bytes. Language models are tiny ones, made on the spot, and need torch. A case that takes over ``SLOWEST`` seconds fails too, as does one that makes the process grow by more
-than ``GROWTH`` MB.
+number and bytes. A case that takes over ``SLOWEST`` seconds fails too, as does one that makes the process grow by more
+than ``GROWTH`` MB. Language models are tiny ones, made on the spot, and need torch.
 """
 
 from __future__ import annotations
