@@ -133,7 +133,7 @@ def main() -> None:
         plain = float(np.median(times))
         few = tokens[:8, : context + 1]
         floats = torch.log_softmax(reference(input_ids=few).logits[:, :, :256].double(), dim=2)
-    exact = network.forward(network.cache(len(few), context + 1), few, torch.zeros(len(few), dtype=torch.int64))
+    exact = network.forward(network.cache(len(few), context + 1), few, np.zeros(len(few), dtype=np.int64))
     integers_log = torch.log_softmax(exact[:, :, :256].double(), dim=2)
     loss = float((floats.exp() * (floats - integers_log)).sum(dim=2).mean()) / math.log(2)
 
