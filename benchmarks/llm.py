@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, LlamaForCausalLM
 
+from compgen.models.base import PRECISION
 from compgen.models.byte_lm import START, ByteLanguageState
 from compgen.models.causal_lm import cache_argument
 from compgen.models.exact_llama import ExactLlama
@@ -102,10 +103,10 @@ def main() -> None:
 
     state = model.start(prompts)
     seconds = []
-    for column in table[context:]:
+    points = np.random.default_rng(1).integers(1 << PRECISION, size=(steps, lanes))
+    for row in points:
         begin = time.perf_counter()
-        state.locate(np.full(lanes, 1 << 23))
-        state.extend(column)
+        state.extend(state.locate(row)[0])
         seconds.append(time.perf_counter() - begin)
     step = float(np.median(seconds))
 
@@ -138,6 +139,8 @@ def main() -> None:
     loss = float((floats.exp() * (floats - integers_log)).sum(dim=2).mean()) / math.log(2)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if arguments.device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / (1 << 20)
     print(f"{lanes} lanes, {context} bytes of context, {torch.get_num_threads()} threads, {arguments.device}")
     print(f"encoding                     {encode:10.0f} bytes/s")
     print(f"decoding                     {lanes / step:10.0f} bytes/s, {1e3 * step:.2f} ms a step, 1 forward per byte")
