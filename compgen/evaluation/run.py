@@ -83,7 +83,7 @@ def evaluate(
         CompgenError: a shard failed; what was found before is kept.
     """
     study, text = load_study(config)
-    place = Place(root, limit)
+    place = Place(root, limit, str(Path(out).resolve()))
     shards = study.plan(place)
     if not shards:
         raise UsageError("there is nothing to run: " + "; ".join(study.missing().values()))
