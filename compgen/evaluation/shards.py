@@ -140,7 +140,8 @@ class RateShard(Shard):
         sizes = [_in_container(chunk, code) for chunk, code in zip(chunks, codes, strict=True)]
         once = 0
         for chunk, size in list(zip(chunks, sizes, strict=True))[: self.decoded]:
-            blob = compress(chunk, model, lanes=1, verify=False)
+            # A whole set is written as a file is by itself; the lanes of that count with what a file needs once.
+            blob = compress(chunk, model, lanes=1 if self.length else None, verify=False)
             if decompress(blob, model) != chunk:
                 raise CompgenError(f"{model} does not give back what it compressed, in {self.id}")
             once = max(once, len(blob) - size)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from transformers.trainer_utils import get_last_checkpoint
 
 from compgen.errors import UsageError
-from compgen.training.config import Architecture, Budget, Schedule, TrainingConfig
+from compgen.models.token_tree import FREE
+from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
 from compgen.training.optimizer import MuonAdamW
 from compgen.training.vocabulary import Vocabulary
@@ -44,7 +45,8 @@ def network(model: Architecture, vocabulary: Vocabulary | None = None) -> transf
             num_attention_heads=model.heads,
             num_key_value_heads=model.kv_heads,
             head_dim=model.head_width,
-            max_position_embeddings=model.context + 1,
+            # What reads tokens byte by byte keeps some positions free; the window should be the context all the same.
+            max_position_embeddings=model.context + 1 + (FREE if model.vocabulary > BYTES else 0),
             tie_word_embeddings=False,
             bos_token_id=vocabulary.start,
             eos_token_id=None,

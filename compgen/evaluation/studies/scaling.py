@@ -93,11 +93,12 @@ class Scaling(Trained):
                 rates = {name: found[name][n][0] for name in names if name in found}
                 best += [None, min(rates, key=lambda k: rates[k].adjusted(rates[k].honest, n), default=None), None]
             lines.append((label, None, *best))
-        steps = [f"{one['steps']:,}" for one, _ in self.trained(records).values()]
+        trainings = [one for one, _ in self.trained(records).values()]
+        steps, seen = (" or ".join(dict.fromkeys(f"{one[key]:,}" for one in trainings)) for key in ("steps", "symbols"))
         notes = [
             f"Each network was trained on the first bytes of {self.sets[0].name} alone, "
-            f"{' or '.join(dict.fromkeys(steps)) or 'no'} steps of {self.training.batch} windows "
-            f"({self.training.bytes:,} bytes, with repetition), seed {self.seed}.",
+            f"{steps or 'no'} steps of {self.training.batch} windows ({seen or 'no'} bytes, drawn with repetition), "
+            f"seed {self.seed}.",
             f"raw: of that data, in chunks of {self.length:,} bytes, on a sample of at most {self.measured:,}; "
             "as written, a segment with its frame for each chunk.",
             "adjusted: with 2 bytes for each parameter, over the bytes of data; which is what the weights take as "

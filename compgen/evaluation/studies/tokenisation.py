@@ -64,12 +64,13 @@ class Tokenisation(Trained):
         found, plain = self.trained(records), self.plain(records)
         train, held_out = (one.name for one in self.sets)
         lines: list[tuple[Cell, ...]] = []
-        size = 0
+        size = seen = 0
         for network, vocabulary, name in self._grid():
             if (name, train) not in found:
                 continue
             training, rates = found[name, train]
             rate, size = rates[held_out], int(training["bytes"])
+            seen = max(seen, round(training["symbols"] * training["bytes_per_symbol"]))
             tables = 2 * network.model.width * (training["vocabulary"] + 1)  # of symbols: in and out
             computed = 6 * (rate.parameters - tables // 2) * training["symbols"] / 1e12
             lines.append(
@@ -93,9 +94,9 @@ class Tokenisation(Trained):
                 rest = (8 * rate.honest, 100 * rate.honest, 100 * rate.adjusted(rate.honest, max(1, size)))
                 lines.append((row.name, "", rate.parameters or None, None, None, None, ideal, *rest))
         notes = [
-            f"Equal data: each training goes through {self.training.bytes:,} bytes of {train} "
-            f"({size:,} bytes, with repetition) in windows of as many symbols, seed {self.seed}; vocabularies were "
-            "trained on the same text. TFLOP: 6 for each symbol and parameter but the table of symbols read.",
+            f"Equal data: each training goes through {seen:,} bytes of {train} ({size:,} bytes, drawn with "
+            f"repetition), in windows of as many symbols each, seed {self.seed}; vocabularies are of the same text.",
+            "TFLOP: of the training, 6 for each symbol and each parameter but the table of symbols read.",
             f"-log2 p and written: bits per byte of {held_out}, in chunks of {self.length:,} bytes, on a sample of "
             f"at most {self.measured:,}; written with a frame for each chunk.",
             f"adjusted: written, and 2 bytes for each parameter over the {size:,} bytes that were trained on.",
