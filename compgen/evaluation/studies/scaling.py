@@ -128,7 +128,7 @@ class Scaling(Trained):
             name: [(float(n), 100 * own.adjusted(own.honest, n)) for n, (own, _) in sizes.items()]
             for name, sizes in found.items()
         }
-        title, rate = f"{self.sets[0].name}, first", Axis("adjusted rate, % of raw size", 10)
+        title, rate = f"{self.sets[0].name}, its first", Axis("adjusted rate, % of raw size", 10)
         return {
             "scaling": curves({title: over_size}, Axis("parameters", 10), rate),
             "scaling-data": curves({self.sets[0].name: over_data}, Axis("bytes of data", 10), rate),
