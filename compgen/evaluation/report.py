@@ -32,7 +32,7 @@ def write(run: Run) -> list[Table]:
     pictures = [f"![{name}](figures/{name}.svg)\n" for name in drawn]
     _write(
         run.out / "report.md",
-        "\n".join([f"# {run.study.title}\n", *pictures, *(t.markdown() for t in tables)]).encode(),
+        "\n".join([f"# {run.study.title}\n", *pictures, *(t.markdown() for t in tables), _source(run)]).encode(),
     )
     _write(run.out / "report.html", page(run, tables).encode())
     return tables
@@ -53,6 +53,13 @@ def page(run: Run, tables: list[Table]) -> str:
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         run=run, tables=tables, figures=drawn, provenance=run.provenance, made=made, digests=_digests(run)
     )
+
+
+def _source(run: Run) -> str:
+    """Return in a line where the figures are from."""
+    facts = run.provenance
+    machine = f"{facts['date']}, {facts['machine']}, commit {facts['commit'] or 'unknown'}, seed {facts['seed']}"
+    return f"{machine}; {run.seconds:,.0f} s of work in {len(run.records)} shards.\n"
 
 
 def _digests(run: Run) -> dict[str, str]:

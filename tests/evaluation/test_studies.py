@@ -110,7 +110,9 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
     assert (tmp_path / "out/figures/context.png").read_bytes().startswith(b"\x89PNG")
     report.write(result)
     assert (tmp_path / "out/report.html").read_text() == page
-    assert "| gzip |" in (tmp_path / "out/report.md").read_text()
+    report_md = (tmp_path / "out/report.md").read_text()
+    assert "| gzip |" in report_md
+    assert re.search(r"\d{4}-\d\d-\d\d, .+ cores.*, commit .+, seed 2; \d+ s of work in \d+ shards", report_md)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
