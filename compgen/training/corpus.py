@@ -1,4 +1,7 @@
-"""Training data: files, archives and folders as one long string of bytes; of pictures and sound, their samples."""
+"""Training data: files, archives and folders as one long string of bytes, and as the symbols that a network reads.
+
+Pictures and sound are their samples.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media import recognise
+from compgen.training.vocabulary import Vocabulary
 
 _BLOCK = 1 << 16
 """Bytes that are held out together, so that few windows lie across a border."""
@@ -21,11 +26,18 @@ _SEED = 1  # of which blocks those are
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Bytes to train on, bytes held out, and the digest of both."""
+    """Symbols to train on, symbols held out, the digest of both, and how many bytes a symbol stands for on average."""
 
-    train: NDArray[np.uint8]
-    held_out: NDArray[np.uint8]
+    train: NDArray[np.integer[Any]]
+    held_out: NDArray[np.integer[Any]]
     digest: str
+    bytes_per_symbol: float = 1.0
+
+    def encoded(self, vocabulary: Vocabulary) -> Corpus:
+        """Return these bytes as symbols of ``vocabulary``."""
+        train, held_out = vocabulary.encode(self.train), vocabulary.encode(self.held_out)
+        ratio = (len(self.train) + len(self.held_out)) / (len(train) + len(held_out))
+        return Corpus(train, held_out, self.digest, ratio)
 
     @classmethod
     def read(cls, root: Path, sources: Sequence[str], held_out: float) -> Corpus:

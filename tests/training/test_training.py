@@ -69,6 +69,7 @@ def test_configs_that_are_shipped_can_be_read() -> None:
         (("layers = 1", 'layers = "many"'), "must be a whole number"),
         (("kv_heads = 1", "kv_heads = 3"), "kv_heads"),
         (("steps = 12", "steps = 3"), "warm_up and decay"),
+        (("context = 32", "context = 32\nvocabulary = 100"), "256, for bytes"),
         (("held_out = 0.3", "held_out = 3"), "share"),
         (("width = 32", "width ="), "not TOML"),
     ],
@@ -140,6 +141,36 @@ def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
     other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
     assert other.returncode == 2
     assert b"no weights of this architecture" in other.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.parametrize("vocabulary", [256, 280])
+def test_a_training_that_was_stopped_comes_to_the_same_weights(
+    tmp_path: Path, prose: bytes, monkeypatch: pytest.MonkeyPatch, vocabulary: int
+) -> None:
+    from compgen.training import train
+    from compgen.training.config import Architecture, Budget
+
+    model = Architecture(
+        layers=1, width=16, heads=2, kv_heads=1, head_width=8, inner_width=24, context=32, vocabulary=vocabulary
+    )
+
+    def weights(name: str) -> bytes:
+        budget = Budget(bytes=2560, batch=4)
+        train.fit_alone(model, budget, 3, prose[:3000], prose[3000:4000], tmp_path / name, "prose")
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    def stop(*arguments: object, **rest: object) -> None:
+        if arguments[2].global_step == 11:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    whole = weights("whole")
+    monkeypatch.setattr(train._Log, "on_step_end", stop)
+    with pytest.raises(KeyboardInterrupt):
+        weights("stopped")
+    assert (tmp_path / "stopped/checkpoints").is_dir()
+    monkeypatch.undo()
+    assert weights("stopped") == whole
 
 
 def test_a_missing_config_is_one_line(cgn: Run, tmp_path: Path) -> None:
