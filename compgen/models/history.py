@@ -31,6 +31,7 @@ class History:
         self._suffixes = [r if c == suffix(r) else 0 for c, r in zip(self._contexts, self._reaches, strict=True)]
         self._shared: list[_Index] = [{} for _ in self._contexts]
         self._own: list[_Index] = [{} for _ in self._contexts]
+        self._learns = True
         for number, (reach, index) in enumerate(zip(self._reaches, self._shared, strict=True)):
             for end in range(reach, len(data)):
                 index.setdefault(self._key(number, end), []).append(end)
@@ -42,10 +43,11 @@ class History:
 
     def append(self, symbol: int) -> None:
         """Add one byte, and itself to what followed its contexts."""
-        end = len(self.data)
-        for number, reach in enumerate(self._reaches):
-            if reach <= end:
-                self._own[number].setdefault(self._key(number, end), []).append(end)
+        if self._learns:
+            end = len(self.data)
+            for number, reach in enumerate(self._reaches):
+                if reach <= end:
+                    self._own[number].setdefault(self._key(number, end), []).append(end)
         self.data.append(symbol)
 
     def occurrences(self, number: int, most: int) -> list[int]:
@@ -61,6 +63,10 @@ class History:
             return late[-most:]
         return [*self._shared[number].get(key, [])[len(late) - most :], *late]
 
+    def settle(self) -> None:
+        """Let what is added follow nothing: proposals come from what is known by now."""
+        self._learns = False
+
     def span(self, position: int, length: int) -> bytes:
         """Return ``length`` bytes from ``position``; past the end it goes on with the same period, as LZ77 does."""
         span = bytes(self.data[position : position + length])
@@ -72,5 +78,6 @@ class History:
         fork.data = bytearray(self.data)
         fork._contexts, fork._reaches, fork._suffixes = self._contexts, self._reaches, self._suffixes
         fork._shared = self._shared
+        fork._learns = self._learns
         fork._own = [{key: list(positions) for key, positions in index.items()} for index in self._own]
         return fork
