@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compgen.coding import rans
 from compgen.coding.segment import Watch, beginning, joined
@@ -41,6 +42,30 @@ def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda 
         watch(done)
     code = rans.encode(low, width, state.precision, [beginning(state.spell(part)) for part in parts])
     return _COUNT.pack(len(tokens)) + code
+
+
+def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple[list[bytes], NDArray[np.float64]]:
+    """Return the codes of ``parts``, each a segment of its own with one lane, coded side by side by the state's rows.
+
+    Beside them stand the (B,) bits that each needs, the sum of -log2 p over its tokens.
+    """
+    sizes = [len(part) for part in parts]
+    table = np.zeros((max(sizes), len(parts)), dtype=np.int64)
+    for row, part in enumerate(parts):
+        table[:, row] = part[0]  # rows that have ended go on with any token
+        table[: len(part), row] = part
+    low, width = (np.empty(table.shape, dtype=np.uint32) for _ in range(2))
+    for step, column in enumerate(table):
+        low[step], width[step] = state.intervals(column)
+        state.extend(column)
+    codes, bits = [], np.empty(len(parts))
+    for row, size in enumerate(sizes):
+        begin = [beginning(state.spell(table[:size, row]))]
+        codes.append(
+            _COUNT.pack(size) + rans.encode(low[:size, row, None], width[:size, row, None], state.precision, begin)
+        )
+        bits[row] = (state.precision - np.log2(width[:size, row])).sum()
+    return codes, bits
 
 
 def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda done: None) -> bytes:

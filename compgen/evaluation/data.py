@@ -170,6 +170,10 @@ class DataSet:
         lines = "\n".join(f"{item.loader} {Path(item.path).name} {item.size}" for item in self._items)
         return hashlib.blake2b(lines.encode(), digest_size=8).hexdigest()
 
+    def first(self, size: int) -> DataSet:
+        """Return the first ``size`` bytes, or all where there are less."""
+        return DataSet(self.name, self.cut(0, min(size, self.size)))
+
     def cut(self, begin: int, size: int) -> tuple[Piece, ...]:
         """Return the pieces that hold ``size`` bytes from ``begin`` on."""
         pieces = []
@@ -243,7 +247,9 @@ class SetConfig:
             kind = "random" if self.loader == "random" else self.made
             if not kind:
                 raise UsageError(f"set '{self.name}' needs real data; give --data DIR ({self.get})")
-            return DataSet(self.name, [Piece(Made(seed, self.size), kind, 0, self.size)])
+            # Made sets of different names differ: one may be held out from the other.
+            made = Made(seed + zlib.crc32(self.name.encode()), self.size)
+            return DataSet(self.name, [Piece(made, kind, 0, self.size)])
         loader = self._loader()
         paths = (for_models and self.models) or self.paths
         files = [file for path in paths for file in self._files(f"{root.rstrip('/')}/{path}", loader.suffixes)]

@@ -43,11 +43,11 @@ def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figu
     """Return a panel for each set, with a curve of (x, y) points for each row, by name; one legend for all."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(3.2 * len(panels) + 0.4, 3.6))
+        figure = Figure(figsize=(max(5.0, 3.2 * len(panels) + 0.4), 3.8))
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for place, (title, panel) in zip(axes, panels.items(), strict=True):
             for name, points in panel.items():
@@ -63,13 +63,17 @@ def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figu
                 )
             place.set_title(title, fontsize=10)
             place.set_xlabel(x.label)
-            for axis, scale, kind in ((place.xaxis, place.set_xscale, x), (place.yaxis, place.set_yscale, y)):
-                if kind.base:
-                    scale("log", base=kind.base)
-                    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-                    axis.set_minor_formatter(
-                        FuncFormatter(lambda value, _: _short(value) if f"{value:e}"[0] in "246" else "")
-                    )
+            if x.base:
+                place.set_xscale("log", base=x.base)
+                step = 1024 if x.base == 2 else 1000
+                place.xaxis.set_major_formatter(FuncFormatter(lambda value, _, step=step: _short(value, step)))
+                place.xaxis.set_minor_formatter(NullFormatter())
+            if y.base:
+                place.set_yscale("log", base=y.base)
+                place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+                place.yaxis.set_minor_formatter(
+                    FuncFormatter(lambda value, _: f"{value:,g}" if f"{value:e}"[0] in "246" else "")
+                )
             if not y.base:
                 place.set_ylim(bottom=0)
         axes[0].set_ylabel(y.label)
@@ -112,12 +116,12 @@ def _legend(figure: Figure, axes: Sequence[Axes], count: int) -> None:
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(count, 2 * len(axes)))
 
 
-def _short(value: float) -> str:
-    """Return a number as axes show it: 512, 2K, 1M."""
-    for size, letter in ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")):
-        if value >= size and value % size == 0:
-            return f"{value / size:g}{letter}"
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+def _short(value: float, step: int) -> str:
+    """Return a number as axes show it: 512, 2K, 1M; a K is ``step``."""
+    for power, letter in ((3, "G"), (2, "M"), (1, "K")):
+        if value >= step**power and value % step**power == 0:
+            return f"{value / step**power:g}{letter}"
+    return f"{value:,g}"
 
 
 def render(figure: Figure, kind: str) -> bytes:

@@ -32,7 +32,7 @@ def write(run: Run) -> list[Table]:
     pictures = [f"![{name}](figures/{name}.svg)\n" for name in drawn]
     _write(
         run.out / "report.md",
-        "\n".join([f"# {run.study.title}\n", *pictures, *(t.markdown() for t in tables)]).encode(),
+        "\n".join([f"# {run.study.title}\n", *pictures, *(t.markdown() for t in tables), _source(run)]).encode(),
     )
     _write(run.out / "report.html", page(run, tables).encode())
     return tables
@@ -55,11 +55,18 @@ def page(run: Run, tables: list[Table]) -> str:
     )
 
 
+def _source(run: Run) -> str:
+    """Return in a line where the figures are from."""
+    facts = run.provenance
+    machine = f"{facts['date']}, {facts['machine']}, commit {facts['commit'] or 'unknown'}, seed {facts['seed']}"
+    return f"{machine}; {run.seconds:,.0f} s of work in {len(run.records)} shards.\n"
+
+
 def _digests(run: Run) -> dict[str, str]:
-    """Return a digest of each set's chunks, as shards saw them."""
+    """Return a digest of each set's chunks, as shards saw them; a part of a set is called after it, with a comma."""
     digests = {}
     for one in run.study.sets:
-        seen = "".join(record["data"] for record in run.records if record["set"] == one.name)
+        seen = "".join(record["data"] for record in run.records if f"{record['set']}, ".startswith(f"{one.name}, "))
         digests[one.name] = hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()
     return digests
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -83,7 +85,7 @@ def evaluate(
         CompgenError: a shard failed; what was found before is kept.
     """
     study, text = load_study(config)
-    place = Place(root, limit)
+    place = Place(root, limit, str(Path(out).resolve()))
     shards = study.plan(place)
     if not shards:
         raise UsageError("there is nothing to run: " + "; ".join(study.missing().values()))
@@ -181,6 +183,8 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
         "root": place.root,
         "missing": missing,
         "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": _machine(),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "libraries": libraries,
@@ -192,6 +196,15 @@ def _version(built: Compressor | ByteModel) -> str:
     if isinstance(built, ModelCompressor):
         built = load(built.model)
     return built.versions if isinstance(built, ByteModel) else built.version()
+
+
+def _machine() -> str:
+    """Return the processor, its cores, and how busy they are, where the system tells."""
+    names = Path("/proc/cpuinfo")
+    lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{name}, {os.cpu_count()} cores{load}"
 
 
 def _commit() -> str | None:

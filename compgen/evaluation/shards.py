@@ -7,7 +7,11 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
@@ -20,6 +24,7 @@ from compgen.evaluation.data import Piece
 from compgen.models import ByteModel, load
 from compgen.models.code_length import CodeLengthModel
 from compgen.registry import Spec, split_mixture
+from compgen.training.config import Architecture, Budget
 
 T = TypeVar("T")
 Record: TypeAlias = dict[str, Any]
@@ -31,9 +36,6 @@ class Shard(ABC):
 
     id: str
     """What no other shard of the study is called."""
-
-    spec: str
-    """The compressor or model that it runs."""
 
     gpus: int
     """GPUs that it wants for itself; the engine ``ray`` finds them."""
@@ -134,11 +136,12 @@ class RateShard(Shard):
         return found
 
     def _model(self, model: ByteModel, chunks: list[bytes]) -> Record:
-        codes, bits = encode_each(model.start([b""] * len(chunks)), chunks)
+        codes, bits = _coded(model, chunks)
         sizes = [_in_container(chunk, code) for chunk, code in zip(chunks, codes, strict=True)]
         once = 0
         for chunk, size in list(zip(chunks, sizes, strict=True))[: self.decoded]:
-            blob = compress(chunk, model, lanes=1, verify=False)
+            # A whole set is written as a file is by itself; the lanes of that count with what a file needs once.
+            blob = compress(chunk, model, lanes=1 if self.length else None, verify=False)
             if decompress(blob, model) != chunk:
                 raise CompgenError(f"{model} does not give back what it compressed, in {self.id}")
             once = max(once, len(blob) - size)
@@ -154,9 +157,76 @@ class RateShard(Shard):
             found["own"] = sum(len(model.compressor.compress(chunk)) for chunk in chunks)
         if self.mapping:
             mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
-            _, bits = encode_each(model.start([b""] * len(chunks)), [data for data, _ in mapped])
+            _, bits = _coded(model, [data for data, _ in mapped])
             found |= {"seven": sum(-int(-bit // 8) for bit in bits), "lost": sum(lost for _, lost in mapped)}
         return found
+
+
+@dataclass(frozen=True)
+class TrainedShard(Shard):
+    """A network, trained on a part of a set, then measured.
+
+    Attributes:
+        id: set, network, and bytes that it was trained on.
+        set: name of the set.
+        row: name of the network.
+        model: the network.
+        budget: what its training takes.
+        seed: of weights and windows.
+        train: what it is trained on.
+        folder: where the model goes; one that is there already is measured as it is.
+        rates: the measurements, of the model in ``folder``; the chunks of the last are its held-out data.
+        gpus: that it wants.
+    """
+
+    id: str
+    set: str
+    row: str
+    model: Architecture
+    budget: Budget
+    seed: int
+    train: tuple[Piece, ...]
+    folder: str
+    rates: tuple[RateShard, ...]
+    gpus: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that the training and the measurements go through."""
+        return self.budget.bytes + sum(rate.size for rate in self.rates)
+
+    def run(self) -> Record:
+        """Train, then measure."""
+        from compgen.training.train import fit_alone  # brings torch
+
+        data = b"".join(piece.read() for piece in self.train)
+        held_out = b"".join(piece.read() for pieces in self.rates[-1].chunks for piece in pieces)
+        return {
+            "id": self.id,
+            "set": self.set,
+            "row": self.row,
+            "data": hashlib.blake2b(data, digest_size=8).hexdigest(),
+            "training": fit_alone(
+                self.model, self.budget, self.seed, data, held_out, Path(self.folder), f"the study's {self.set}"
+            ),
+            "rates": [rate.run() for rate in self.rates],
+        }
+
+
+def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
+    """Return the code of each chunk as a file would hold it, by tokens where it can, and the bits that each needs."""
+    tokens = {i: spelled for i, chunk in enumerate(chunks) if (spelled := model.encoding(chunk)) is not None}
+    codes, bits = {}, np.empty(len(chunks))
+    if tokens:
+        from compgen.coding import token_segment  # brings torch
+
+        found, bits[list(tokens)] = token_segment.encode_each(model.token_coder(len(tokens)), list(tokens.values()))
+        codes = dict(zip(tokens, found, strict=True))
+    others = [i for i in range(len(chunks)) if i not in tokens]
+    if others:
+        found, bits[others] = encode_each(model.start([b""] * len(others)), [chunks[i] for i in others])
+        codes |= zip(others, found, strict=True)
+    return [codes[i] for i in range(len(chunks))], bits
 
 
 def _written(code: Callable[[bytes], bytes], compressor: Compressor, chunks: list[bytes], blobs: list[bytes]) -> int:

@@ -206,16 +206,18 @@ class Row:
             self._layout = layout
             weights = self._fitted if self._pixel else _with_experts(self._fitted, len(_above(layout)), 50)
             self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), *self._rates)
-        contexts = [*map(suffix, _ORDERS), *_SPARSE[: 0 if self._pixel else len(self._effort.sparse)], *_above(layout)]
-        self._history = History(window, contexts)
+        sparse = () if self._pixel else _SPARSE[: len(self._effort.sparse)]
+        dictionary = b"" if self._pixel else self._compressor.static_dictionary()
+        self._history = History(window, [*map(suffix, _ORDERS), *sparse, *_above(layout)], dictionary)
         self._skipped = -self._offset % self._pixel if self._pixel else 0
         self._signal = Signal(window[self._skipped :], layout) if self._pixel else None
         self._meter = self._compressor.open(window)
         self._literals: NDArray[np.int64] | None = None
         self._age = 0  # bytes since the literals were priced
         self._unpriced = 0  # bytes since spans were priced
-        self._anchored = max(0, len(window) - _TAIL)  # where the anchor stands
-        self._anchor = self._compressor.open(window[: self._anchored]).flushed()
+        known = max(0, len(window) - _TAIL)
+        self._anchored = len(dictionary) + known  # where the anchor stands
+        self._anchor = self._compressor.open(window[:known]).flushed()
 
     def fork(self) -> Row:
         """Return an independent copy."""
@@ -254,12 +256,12 @@ class Row:
         self.frequencies()
         self.mixer.learn(symbol)
         self._frequencies = None
-        if self._signal and len(self._history.data) >= self._skipped:
+        if self._signal and self._history.window >= self._skipped:
             self._signal.append(symbol)
         self._history.append(symbol)
-        if len(self._history.data) == 2 * self._reach:
+        if self._history.window == 2 * self._reach:
             self._offset += self._reach
-            self._open(bytes(self._history.data[self._reach :]))
+            self._open(bytes(self._history.data[-self._reach :]))
             return
         self._meter.extend(_BYTES[symbol])
         self._age += 1
@@ -286,9 +288,8 @@ class Row:
         if exact is not None:
             shares = np.vstack([shares, exact])
         shares += 1
-        sets = (
-            [orders, self._signal.activity, self._signal.kind] if self._signal else self._sets(orders, sizes, distinct)
-        )
+        signal = self._signal
+        sets = [orders, signal.activity, signal.kind] if signal else self._sets(orders, sizes, distinct)
         return log2_units(shares) - (_ONE << FRACTION), sets
 
     def _sets(self, orders: int, sizes: list[int], distinct: list[int]) -> list[int]:
@@ -299,7 +300,7 @@ class Row:
         longest, shorter = orders - 1, max(orders - 2, 0)
         followers = 4 * min(distinct[longest], 3) + min(distinct[shorter], 4) - 5
         seen = min(sizes[longest].bit_length(), 4) - 1
-        return [orders, 8 * spread[0] + spread[1], 1 + 4 * followers + seen, len(self._history.data).bit_length()]
+        return [orders, 8 * spread[0] + spread[1], 1 + 4 * followers + seen, self._history.window.bit_length()]
 
     def _occurrences(self) -> list[list[int]]:
         """Return the positions after earlier occurrences of each context: orders, then sparse ones."""

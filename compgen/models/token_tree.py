@@ -21,6 +21,9 @@ from compgen.models.tokens import LONGEST, Branch, Tokens
 WINDOW = 512
 """N, tokens, of a context window, where the model has positions for it."""
 
+FREE = LONGEST + 8
+"""Positions that a model must have beyond two windows, for the sequences that are open."""
+
 _FADE = 3.0  # bits a byte that a sequence is taken to lose before it is open; 2 to 4 do alike
 
 NOTHING = -1
@@ -39,9 +42,9 @@ def fitting_window(engine: CausalLM, tokens: Tokens, window: int) -> int:
             f"the tokeniser has tokens up to {tokens.ids.max()}, and the model {engine.width} logits: "
             "they do not belong together"
         )
-    most = (engine.positions - LONGEST - 8) // 2
+    most = (engine.positions - FREE) // 2
     if most < 1:
-        raise UsageError(f"the model reads {engine.positions} tokens, fewer than the {LONGEST + 10} that bytes need")
+        raise UsageError(f"the model reads {engine.positions} tokens, fewer than the {FREE + 2} that bytes need")
     if not 0 <= window <= most:
         raise UsageError(f"window must be between 1 and {most} tokens for this model, not {window}")
     return window or min(WINDOW, most)

@@ -10,11 +10,12 @@ from compgen.config import build, read
 from compgen.errors import UsageError
 
 VERSION = 1
+BYTES = 256
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A Llama-type network over 256 bytes and a start symbol.
+    """A Llama-type network over bytes, or tokens, and a start symbol.
 
     Attributes:
         layers: blocks of attention and a gated unit.
@@ -23,7 +24,8 @@ class Architecture:
         kv_heads: heads of keys and values, which the heads share: fewer make decoding lighter.
         head_width: as said.
         inner_width: of the gated unit.
-        context: bytes in a training window, and the most that the model looks back.
+        context: symbols in a training window, and the most that the model looks back.
+        vocabulary: 256 for bytes; more for that many tokens of a BPE vocabulary, which is trained on the same data.
     """
 
     layers: int
@@ -33,8 +35,11 @@ class Architecture:
     head_width: int
     inner_width: int
     context: int
+    vocabulary: int = BYTES
 
     def __post_init__(self) -> None:
+        if self.vocabulary < BYTES:
+            raise UsageError(f"model.vocabulary must be {BYTES}, for bytes, or more, not {self.vocabulary}")
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
                 raise UsageError(f"model.{name} must be 1 or more, not {value}")
@@ -81,26 +86,63 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """A schedule by bytes of text instead of steps, so that networks over bytes and tokens see equally much.
+
+    Attributes:
+        bytes: that the training goes through, however little data there is.
+        batch: windows in each step.
+        learning_rate: as in ``Schedule``.
+    """
+
+    bytes: int
+    batch: int
+    learning_rate: float = 5e-3
+
+    def __post_init__(self) -> None:
+        self.schedule(1, 1.0, 0)
+
+    def schedule(self, context: int, bytes_per_symbol: float, seed: int) -> Schedule:
+        """Return the schedule for windows of ``context`` symbols: a tenth of it rises, four tenths fall."""
+        steps = max(1, round(self.bytes / (max(1, self.batch) * context * bytes_per_symbol)))
+        return Schedule(
+            steps,
+            self.batch,
+            self.learning_rate,
+            warm_up=steps // 10,
+            decay=2 * steps // 5,
+            evaluate_every=steps,
+            save_every=max(1, steps // 4),
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A model, its data, its schedule.
 
     Attributes:
         model: the network.
         training: the schedule.
-        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root.
+        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root. Pictures and sound in them
+            are read as their samples, one byte each.
         held_out: share of the data that is never trained on, for the measurements.
+        initial: a folder of weights to begin with, relative to the config; without one they are random.
     """
 
     model: Architecture
     training: Schedule
     data: tuple[str, ...]
     held_out: float = 0.005
+    initial: str = ""
 
     def __post_init__(self) -> None:
         if not self.data:
             raise UsageError("data must name at least one file, archive or folder")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
+        if self.initial and self.model.vocabulary != BYTES:
+            raise UsageError("initial is for networks over bytes: another vocabulary is learnt anew with each training")
 
     @classmethod
     def read(cls, path: Path) -> TrainingConfig:
@@ -112,4 +154,5 @@ class TrainingConfig:
         table, _ = read(str(path))
         if table.pop("version", None) != VERSION:
             raise UsageError(f"config '{path}' must say version = {VERSION}")
-        return build(cls, table, f"config '{path}'")
+        config = build(cls, table, f"config '{path}'")
+        return dataclasses.replace(config, initial=config.initial and str(path.parent / config.initial))

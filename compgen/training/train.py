@@ -1,4 +1,4 @@
-"""Train a byte-level language model with transformers' own Trainer, and save it with a card.
+"""Train a language model over bytes or tokens with transformers' own Trainer, and save it with a card.
 
 Each window of the data follows a start symbol, so that the model knows how text begins, and goes on from anywhere.
 Runs resume from their last checkpoint; ``torchrun --nproc-per-node N -m compgen train CONFIG`` uses several GPUs.
@@ -6,7 +6,9 @@ Runs resume from their last checkpoint; ``torchrun --nproc-per-node N -m compgen
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,44 +18,67 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers.trainer_utils import get_last_checkpoint
 
-from compgen.training.config import Architecture, TrainingConfig
+from compgen.errors import UsageError
+from compgen.models.token_tree import FREE
+from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
 from compgen.training.optimizer import MuonAdamW
+from compgen.training.vocabulary import Vocabulary
 
-START = 256
-"""The symbol before the first byte."""
+CARD = "README.md"
+"""The file that is written last: what stands beside it is whole."""
 
 _MEASURED = 128  # held-out windows in a measurement
 
 
-def network(model: Architecture) -> transformers.LlamaForCausalLM:
-    """Return a network with random weights."""
-    return transformers.LlamaForCausalLM(
+def network(
+    model: Architecture, vocabulary: Vocabulary | None = None, initial: str = ""
+) -> transformers.LlamaForCausalLM:
+    """Return a network with random weights or those of the folder ``initial``, over bytes or another vocabulary.
+
+    Raises:
+        UsageError: there are none, or they are not of this architecture.
+    """
+    vocabulary = vocabulary or Vocabulary(None)
+    net = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=START + 1,
+            vocab_size=vocabulary.size,
             hidden_size=model.width,
             intermediate_size=model.inner_width,
             num_hidden_layers=model.layers,
             num_attention_heads=model.heads,
             num_key_value_heads=model.kv_heads,
             head_dim=model.head_width,
-            max_position_embeddings=model.context + 1,
+            # What reads tokens byte by byte keeps some positions free; the window should be the context all the same.
+            max_position_embeddings=model.context + 1 + (FREE if model.vocabulary > BYTES else 0),
             tie_word_embeddings=False,
-            bos_token_id=START,
+            bos_token_id=vocabulary.start,
             eos_token_id=None,
             pad_token_id=None,
             use_cache=False,
         )
     )
+    if initial:
+        try:
+            net.load_state_dict(load_file(Path(initial) / "model.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {reason}") from None
+    return net
 
 
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Windows of ``context`` bytes after a start symbol: at seeded random places, or, where measured, side by side."""
+    """Windows of ``context`` symbols after ``start``: at seeded random places, or, where measured, side by side."""
 
-    def __init__(self, data: NDArray[np.uint8], context: int, count: int, seed: int | None) -> None:
+    def __init__(self, data: NDArray[np.integer[Any]], start: int, context: int, count: int, seed: int | None) -> None:
+        if len(data) < context:
+            raise UsageError(f"{len(data)} symbols of data are less than a window of {context}; give more data")
         self._data = data
+        self._start = start
         self._context = context
         self._count = count
         self._seed = seed
@@ -67,7 +92,7 @@ class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             begin = index * most // max(1, self._count - 1)
         else:
             begin = int(np.random.default_rng((self._seed, index)).integers(most + 1))
-        symbols = torch.full((self._context + 1,), START, dtype=torch.int64)
+        symbols = torch.full((self._context + 1,), self._start, dtype=torch.int64)
         symbols[1:] = torch.from_numpy(self._data[begin : begin + self._context].astype(np.int64))
         return {"input_ids": symbols, "labels": symbols}  # transformers shifts the labels; none predicts the start
 
@@ -75,9 +100,10 @@ class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 class _Log(transformers.TrainerCallback):
     """One line for each measurement, rates in bits per byte."""
 
-    def __init__(self, tell: Callable[[str], None], bytes_per_step: int) -> None:
+    def __init__(self, tell: Callable[[str], None], symbols_per_step: int, bytes_per_symbol: float) -> None:
         self._tell = tell
-        self._bytes = bytes_per_step
+        self._bytes = symbols_per_step * bytes_per_symbol
+        self._bits = 1 / math.log(2) / bytes_per_symbol  # per byte, of a nat per symbol
         self._since: tuple[float, int] | None = None
         self.valid: float | None = None
 
@@ -87,38 +113,65 @@ class _Log(transformers.TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **rest: Any) -> None:
         logs = logs or {}
         if "eval_loss" in logs:
-            self.valid = logs["eval_loss"] / math.log(2)
+            self.valid = logs["eval_loss"] * self._bits
             self._tell(f"step {state.global_step}: held out {self.valid:.4f} bits per byte")
         elif "loss" in logs and self._since is not None:
             now, (then, step) = time.perf_counter(), self._since
             speed = (state.global_step - step) * self._bytes / (now - then)
             self._since = (now, state.global_step)
             self._tell(
-                f"step {state.global_step} of {state.max_steps}: {logs['loss'] / math.log(2):.4f} bits per byte, "
+                f"step {state.global_step} of {state.max_steps}: {logs['loss'] * self._bits:.4f} bits per byte, "
                 f"rate {logs['learning_rate']:.2e}, {speed:.0f} bytes/s"
             )
 
 
 def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], None]) -> float:
+    """Train what ``config`` says on the data under ``root``; see ``fit``.
+
+    Raises:
+        UsageError: the data is not there, or no weights to begin with.
+    """
+    corpus = Corpus.read(root, config.data, config.held_out)
+    vocabulary = Vocabulary.train(config.model.vocabulary, corpus.train)
+    source = ", ".join(config.data)
+    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, config.initial)
+
+
+def fit(
+    model: Architecture,
+    plan: Schedule,
+    vocabulary: Vocabulary,
+    corpus: Corpus,
+    out: Path,
+    tell: Callable[[str], None],
+    source: str,
+    initial: str = "",
+) -> float:
     """Train, save to ``out``, and return the rate on held-out windows, bits per byte.
 
     Args:
-        config: what to train on what.
-        root: where the data lies.
-        out: a folder for ``config.json``, ``model.safetensors``, ``README.md`` and, under ``checkpoints``, what a run
-            resumes from.
+        model: the network.
+        plan: the schedule.
+        vocabulary: what it reads.
+        corpus: in symbols of that.
+        out: a folder for ``config.json``, ``model.safetensors``, a tokeniser if there is one, ``README.md`` and, under
+            ``checkpoints``, what a run resumes from.
         tell: takes a line of the log.
+        source: what the card says of the data.
+        initial: a folder of weights to begin with; random ones by default.
 
     Raises:
-        UsageError: the data is not there.
+        UsageError: there is too little data, or no weights to begin with.
     """
-    plan, context = config.training, config.model.context
-    corpus = Corpus.read(root, config.data, config.held_out, plan.seed)
+    start, context = vocabulary.start, model.context
     transformers.set_seed(plan.seed)
-    model = network(config.model)
-    parameters = sum(p.numel() for p in model.parameters())
-    tell(f"{parameters} parameters, {len(corpus.train)} bytes to train on, {len(corpus.held_out)} held out")
-    log = _Log(tell, plan.batch * context)
+    trained = network(model, vocabulary, initial)
+    parameters = sum(p.numel() for p in trained.parameters())
+    tell(
+        f"{parameters} parameters, {len(corpus.train)} symbols of {corpus.bytes_per_symbol:.2f} bytes to train on, "
+        f"{len(corpus.held_out)} held out"
+    )
+    log = _Log(tell, plan.batch * context, corpus.bytes_per_symbol)
     gpus = max(1, torch.cuda.device_count())
     arguments = transformers.TrainingArguments(
         output_dir=str(out / "checkpoints"),
@@ -143,11 +196,11 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
         dataloader_drop_last=True,
     )
     trainer = transformers.Trainer(
-        model,
+        trained,
         arguments,
-        train_dataset=Windows(corpus.train, context, plan.steps * plan.batch, plan.seed),
-        eval_dataset=Windows(corpus.held_out, context, _MEASURED, None),
-        optimizers=(MuonAdamW(model, plan.learning_rate, plan.weight_decay), None),
+        train_dataset=Windows(corpus.train, start, context, plan.steps * plan.batch, plan.seed),
+        eval_dataset=Windows(corpus.held_out, start, context, _MEASURED, None),
+        optimizers=(MuonAdamW(trained, plan.learning_rate, plan.weight_decay), None),
         callbacks=[log],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -159,25 +212,73 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
     trainer.evaluate()
     assert log.valid is not None  # noqa: S101 - evaluate has logged it
     if trainer.is_world_process_zero():
-        model.bfloat16().save_pretrained(out)
-        (out / "README.md").write_text(_card(config, corpus, parameters, log.valid), encoding="utf-8")
+        trained.bfloat16().save_pretrained(out)
+        vocabulary.save(out)
+        begun = f"weights of {initial}" if initial else "random weights"
+        card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, begun)
+        (out / CARD).write_text(card, encoding="utf-8")
     return log.valid
 
 
-def _card(config: TrainingConfig, corpus: Corpus, parameters: int, rate: float) -> str:
-    model, plan = config.model, config.training
+def fit_alone(
+    model: Architecture, budget: Budget, seed: int, train: bytes, held_out: bytes, out: Path, source: str
+) -> dict[str, float]:
+    """Train on ``train`` by a budget, unless ``out`` holds the model already, and return what tells of the training.
+
+    On a CPU one thread computes, so that what comes out does not depend on what else runs here.
+
+    Raises:
+        UsageError: there is too little data.
+    """
+    data, held = (np.frombuffer(part, dtype=np.uint8) for part in (train, held_out))
+    vocabulary = Vocabulary.train(model.vocabulary, data)
+    corpus = Corpus(data, held, hashlib.blake2b(train, digest_size=8).hexdigest()).encoded(vocabulary)
+    plan = budget.schedule(model.context, corpus.bytes_per_symbol, seed)
+    if not (out / CARD).exists():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            fit(model, plan, vocabulary, corpus, out, lambda line: None, source)
+        finally:
+            torch.set_num_threads(threads)
+        shutil.rmtree(out / "checkpoints")
+    return {
+        "bytes": len(train),
+        "steps": plan.steps,
+        "symbols": plan.steps * plan.batch * model.context,
+        "vocabulary": vocabulary.size - 1,
+        "bytes_per_symbol": round(corpus.bytes_per_symbol, 4),
+    }
+
+
+def _card(
+    model: Architecture,
+    plan: Schedule,
+    vocabulary: Vocabulary,
+    corpus: Corpus,
+    parameters: int,
+    rate: float,
+    source: str,
+    begun: str,
+) -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    return f"""# A byte-level language model
+    size, seen = (
+        round(n * corpus.bytes_per_symbol) for n in (len(corpus.train), plan.steps * plan.batch * model.context)
+    )
+    kind = "byte" if corpus.bytes_per_symbol == 1 else "token"
+    return f"""# A {kind}-level language model
 
 | | |
 | --- | --- |
 | network | Llama type: {model.layers} layers, width {model.width}, {model.heads} heads of {model.head_width} over \
 {model.kv_heads} of keys and values, gated units of {model.inner_width}; {parameters} parameters, bfloat16 |
-| symbols | 256 bytes and a start symbol (256) |
-| context | {model.context} bytes |
-| data | {", ".join(config.data)}: {len(corpus.train)} bytes, digest {corpus.digest} |
-| training | {plan.steps} steps of {plan.batch} windows ({plan.steps * plan.batch * model.context} bytes), Muon and \
-AdamW, rate {plan.learning_rate}, seed {plan.seed} |
+| symbols | {vocabulary.size - 1} {kind}s of {corpus.bytes_per_symbol:.2f} bytes on average, and a start symbol \
+({vocabulary.start}) |
+| context | {model.context} {kind}s |
+| data | {source}: {size} bytes, digest {corpus.digest} |
+| training | {plan.steps} steps of {plan.batch} windows ({seen} bytes), Muon and AdamW, rate {plan.learning_rate}, \
+seed {plan.seed}, from {begun} |
 | machine | {device}, torch {torch.__version__}, transformers {transformers.__version__} |
-| held out | {rate:.4f} bits per byte, on windows of {model.context} bytes that know nothing before them |
+| held out | {rate:.4f} bits per byte, on windows of {model.context} {kind}s that know nothing before them |
 """

@@ -206,11 +206,24 @@ def test_the_report_has_the_papers_figures_and_ours(folder: Path) -> None:
     assert provenance["identity"]["data"]["text"]["bytes"] == len(whole)
 
 
-def test_a_missing_compressor_is_seen(folder: Path) -> None:
+def test_a_misspelt_compressor_is_refused_before_anything_runs(cgn: Cgn, folder: Path) -> None:
+    """It exited 0, with a row that was missing from the table."""
     (folder / "small.toml").write_text(CONFIG + '\n[[rows]]\nname = "other"\nspec = "gzipp"\n')
+    done = cgn("evaluate", str(folder / "small.toml"), "--data", str(folder / "data"), "--out", str(folder / "out"))
+    assert done.returncode == 2
+    assert b"row 'other'" in done.stderr
+    assert b"did you mean 'gzip'" in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_package_that_is_not_installed_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("imagecodecs", "compgen.compressors.raster"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)  # what makes its import fail
+    (folder / "small.toml").write_text(CONFIG + '\n[[rows]]\nname = "other"\nspec = "jpegxl"\n')
     tables = report.write(run(folder))
-    assert any(row[1] == "other (missing)" for row in tables[0].rows)
-    assert any("did you mean 'gzip'" in note for note in tables[0].notes)
+    assert any(row[1] == "other (not installed)" for row in tables[0].rows)
+    assert any("pip install 'compgen[imagecodecs]'" in note for note in tables[0].notes)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from compgen.compressors import COMPRESSORS
 from compgen.errors import UsageError
 from compgen.evaluation import engines, report
 from compgen.evaluation.run import Run, evaluate
+from compgen.evaluation.shards import TrainedShard
 from compgen.evaluation.studies import load_study
+from compgen.evaluation.studies.base import Place
+from compgen.models import load
 from tests.conftest import ROOT
 
 HEAD = """
@@ -105,7 +110,9 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
     assert (tmp_path / "out/figures/context.png").read_bytes().startswith(b"\x89PNG")
     report.write(result)
     assert (tmp_path / "out/report.html").read_text() == page
-    assert "| gzip |" in (tmp_path / "out/report.md").read_text()
+    report_md = (tmp_path / "out/report.md").read_text()
+    assert "| gzip |" in report_md
+    assert re.search(r"\d{4}-\d\d-\d\d, .+ cores.*, commit .+, seed 2; \d+ s of work in \d+ shards", report_md)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
@@ -119,36 +126,153 @@ def test_configs_of_the_project_are_read(path: Path) -> None:
         assert ignored.returncode in (0, 128)  # results are not committed; 128: outside git
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
-def test_scaling_finds_the_size_that_pays(tmp_path: Path, prose: bytes) -> None:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    pytest.importorskip("accelerate")
-    from compgen.training.config import Architecture
-    from compgen.training.train import network
+TRAINED = """
+version = 1
+study = "{study}"
+title = "Networks"
+seed = 2
+lengths = [256]
+measured = 512
+decoded = 1
+{more}
+[training]
+bytes = 4096
+batch = 4
+[[sets]]
+name = "text"
+paths = ["text"]
+[[sets]]
+name = "other"
+paths = ["other"]
+[[networks]]
+name = "large"
+model = {{ layers = 1, width = 32, heads = 2, kv_heads = 1, head_width = 16, inner_width = 48, context = 32 }}
+[[networks]]
+name = "small"
+model = {{ layers = 1, width = 16, heads = 2, kv_heads = 1, head_width = 8, inner_width = 24, context = 32 }}
+[[rows]]
+name = "gzip"
+spec = "gzip"
+"""
 
-    extra, counts = "", {}
-    for width in (16, 32):
-        shape = Architecture(layers=1, width=width, heads=2, kv_heads=1, head_width=16, inner_width=32, context=40)
-        torch.manual_seed(1)
-        model = network(shape)
-        model.save_pretrained(tmp_path / f"w{width}")
-        counts[f"w{width}"] = sum(parameter.numel() for parameter in model.parameters())
-        extra += f'[[rows]]\nname = "w{width}"\nspec = "llm:{tmp_path}/w{width}"\nbytes = 1024\ndecoded = 1\n'
-    more = "lengths = [512]\ndata_bytes = [100_000, 1_000_000_000]"
-    result = run(tmp_path, "scaling", more, extra, data=prose)
+
+@pytest.fixture
+def trained(tmp_path: Path, prose: bytes) -> Callable[..., Run]:
+    """Runs a study that trains."""
+    for module in ("torch", "transformers", "accelerate", "tokenizers"):
+        pytest.importorskip(module)
+
+    def run(study: str, more: str, out: str = "out", resume: bool = False) -> Run:
+        (tmp_path / "text").write_bytes(prose[:4000])
+        (tmp_path / "other").write_bytes(prose[4000:7000])
+        (tmp_path / "c.toml").write_text(TRAINED.format(study=study, more=more))
+        engine = engines.engine("local", 1)
+        return evaluate(str(tmp_path / "c.toml"), tmp_path / out, engine, root=str(tmp_path), resume=resume)
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_scaling_trains_and_finds_the_size_that_pays(trained: Callable[..., Run], tmp_path: Path, prose: bytes) -> None:
+    more = "data_bytes = [2048, 1_000_000_000]"
+    result = trained("scaling", more)
     (table,) = result.study.tables(result.records)
     lines = {str(row[0]): row for row in table.rows}
-    for name, count in counts.items():
-        record = next(record for record in result.records if record["row"] == name)
-        assert (lines[name][1], record["decoded"]) == (count, 1)
-        assert record["shipped"] == (tmp_path / name / "model.safetensors").stat().st_size
-        raw = (record["written"] + record["once"]) / record["raw"]
-        assert lines[name][3] == pytest.approx(100 * raw)
-        assert lines[name][4] == pytest.approx(100 * (raw + 2 * count / 100_000))
-    assert lines["gzip"][3:] == (lines["gzip"][3],) * 3
-    assert lines["best"][4] in ("gzip", "counts")  # random weights pay for nothing
+    assert list(lines) == ["small", "large", "gzip", "best network", "best of all"]
+    for name in ("small", "large"):
+        folder = tmp_path / f"out/models/{name}-2048"
+        count = load(f"llm:{folder}").parameters
+        assert lines[name][1] == count
+        # All of the 2,048 bytes it was trained on are too many: a sample of two chunks is coded, and as many held out.
+        record = next(one for one in result.records if one["id"] == f"text, 2,048 bytes/{name}-2048")
+        assert record["training"] == {
+            "bytes": 2048, "steps": 32, "symbols": 4096, "vocabulary": 256, "bytes_per_symbol": 1.0
+        }  # fmt: skip
+        own, held_out = record["rates"]
+        assert (own["raw"], own["decoded"], held_out["raw"], held_out["decoded"]) == (512, 1, 512, 1)
+        raw = (own["written"] + own["once"]) / own["raw"]
+        assert lines[name][2:4] == (pytest.approx(100 * raw), pytest.approx(100 * (raw + 2 * count / 2048)))
+        assert own["bits"] < 0.95 * 8 * own["raw"], "32 steps are enough to leave 8 bits"
+        # Of the second size there is less: all of it was trained on, and the rate counts as if there were more.
+        assert lines[name][6] == pytest.approx(lines[name][5], abs=0.1)
+        assert (
+            next(one for one in result.records if one["id"].endswith(f"{name}-1000000000"))["training"]["bytes"] == 4000
+        )
+    rates = [[lines[name][column] for name in ("small", "large")] for column in (3, 6)]
+    assert lines["best network"][3:7:3] == tuple(("small", "large")[int(np.argmin(pair))] for pair in rates)
+    assert lines["best of all"][3] == "gzip"
+    figures = result.study.figures(result.records)
+    assert [len(np.asarray(line.get_xdata())) for line in figures["scaling"].axes[0].lines] == [2, 2]
+    assert len(figures["scaling-data"].axes[0].lines) == 3
+
+    before = (tmp_path / "out/results.jsonl").read_bytes()
+    (tmp_path / "out/results.jsonl").write_bytes(before[: len(before) // 2])
+    trained("scaling", more, resume=True)
+    assert (tmp_path / "out/results.jsonl").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tokenisation_counts_bits_per_byte_of_the_same_text(trained: Callable[..., Run], tmp_path: Path) -> None:
+    result = trained("tokenisation", "vocabularies = [256, 300]")
+    (table,) = result.study.tables(result.records)
+    assert [row[:2] for row in table.rows] == [
+        ("large", "bytes"), ("large", "BPE 300"), ("small", "bytes"), ("small", "BPE 300"), ("gzip", "")
+    ]  # fmt: skip
+    tokens = next(one for one in result.records if one["id"] == "text/small-300")
+    assert 1.2 < tokens["training"]["bytes_per_symbol"] < 3
+    assert tokens["training"]["symbols"] * tokens["training"]["bytes_per_symbol"] == pytest.approx(4096, rel=0.05)
+    (rate,) = tokens["rates"]
+    assert rate["decoded"] == 1
+    # The bits are those of the tokens, each by transformers' own forward of what the window then holds: 16 to 32.
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path / "out/models/small-300"
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    (shard,) = (
+        one for one in result.study.plan(Place(str(tmp_path), 0, str(tmp_path / "out"))) if one.id == tokens["id"]
+    )
+    assert isinstance(shard, TrainedShard)
+    bits = 0.0
+    for pieces in shard.rates[0].chunks:
+        context: list[int] = []
+        for token in tokenizer.encode(b"".join(piece.read() for piece in pieces).decode(), add_special_tokens=False):
+            with torch.no_grad():
+                logits = model(torch.tensor([[tokenizer.bos_token_id, *context]])).logits[0, -1].double()
+            logits[tokenizer.bos_token_id] = -torch.inf
+            bits -= float(logits.log_softmax(-1)[token]) / np.log(2)
+            context = [*context, token][-16 if len(context) == 31 else -32 :]
+    assert rate["bits"] == pytest.approx(bits, rel=1e-3)
+    line = next(row for row in table.rows if row[:2] == ("small", "BPE 300"))
+    assert line[6] == pytest.approx(rate["bits"] / rate["raw"])
     (figure,) = result.study.figures(result.records).values()
-    assert [len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines] == [2, 2]
-    with pytest.raises(UsageError, match="one length"):
-        run(tmp_path, "scaling", "lengths = [512, 0]")
+    assert [np.asarray(axis.get_xdata()).tolist() for axis in figure.axes[0].lines] == [[256, 300]] * 2
+
+
+@pytest.mark.parametrize(
+    ("study", "change", "said"),
+    [
+        ("scaling", ("lengths = [256]", "lengths = [256, 0]"), "one length"),
+        ("scaling", ("measured = 512", "measured = 0"), "1 byte or more"),
+        ("scaling", ("measured = 512", "measured = 512\ndata_bytes = [5]"), "256 or more"),
+        ("tokenisation", ("measured = 512", "measured = 512\nvocabularies = [100]"), "256, for bytes"),
+        ("tokenisation", ("bytes = 4096", "bytes = 4096\nrate = 1"), "no key 'rate'"),
+        ("tokenisation", ('name = "small"', 'name = "large"'), "each its own"),
+    ],
+)
+def test_a_wrong_study_of_networks_is_said(tmp_path: Path, study: str, change: tuple[str, str], said: str) -> None:
+    (tmp_path / "c.toml").write_text(TRAINED.format(study=study, more="").replace(*change))
+    with pytest.raises(UsageError, match=said):
+        load_study(str(tmp_path / "c.toml"))
+
+
+def test_networks_that_cannot_be_trained_here_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
+    (tmp_path / "c.toml").write_text(TRAINED.format(study="scaling", more=""))
+    for name in ("text", "other"):
+        (tmp_path / name).write_bytes(bytes(3000))
+    result = evaluate(str(tmp_path / "c.toml"), tmp_path / "out", engines.engine("local", 1), root=str(tmp_path))
+    (table,) = result.study.tables(result.records)
+    assert any("large is not installed: training needs torch: pip install" in note for note in table.notes)

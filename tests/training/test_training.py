@@ -69,6 +69,7 @@ def test_configs_that_are_shipped_can_be_read() -> None:
         (("layers = 1", 'layers = "many"'), "must be a whole number"),
         (("kv_heads = 1", "kv_heads = 3"), "kv_heads"),
         (("steps = 12", "steps = 3"), "warm_up and decay"),
+        (("context = 32", "context = 32\nvocabulary = 100"), "256, for bytes"),
         (("held_out = 0.3", "held_out = 3"), "share"),
         (("width = 32", "width ="), "not TOML"),
     ],
@@ -80,16 +81,32 @@ def test_a_wrong_config_says_what_is_wrong(tmp_path: Path, change: tuple[str, st
 
 
 def test_a_corpus_is_all_of_its_sources_and_holds_some_out(root: Path) -> None:
-    corpus = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    corpus = Corpus.read(root, ["text", "more.tar.xz"], 0.3)
     assert len(corpus.train) + len(corpus.held_out) == 280_000 // 65_536 * 65_536
     assert len(corpus.held_out) == 65_536
-    again = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    again = Corpus.read(root, ["text", "more.tar.xz"], 0.3)
     assert np.array_equal(corpus.held_out, again.held_out)
     assert corpus.digest == again.digest
     with pytest.raises(UsageError, match="there is no"):
-        Corpus.read(root, ["nothing.txt"], 0.3, seed=1)
+        Corpus.read(root, ["nothing.txt"], 0.3)
     with pytest.raises(UsageError, match="too few"):
-        Corpus.read(root, ["c.toml"], 0.3, seed=1)
+        Corpus.read(root, ["c.toml"], 0.3)
+
+
+def test_pictures_and_sound_are_read_as_samples(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "both").mkdir()
+    gray = np.random.default_rng(1).integers(256, size=(400, 400), dtype=np.uint8)
+    image.fromarray(gray).save(tmp_path / "both/a.png")
+    soundfile.write(tmp_path / "both/b.wav", np.zeros(60_000), 16_000)
+    corpus = Corpus.read(tmp_path, ["both"], 0.3)
+    whole = gray.tobytes() + b"\x80" * 60_000
+    blocks = np.concatenate([corpus.held_out, corpus.train]).reshape(-1, 65_536)
+    assert sorted(b.tobytes() for b in blocks) == sorted(whole[i : i + 65_536] for i in range(0, 196_608, 65_536))
+    (tmp_path / "both/c.png").write_bytes((tmp_path / "both/a.png").read_bytes()[:500])
+    with pytest.raises(UsageError, match="picture"):
+        Corpus.read(tmp_path, ["both"], 0.3)
 
 
 def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) -> None:
@@ -108,6 +125,52 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
     assert b"going on from" in more.stderr
     assert b"step 18" in more.stderr
     assert b"step 6:" not in more.stderr, "what was done is not done again"
+
+
+def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
+    plan = CONFIG.replace("steps = 12", "steps = 1\nlearning_rate = 1e-9").replace(
+        "warm_up = 2\ndecay = 4", "warm_up = 0"
+    )
+    (root / "c.toml").write_text(CONFIG)
+    first = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
+    (root / "d.toml").write_text(plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"'))
+    second = cgn("train", str(root / "d.toml"), "-o", str(root / "more"), COMPGEN_DATA=str(root))
+    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second)]
+    assert rates[1] == pytest.approx(rates[0], abs=0.01), "a step of no size changes nothing"
+    (root / "d.toml").write_text(plan.replace("width = 32", "width = 64").replace("0.3", '0.3\ninitial = "out"'))
+    other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
+    assert other.returncode == 2
+    assert b"no weights of this architecture" in other.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.parametrize("vocabulary", [256, 280])
+def test_a_training_that_was_stopped_comes_to_the_same_weights(
+    tmp_path: Path, prose: bytes, monkeypatch: pytest.MonkeyPatch, vocabulary: int
+) -> None:
+    from compgen.training import train
+    from compgen.training.config import Architecture, Budget
+
+    model = Architecture(
+        layers=1, width=16, heads=2, kv_heads=1, head_width=8, inner_width=24, context=32, vocabulary=vocabulary
+    )
+
+    def weights(name: str) -> bytes:
+        budget = Budget(bytes=2560, batch=4)
+        train.fit_alone(model, budget, 3, prose[:3000], prose[3000:4000], tmp_path / name, "prose")
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    def stop(*arguments: object, **rest: object) -> None:
+        if arguments[2].global_step == 11:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    whole = weights("whole")
+    monkeypatch.setattr(train._Log, "on_step_end", stop)
+    with pytest.raises(KeyboardInterrupt):
+        weights("stopped")
+    assert (tmp_path / "stopped/checkpoints").is_dir()
+    monkeypatch.undo()
+    assert weights("stopped") == whole
 
 
 def test_a_missing_config_is_one_line(cgn: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from compgen.evaluation.studies.corpora import Corpora
 from compgen.evaluation.studies.generation import Generation
 from compgen.evaluation.studies.scaling import Scaling
 from compgen.evaluation.studies.table import RateTable
+from compgen.evaluation.studies.tokenisation import Tokenisation
 from compgen.registry import suggest
 
 VERSION = 1
@@ -19,6 +20,7 @@ KINDS: dict[str, type[Study]] = {
     "corpora": Corpora,
     "generation": Generation,
     "scaling": Scaling,
+    "tokenisation": Tokenisation,
 }
 
 

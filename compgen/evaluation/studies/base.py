@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.compressors import Compressor
-from compgen.errors import CompgenError, UsageError
+from compgen.errors import MissingExtraError, UsageError
 from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig, permutation
 from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
@@ -50,10 +50,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study runs: the data root or None, and at most so many chunks of each set or 0 for no limit."""
+    """Where a study runs: the data root or None, at most so many chunks of each set or 0 for no limit, the folder."""
 
     root: str | None
     limit: int = 0
+    out: str = "."
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Study(ABC):
 
     title: str
     sets: tuple[SetConfig, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = ()
     lengths: tuple[int, ...] = (0,)
     seed: int = 0
     shard: int = 1 << 19
@@ -82,10 +83,10 @@ class Study(ABC):
     """Whether the paper's accounting is counted too."""
 
     def __post_init__(self) -> None:
-        names = [one.name for one in self.sets]
-        if not self.sets or not self.rows:
+        names, rows = [one.name for one in self.sets], self.row_names
+        if not names or not rows:
             raise UsageError("a study needs sets and rows, at least one of each")
-        for group, known in (("sets", names), ("rows", [row.name for row in self.rows])):
+        for group, known in (("sets", names), ("rows", rows)):
             for name in known:
                 if known.count(name) > 1 or not name or "/" in name:
                     raise UsageError(f"{group} need names, each its own and without '/', not '{name}'")
@@ -102,8 +103,17 @@ class Study(ABC):
         """Return what a row's spec names."""
         return build(spec)
 
+    @property
+    def row_names(self) -> list[str]:
+        """The names of what is measured."""
+        return [row.name for row in self.rows]
+
     def missing(self) -> dict[str, str]:
-        """Return why rows cannot run here, by the names of those that cannot."""
+        """Return which optional packages rows lack here, by the names of those that do.
+
+        Raises:
+            UsageError: a row's spec is wrong, or names a model that is not there.
+        """
         reasons = {}
         for row in self.rows:
             try:
@@ -112,8 +122,10 @@ class Study(ABC):
                     built = load(built.model)
                 if isinstance(built, ByteModel):
                     built.parameters  # noqa: B018 - a model whose weights are not there says so
-            except CompgenError as error:
+            except MissingExtraError as error:
                 reasons[row.name] = str(error)
+            except UsageError as error:
+                raise UsageError(f"row '{row.name}': {error}") from None
         return reasons
 
     def plan(self, place: Place) -> list[Shard]:
@@ -135,7 +147,7 @@ class Study(ABC):
                 for length in row.lengths or self.lengths:
                     yield from self._shards(one, data, row, length, place.limit)
 
-    def _shards(self, one: SetConfig, data: DataSet, row: Row, length: int, limit: int) -> Iterator[Shard]:
+    def _shards(self, one: SetConfig, data: DataSet, row: Row, length: int, limit: int) -> Iterator[RateShard]:
         size = length or data.size
         begins = list(range(0, data.size - size + 1, size))
         if row.bytes and length:

@@ -60,7 +60,7 @@ class Corpora(Study):
         means = [_mean([line[i] for line in full]) for i in range(2, 2 + len(self.rows))]
         lines.append(("mean", None, *means, *(None for _ in self.published)))
         notes = [f"{one.name}: reported by {one.source}; not run here." for one in self.published]
-        notes += [f"{row} is missing: {reason}" for row, reason in self.missing().items()]
+        notes += [f"{row} is not installed: {reason}" for row, reason in self.missing().items()]
         groups = ("", "", *("here" for _ in self.rows), *("published" for _ in self.published))
         caption = "Bits per byte, whole files as written, each decoded and compared"
         return [Table("corpora", caption, ("file", "bytes", *columns), lines, groups, places=3, notes=notes)]

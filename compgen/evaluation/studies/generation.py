@@ -157,7 +157,7 @@ class Generation(Study):
                 f"judge: bits per byte that {self.judge}, which knows the prompt, needs for the samples.",
                 "copied: share of 16-byte windows that stand in the prompt; distinct: of 4-byte windows that differ.",
                 "divergence: Jensen-Shannon, bits, of the samples' byte counts and those of what really came next.",
-                *(f"{row} is missing: {reason}" for row, reason in missing.items()),
+                *(f"{row} is not installed: {reason}" for row, reason in missing.items()),
             ]
             columns = ("model", "own", "real", *_MEASURES)
             made.append(Table(f"generation-{one.name}", f"{one.name}: samples", columns, lines, places=2, notes=notes))

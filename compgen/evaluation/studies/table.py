@@ -145,14 +145,14 @@ class RateTable(Study):
                 if length not in (row.lengths or self.lengths):
                     continue
                 found = [rates.get((row.name, one.name, length)) for one in self.sets]
-                label = f"{row.name} (missing)" if row.name in missing else row.name
+                label = f"{row.name} (not installed)" if row.name in missing else row.name
                 body = [
                     cell for one, rate in zip(self.sets, found, strict=True) for cell in cells(row, one, length, rate)
                 ]
                 lines.append((str(length or "whole"), label, *body, *counts([rate for rate in found if rate])))
         groups = ("", "", *(one.name for one in self.sets for _ in columns), *("" for _ in tail))
         heads = ("chunk", "compressor", *columns * len(self.sets), *tail)
-        notes = [*notes, *(f"{row} is missing: {reason}" for row, reason in missing.items())]
+        notes = [*notes, *(f"{row} is not installed: {reason}" for row, reason in missing.items())]
         return Table(name, caption, heads, lines, groups, labels=2, notes=notes)
 
 

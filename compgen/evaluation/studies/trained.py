@@ -1,0 +1,121 @@
+"""What studies have in common that train networks of their own before they measure them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from compgen.errors import UsageError
+from compgen.evaluation.accounting import Rates
+from compgen.evaluation.data import DataSet, SetConfig
+from compgen.evaluation.shards import RateShard, Record, TrainedShard
+from compgen.evaluation.studies.base import Place, Row, Study
+from compgen.registry import Spec
+from compgen.training.config import Architecture, Budget
+
+_NEEDED = ("torch", "transformers", "accelerate", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network to train.
+
+    Attributes:
+        name: what tables call it.
+        model: what it is made of.
+        gpus: GPUs that its shards want; for the engine ``ray``.
+    """
+
+    name: str
+    model: Architecture
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Trained(Study):
+    """Networks are trained on the first set, and measured on what each has seen of it and on the second set.
+
+    Attributes:
+        networks: what to train.
+        training: what each training takes.
+        measured: bytes of each set that models are measured on, a sample drawn by the seed.
+    """
+
+    networks: tuple[Network, ...] = ()
+    training: Budget = Budget(1 << 20, 8)  # noqa: RUF009 - frozen
+    measured: int = 1 << 17
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.sets) != 2 or len(self.lengths) != 1 or not self.lengths[0]:
+            raise UsageError("needs two sets, to train on and held out, and one length, of chunks")
+        if self.measured < 1:
+            raise UsageError(f"measured must be 1 byte or more, not {self.measured}")
+
+    @property
+    def row_names(self) -> list[str]:
+        """The names of what is measured."""
+        return [*super().row_names, *(one.name for one in self.networks)]
+
+    @property
+    def length(self) -> int:
+        """Bytes of a chunk."""
+        return self.lengths[0]
+
+    def missing(self) -> dict[str, str]:
+        """Return which optional packages rows and networks lack here, by name."""
+        lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        reason = f"training needs {', '.join(lacking)}: pip install 'compgen[llm]'"
+        return super().missing() | {one.name: reason for one in self.networks if lacking}
+
+    def _trained(
+        self,
+        network: Network,
+        name: str,
+        train: str,
+        data: DataSet,
+        sets: Sequence[tuple[SetConfig, DataSet]],
+        place: Place,
+    ) -> Iterator[TrainedShard]:
+        """Yield the shard that trains ``network`` on ``data``, called ``train``, and measures it on ``sets``.
+
+        ``name`` is what no other network of the study is called.
+        """
+        if network.name in self.missing():
+            return
+        most = place.limit * self.length or self.training.bytes
+        folder = f"{place.out}/models/{name}"
+        row = Row(network.name, str(Spec("llm", folder)), bytes=self.measured, shard=self.measured)
+        rates: list[RateShard] = []
+        for one, part in sets:
+            rates += self._shards(one, part, row, self.length, place.limit)
+        yield TrainedShard(
+            id=f"{train}/{name}",
+            set=train,
+            row=network.name,
+            model=network.model,
+            budget=dataclasses.replace(self.training, bytes=min(self.training.bytes, most)),
+            seed=self.seed,
+            train=data.cut(0, data.size),
+            folder=folder,
+            rates=tuple(rates),
+            gpus=network.gpus,
+        )
+
+    @staticmethod
+    def trained(records: Sequence[Record]) -> dict[tuple[str, str], tuple[Record, dict[str, Rates]]]:
+        """Return what was found of each network, by its name and what it was trained on: its training, rates by set."""
+        found = {}
+        for record in records:
+            if "training" in record:
+                sets = {one["set"] for one in record["rates"]}
+                rates = {name: Rates.total(one for one in record["rates"] if one["set"] == name) for name in sets}
+                found[record["row"], record["set"]] = (record["training"], rates)
+        return found
+
+    def plain(self, records: Sequence[Record]) -> dict[tuple[str, str], Rates]:
+        """Return the rates of rows, by row and set."""
+        rates = self.rates([record for record in records if "training" not in record])
+        return {(row, name): one for (row, name, _), one in rates.items()}
