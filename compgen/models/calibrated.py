@@ -50,7 +50,7 @@ _SPARSE: tuple[Context, ...] = (
 )
 WARM_UP = 32
 """Bytes at the end of a prompt on which a row learns before it begins."""
-_SIGNAL_WARM_UP = 1024
+_SIGNAL_WARM_UP = 1024  # a signal is more unlike those of the fit than a text is
 
 _RECENT = 1500  # bytes counted by the lookahead of no context
 _SPAN = 8  # bytes of a lookahead span
@@ -62,7 +62,6 @@ _LONGEST_PERIOD = 512
 ABOVE = 4
 """Contexts that a layout adds."""
 _ABOVE_MOST = 96  # earlier occurrences that count for each of them
-_COLOURS = 3  # bytes of a pixel whose planes are much alike
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
 RATE = 131_072  # of the mixer's learning
@@ -100,13 +99,16 @@ EFFORTS = {
 
 
 @functools.cache
-def initial_weights(effort: str) -> tuple[NDArray[np.int64], ...]:
-    """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py."""
+def initial_weights(name: str) -> tuple[NDArray[np.int64], ...]:
+    """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py.
+
+    ``name`` is an effort, or of samples ``rows`` or ``line``.
+    """
     text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
-    weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[effort])
+    weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[name])
     # Where the last byte is new, the fit would flatten what is left: right for the noise of pictures, where that mostly
     # happens, but a text that is sampled would never find back. So the latest bytes are taken as they are.
-    if effort in EFFORTS:
+    if name in EFFORTS:
         for family in weights:
             family[0] = 0
         weights[0][0, 1] = WEIGHT_ONE
@@ -218,6 +220,8 @@ class Row:
         known = max(0, len(window) - _TAIL)
         self._anchored = len(dictionary) + known  # where the anchor stands
         self._anchor = self._compressor.open(window[:known]).flushed()
+        if not any(self._rates):
+            self.settle()
 
     def fork(self) -> Row:
         """Return an independent copy."""
@@ -239,7 +243,7 @@ class Row:
         return self._frequencies
 
     def settle(self) -> None:
-        """Keep the weights as they are."""
+        """Keep the weights as they are, and take proposals from what is known by now."""
         self._rates = (0, 0)
         self.mixer.rate, self.mixer.common_rate = self._rates
         self._history.settle()
