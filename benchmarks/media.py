@@ -1,6 +1,6 @@
 """Rates on sound and pictures: derived from compressors, with and without the layout, and the compressors' own.
 
-    python benchmarks/media.py [--data DIR] [--bytes N]
+    python benchmarks/media.py [--data DIR] [--bytes N] [--spec SPEC]
 
 Bits per byte on identical windows: after 24,000 bytes, the next N in the middle of each item: Kodak photographs as gray
 and RGB rows, LibriSpeech as 8 and 16 bits; the mean, and its standard error over the items. ``layout`` is what `cgn
@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--bytes", type=int, default=900, help="bytes scored in each place; slow ones: a third")
+    parser.add_argument("--spec", action="append", help="derive rates of this one alone; own rates are of all")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
@@ -61,9 +62,10 @@ def main() -> None:
                 ways: list[tuple[str, Layout | None]] = [("layout", fitted.layout)]
                 if spec == "gzip":
                     ways = [("no layout", None), ("rows alone", Layout(fitted.layout.stride)), *ways]
-                for way, layout in ways:
-                    model = load(spec, layout=layout)
-                    row.setdefault(f"{spec}, {way}", []).append(score(model, scored, context).derived_bpb)
+                for way, layout in ways if spec in (arguments.spec or [spec]) else ():
+                    rate = score(load(spec, layout=layout), scored, context).derived_bpb
+                    row.setdefault(f"{spec}, {way}", []).append(rate)
+                model = load(spec, layout=fitted.layout)
                 if isinstance(model, CodeLengthModel):
                     before, after = model.compressor.code_lengths(context, [b"", segment])
                     row.setdefault(f"{spec}, own rate", []).append(float(after - before) / len(segment))
