@@ -1,15 +1,17 @@
 """Fit the initial weights of the calibrated rule, and write compgen/models/calibration.json.
 
-    python benchmarks/fit_calibration.py [--data DIR] [--pieces N] [--effort NAME]
+    python benchmarks/fit_calibration.py [--data DIR] [--pieces N] [--only NAME]
 
-The mixer learns online; what it has learnt after many pieces of training text, speech and pictures (none of
-which is in a benchmark), at a falling rate, is where every row begins. gzip is the compressor; weights fitted for
-others were no better for them, and mostly worse, since they are slower and saw less (docs/calibration.md).
+The mixer learns online; what it has learnt after many pieces of training text, speech, music and pictures (none of
+which is in a benchmark or a gallery), at a falling rate, is where every row begins. There are weights for each effort
+on bytes of any kind, and for samples in ``rows`` and in a ``line``. gzip is the compressor; weights fitted for others
+were no better for them, and mostly worse, since they are slower and saw less (docs/calibration.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -24,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors import COMPRESSORS
+from compgen.media import MEDIA, Layout
 from compgen.models import calibrated
-from compgen.models.calibrated import COMMON_RATE, EFFORTS, RATE, SETS, Row, period
+from compgen.models.calibrated import ABOVE, COMMON_RATE, EFFORTS, RATE, SETS, Row, period
 from compgen.models.mixing import WEIGHT_ONE
+from compgen.models.signal import BINS, KINDS, PREDICTIONS
 
 OUTPUT = Path(calibrated.__file__).with_name("calibration.json")
 RATES = (8, 4, 2, 1)  # of the learning, over the rate in use: an equal share of the pieces each
@@ -58,6 +62,62 @@ def sources(data: Path) -> list[Callable[[random.Random], bytes]]:
     return [text, text, text, speech_as_bytes, luminance]
 
 
+SIGNALS = ("rows", "line")
+SHOWN = "andrew-ridley-jR4Zf-riEjI.png"  # in a gallery
+CODINGS = ("audio:channels=1", "audio:channels=1", "audio:coding=mu-law", "audio:coding=16-bit")
+MUSIC = ("rate=8000,channels=1", "rate=16000,channels=1", "rate=16000,channels=2")
+
+
+def signals(data: Path, kind: str) -> Callable[[random.Random], tuple[bytes, Layout]]:
+    """Return a way to draw pictures, gray or in colours; or speech, music, and rows of pictures."""
+    pictures = [p for p in sorted((data / "image/unsplash512").glob("*.png")) if p.name != SHOWN]
+    speech = sorted((data / "audio/librispeech_train_clean").glob("*.flac"))
+    music = sorted((data / "audio/music").glob("*.ogg"))
+
+    @functools.lru_cache(64)
+    def encoded(medium: str, path: Path) -> tuple[bytes, Layout]:
+        item, fitted = MEDIA.build(medium).encode(path.read_bytes())
+        return item, fitted.layout
+
+    def draw(generator: random.Random) -> tuple[bytes, Layout]:
+        choice = generator.random()
+        if kind == "rows":
+            return encoded("image:channels=1" if choice < 1 / 2 else "image", generator.choice(pictures))
+        if choice < 1 / 8:
+            return encoded("image:channels=1", generator.choice(pictures))[0], Layout(0, 1)
+        coding = generator.choice(CODINGS)
+        if choice < 3 / 4:
+            return encoded(coding, generator.choice(speech))
+        coding = coding.partition(":channels")[0]
+        separator = "," if ":" in coding else ":"
+        return encoded(f"{coding}{separator}{generator.choice(MUSIC)}", generator.choice(music))
+
+    return draw
+
+
+def fit_signals(
+    kind: str, pieces: int, draw: Callable[[random.Random], tuple[bytes, Layout]]
+) -> tuple[NDArray[np.int64], ...]:
+    """Return the weights after ``pieces`` pieces, beginning with those of the predictions alone."""
+    generator = random.Random(1)
+    compressor = COMPRESSORS.build("gzip")
+    experts = 2 + len(EFFORTS["fast"].most) + (ABOVE if kind == "rows" else 0) + PREDICTIONS
+    weights = tuple(np.zeros((sets, experts), dtype=np.int64) for sets in (SETS[0], BINS, KINDS))
+    weights[0][:, -PREDICTIONS:] = WEIGHT_ONE // PREDICTIONS
+    progress = Progress(kind, pieces)
+    for piece in range(pieces):
+        data, layout = draw(generator)
+        unit = layout.stride or layout.pixel
+        known = int(REACH * generator.random() ** 2)
+        if not layout.stride and piece % 4 == 3:
+            known = 250 * layout.pixel  # the paper's rows
+        start = generator.randrange(known, max(len(data) - SCORED - unit, known + 1)) // unit * unit
+        window = data[max(0, start - known // layout.pixel * layout.pixel) : start]
+        row = Row(compressor, "fast", 2 * REACH, window, weights, layout)
+        weights = learn(row, data[start : start + SCORED], RATES[piece * len(RATES) // pieces], progress)
+    return weights
+
+
 def beginning(effort: str) -> tuple[NDArray[np.int64], ...]:
     """Return weights that trust the longest context most."""
     orders, sparse = len(EFFORTS[effort].most), len(EFFORTS[effort].sparse)
@@ -72,7 +132,7 @@ def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) 
     generator = random.Random(1)
     compressor = COMPRESSORS.build("gzip")
     weights = beginning(effort)
-    bits, begin = 0.0, time.perf_counter()
+    progress = Progress(effort, pieces)
     for piece in range(pieces):
         window = b""
         while not window or period(window):  # records bring experts of their own, which begin with a fixed weight
@@ -81,32 +141,57 @@ def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) 
             start = generator.randrange(known, len(data) - SCORED)
             window = data[start - known : start]
         row = Row(compressor, effort, 2 * REACH, window, weights)
-        faster = RATES[piece * len(RATES) // pieces]
-        row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
-        for symbol in data[start : start + SCORED]:
-            bits += 24 - np.log2(row.frequencies()[symbol])
-            row.extend(symbol)
-        weights = tuple(row.mixer.families)
-        if (piece + 1) % max(1, pieces // 8) == 0:
-            per_byte = bits / SCORED / max(1, pieces // 8)
-            speed = (piece + 1) * SCORED / (time.perf_counter() - begin)
-            print(f"{effort} {piece + 1}/{pieces}: {per_byte:.3f} bits per byte, {speed:.0f} bytes/s", flush=True)
-            bits = 0.0
+        segment = data[start : start + SCORED]
+        weights = learn(row, segment, RATES[piece * len(RATES) // pieces], progress)
     return weights
+
+
+class Progress:
+    """Prints the rate of every eighth of the pieces."""
+
+    def __init__(self, name: str, pieces: int) -> None:
+        self._name, self._pieces = name, pieces
+        self._begin = time.perf_counter()
+        self._done, self._bits, self._bytes = 0, 0.0, 0
+
+    def add(self, bits: float, size: int) -> None:
+        """Count a piece."""
+        self._done, self._bits, self._bytes = self._done + 1, self._bits + bits, self._bytes + size
+        if self._done % max(1, self._pieces // 8) == 0:
+            seconds = time.perf_counter() - self._begin
+            rate = self._bits / max(self._bytes, 1)
+            print(f"{self._name} {self._done}/{self._pieces}: {rate:.3f} bits per byte, {seconds:.0f} s", flush=True)
+            self._bits, self._bytes = 0.0, 0
+
+
+def learn(row: Row, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
+    """Return the weights after ``segment``."""
+    row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
+    bits = 0.0
+    for symbol in segment:
+        bits += 24 - np.log2(row.frequencies()[symbol])
+        row.extend(symbol)
+    progress.add(bits, len(segment))
+    return tuple(row.mixer.families)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--pieces", type=int, default=480)
-    parser.add_argument("--effort", choices=sorted(EFFORTS), action="append")
+    names = [*sorted(EFFORTS), *SIGNALS]
+    parser.add_argument("--only", choices=names, action="append")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    draw = sources(Path(arguments.data))
-    for effort in arguments.effort or sorted(EFFORTS):
+    data = Path(arguments.data)
+    for name in arguments.only or names:
         fitted: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
-        fitted[effort] = [family.tolist() for family in fit(effort, arguments.pieces, draw)]
+        if name in SIGNALS:
+            families = fit_signals(name, arguments.pieces, signals(data, name))
+        else:
+            families = fit(name, arguments.pieces, sources(data))
+        fitted[name] = [family.tolist() for family in families]
         OUTPUT.write_text(dump(fitted))
 
 

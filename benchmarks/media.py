@@ -1,10 +1,12 @@
 """Rates on sound and pictures: derived from compressors, with and without the layout, and the compressors' own.
 
-    python benchmarks/media.py [--data DIR] [--bytes N]
+    python benchmarks/media.py [--data DIR] [--bytes N] [--spec SPEC]
 
 Bits per byte on identical windows: after 24,000 bytes, the next N in the middle of each item: Kodak photographs as gray
-and RGB rows, LibriSpeech as 8 and 16 bits. ``layout`` is what `cgn sample` and galleries tell a model of a picture or
-sound. The last line is JSON.
+and RGB rows, LibriSpeech as 8 and 16 bits; the mean, and its standard error over the items. ``layout`` is what `cgn
+sample` and galleries tell a model of a picture or sound. Own rates are what the 6,000 bytes from there on add to the
+24,000 before: a codec of pictures writes whole rows, and what is left of one is the row above in its stead, so that
+some bytes more tell next to nothing. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -16,20 +18,24 @@ from pathlib import Path
 
 import numpy as np
 
-from compgen.evaluation.score import own_rate, score
+from compgen.evaluation.score import score
 from compgen.media import MEDIA, Layout
 from compgen.models import load
 from compgen.models.code_length import CodeLengthModel
 
-ITEMS = (
-    ("kodak, gray", "image:channels=1", "image/kodak_half/kodim23.png"),
-    ("kodak, gray", "image:channels=1", "image/kodak_half/kodim01.png"),
-    ("kodak, RGB", "image", "image/kodak_half/kodim23.png"),
-    ("kodak, RGB", "image", "image/kodak_half/kodim01.png"),
-    ("speech, 8 bits", "audio", "audio/librispeech_test_other/1998-15444-0000.flac"),
-    ("speech, 16 bits", "audio:coding=16-bit", "audio/librispeech_test_other/1998-15444-0000.flac"),
+PICTURES = tuple(f"image/kodak_half/kodim{number}.png" for number in ("01", "05", "15", "23"))
+SPEECH = tuple(
+    f"audio/librispeech_test_other/{name}-0000.flac"
+    for name in ("1688-142285", "1998-15444", "2414-128291", "3005-163389")
+)
+SETS = (
+    ("kodak, gray", "image:channels=1", PICTURES),
+    ("kodak, RGB", "image", PICTURES),
+    ("speech, 8 bits", "audio", SPEECH),
+    ("speech, 16 bits", "audio:coding=16-bit", SPEECH),
 )
 CONTEXT = 24_000
+OWN = 6000
 _PLACE = 0.6  # of an item, where scoring begins
 SPECS = ("gzip", "png", "flac", "zstd-dict", "gzip+png")
 SLOW = ("jpegxl", "ppmd")  # a candidate is a whole compression: fewer bytes
@@ -39,30 +45,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--bytes", type=int, default=900, help="bytes scored in each place; slow ones: a third")
+    parser.add_argument("--spec", action="append", help="derive rates of this one alone; own rates are of all")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
     results: dict[str, dict[str, list[float]]] = {}
-    for label, medium, name in ITEMS:
-        data, fitted = MEDIA.build(medium).encode((Path(arguments.data) / name).read_bytes())
-        start = int(len(data) * _PLACE) // fitted.unit * fitted.unit
-        context, segment = data[max(0, start - CONTEXT // fitted.unit * fitted.unit) : start], data[start:]
+    for label, medium, names in SETS:
         row = results.setdefault(label, {})
-        for spec in (*SPECS, *SLOW):
-            scored = segment[: arguments.bytes // (3 if spec in SLOW else 1)]
-            ways: list[tuple[str, Layout | None]] = [("layout", fitted.layout)]
-            if spec == "gzip":
-                ways = [("no layout", None), ("rows alone", Layout(fitted.layout.stride)), *ways]
-            for way, layout in ways:
-                model = load(spec, layout=layout)
-                row.setdefault(f"{spec}, {way}", []).append(score(model, scored, context).derived_bpb)
-            if isinstance(model, CodeLengthModel):
-                row.setdefault(f"{spec}, own rate", []).append(own_rate(model, scored, context))
-    means = {label: {key: float(np.mean(rates)) for key, rates in row.items()} for label, row in results.items()}
-    print(f"{'':<24}" + "".join(f"{label:>18}" for label in means))
-    for key in next(iter(means.values())):
-        print(f"{key:<24}" + "".join(f"{row[key]:>18.3f}" for row in means.values()), flush=True)
-    print(json.dumps({"benchmark": "media", "bytes": arguments.bytes, "bits_per_byte": means}))
+        for name in names:
+            data, fitted = MEDIA.build(medium).encode((Path(arguments.data) / name).read_bytes())
+            start = int(len(data) * _PLACE) // fitted.unit * fitted.unit
+            context = data[max(0, start - CONTEXT // fitted.unit * fitted.unit) : start]
+            segment = data[start : start + OWN // fitted.unit * fitted.unit]
+            for spec in (*SPECS, *SLOW):
+                scored = segment[: arguments.bytes // (3 if spec in SLOW else 1)]
+                ways: list[tuple[str, Layout | None]] = [("layout", fitted.layout)]
+                if spec == "gzip":
+                    ways = [("no layout", None), ("rows alone", Layout(fitted.layout.stride)), *ways]
+                for way, layout in ways if spec in (arguments.spec or [spec]) else ():
+                    rate = score(load(spec, layout=layout), scored, context).derived_bpb
+                    row.setdefault(f"{spec}, {way}", []).append(rate)
+                model = load(spec, layout=fitted.layout)
+                if isinstance(model, CodeLengthModel):
+                    before, after = model.compressor.code_lengths(context, [b"", segment])
+                    row.setdefault(f"{spec}, own rate", []).append(float(after - before) / len(segment))
+            print(f"{label}: {name}", flush=True)
+    print(f"{'':<24}" + "".join(f"{label:>18}" for label in results))
+    for key in next(iter(results.values())):
+        print(
+            f"{key:<24}" + "".join(f"{np.mean(row[key]):>11.2f} ± {_error(row[key]):.2f}" for row in results.values())
+        )
+    table = {
+        label: {key: {"mean": float(np.mean(rates)), "error": _error(rates)} for key, rates in row.items()}
+        for label, row in results.items()
+    }
+    print(json.dumps({"benchmark": "media", "bytes": arguments.bytes, "bits_per_byte": table}))
+
+
+def _error(rates: list[float]) -> float:
+    return float(np.std(rates, ddof=1)) / len(rates) ** 0.5
 
 
 if __name__ == "__main__":

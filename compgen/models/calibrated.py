@@ -32,7 +32,7 @@ from compgen.models.base import State, last_window
 from compgen.models.history import Context, History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
-from compgen.models.signal import FAR, MOST, Plane
+from compgen.models.signal import Signal
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -50,7 +50,7 @@ _SPARSE: tuple[Context, ...] = (
 )
 WARM_UP = 32
 """Bytes at the end of a prompt on which a row learns before it begins."""
-_SIGNAL_WARM_UP = 4096  # no fit has seen its experts
+_SIGNAL_WARM_UP = 1024  # a signal is more unlike those of the fit than a text is
 
 _RECENT = 1500  # bytes counted by the lookahead of no context
 _SPAN = 8  # bytes of a lookahead span
@@ -59,8 +59,9 @@ _REFRESH = 512  # bytes between measurements of the one-step lengths
 _RENEW = 56  # bytes that go by before a block is closed anew
 _PERIOD_BYTES = 8192  # bytes that are searched for a period
 _LONGEST_PERIOD = 512
-_ABOVE_MOST = 96  # earlier occurrences that count for each context of a layout
-_COLOURS = 3  # bytes of a pixel whose planes are much alike
+ABOVE = 4
+"""Contexts that a layout adds."""
+_ABOVE_MOST = 96  # earlier occurrences that count for each of them
 _OCTAVES = 64
 _EXPONENT_SHIFT = 2  # an occurrence weighs 2**-(price / 4)
 RATE = 131_072  # of the mixer's learning
@@ -98,15 +99,19 @@ EFFORTS = {
 
 
 @functools.cache
-def initial_weights(effort: str) -> tuple[NDArray[np.int64], ...]:
-    """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py."""
+def initial_weights(name: str) -> tuple[NDArray[np.int64], ...]:
+    """Return the fitted weights of each family of sets, units of 1 / WEIGHT_ONE; see benchmarks/fit_calibration.py.
+
+    ``name`` is an effort, or of samples ``rows`` or ``line``.
+    """
     text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
-    weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[effort])
+    weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[name])
     # Where the last byte is new, the fit would flatten what is left: right for the noise of pictures, where that mostly
     # happens, but a text that is sampled would never find back. So the latest bytes are taken as they are.
-    for family in weights:
-        family[0] = 0
-    weights[0][0, 1] = WEIGHT_ONE
+    if name in EFFORTS:
+        for family in weights:
+            family[0] = 0
+        weights[0][0, 1] = WEIGHT_ONE
     return weights
 
 
@@ -123,11 +128,11 @@ class CalibratedState(State):
 
     @classmethod
     def start(
-        cls, compressor: Compressor, effort: str, reach: int, layout: Layout, pixel: int, prompts: Sequence[bytes]
+        cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompts: Sequence[bytes]
     ) -> CalibratedState:
         """Return a state after ``prompts``, each opened without its last bytes and extended by them."""
         distinct = dict.fromkeys(prompts)
-        opened = {prompt: Row.after(compressor, effort, reach, layout, pixel, prompt) for prompt in distinct}
+        opened = {prompt: Row.after(compressor, effort, reach, layout, prompt) for prompt in distinct}
         return cls([opened[prompt].fork() for prompt in prompts])
 
     @property
@@ -170,17 +175,17 @@ class Row:
         window: bytes,
         weights: Sequence[NDArray[np.int64]] | None = None,
         layout: Layout = _IN_A_LINE,
-        pixel: int = 0,
         offset: int = 0,
     ) -> None:
         self._compressor = compressor
         self._effort = EFFORTS[effort]
         self._reach = reach
         self._given = layout
-        self._pixel = pixel
+        self._pixel = layout.pixel
         self._offset = offset
         self._exact = self._effort.code_values and compressor.open(b"").code_values([b""]) is not None
-        self._fitted = list(weights or initial_weights(effort))
+        kind = ("rows" if layout.stride else "line") if layout.pixel else effort
+        self._fitted = list(weights or initial_weights(kind))
         self._layout: Layout | None = None
         self._rates = (RATE, COMMON_RATE)
         self._prices = np.full(_OCTAVES, 16 << FRACTION, dtype=np.int64)
@@ -188,11 +193,11 @@ class Row:
         self._open(window)
 
     @classmethod
-    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, pixel: int, prompt: bytes) -> Row:
+    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
         """Return the row after ``prompt``: opened without its last bytes, extended by those."""
-        known = prompt[: max(0, len(prompt) - warm_up(pixel))]
+        known = prompt[: max(0, len(prompt) - warm_up(layout.pixel))]
         window = last_window(known, reach)
-        row = cls(compressor, effort, reach, window, None, layout, pixel, len(known) - len(window))
+        row = cls(compressor, effort, reach, window, None, layout, len(known) - len(window))
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
         return row
@@ -201,24 +206,13 @@ class Row:
         layout = self._given if self._given.stride or self._pixel else Layout(period(window))
         if layout != self._layout:
             self._layout = layout
-            weights = _with_experts(self._fitted, len(_above(layout)), 50)
-            if self._pixel:
-                weights = _with_experts(weights, 1 + len(MOST), 60)
-                # A level that is new says nothing of the levels before it, but all of its own neighbours.
-                weights[0][0] = 0
-                weights[0][0, -1 - len(MOST) :] = WEIGHT_ONE // (1 + len(MOST))
-                # Planes, as high and low bytes are, may want quite different weights.
-                weights.append(np.zeros((self._pixel, weights[0].shape[1]), dtype=np.int64))
+            weights = self._fitted if self._pixel else _with_experts(self._fitted, len(_above(layout)), 50)
             self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), *self._rates)
-        contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(layout)]
+        sparse = () if self._pixel else _SPARSE[: len(self._effort.sparse)]
         dictionary = b"" if self._pixel else self._compressor.static_dictionary()
-        self._history = History(window, contexts, dictionary)
-        rows = layout.stride // self._pixel if self._pixel else 0
+        self._history = History(window, [*map(suffix, _ORDERS), *sparse, *_above(layout)], dictionary)
         self._skipped = -self._offset % self._pixel if self._pixel else 0
-        self._planes: list[Plane] = []
-        for number in range(self._pixel):
-            base = self._planes[-1] if self._planes and self._pixel == _COLOURS else None
-            self._planes.append(Plane(window[self._skipped + number :: self._pixel], rows, base))
+        self._signal = Signal(window[self._skipped :], layout) if self._pixel else None
         self._meter = self._compressor.open(window)
         self._literals: NDArray[np.int64] | None = None
         self._age = 0  # bytes since the literals were priced
@@ -226,6 +220,8 @@ class Row:
         known = max(0, len(window) - _TAIL)
         self._anchored = len(dictionary) + known  # where the anchor stands
         self._anchor = self._compressor.open(window[:known]).flushed()
+        if not any(self._rates):
+            self.settle()
 
     def fork(self) -> Row:
         """Return an independent copy."""
@@ -235,9 +231,7 @@ class Row:
         fork._frequencies = None  # a mixer learns from what it mixed itself
         fork._prices = self._prices.copy()
         fork._history = self._history.fork()
-        fork._planes = []
-        for plane in self._planes:
-            fork._planes.append(plane.fork(fork._planes[-1] if plane.base else None))
+        fork._signal = self._signal.fork() if self._signal else None
         fork._meter = self._meter.fork()
         fork._anchor = None if self._anchor is None else self._anchor.fork()
         return fork
@@ -249,9 +243,12 @@ class Row:
         return self._frequencies
 
     def settle(self) -> None:
-        """Keep the weights as they are."""
+        """Keep the weights as they are, and take proposals from what is known by now."""
         self._rates = (0, 0)
         self.mixer.rate, self.mixer.common_rate = self._rates
+        self._history.settle()
+        if self._signal:
+            self._signal.settle()
 
     def added_length(self, symbol: int) -> float:
         """Return L(context + symbol) - L(context), bits."""
@@ -263,8 +260,8 @@ class Row:
         self.frequencies()
         self.mixer.learn(symbol)
         self._frequencies = None
-        if self._planes and self._history.window >= self._skipped:
-            self._planes[self._plane].append(symbol)
+        if self._signal and self._history.window >= self._skipped:
+            self._signal.append(symbol)
         self._history.append(symbol)
         if self._history.window == 2 * self._reach:
             self._offset += self._reach
@@ -289,32 +286,15 @@ class Row:
         data = np.frombuffer(bytes(self._history.data), dtype=np.uint8)
         positions = np.array([p for found in occurrences for p in found], dtype=np.int64)
         distinct = blend(data, positions, np.array(sizes, dtype=np.int64), worth, shares).tolist()
-        if self._planes:
-            shares = np.vstack([shares, self._signal_shares(worth)])
+        if self._signal:
+            shares = np.vstack([shares, self._signal.shares()])
         exact = self._code_shares() if self._exact else None
         if exact is not None:
             shares = np.vstack([shares, exact])
         shares += 1
-        sets = self._sets(orders, sizes, distinct) + ([self._plane] if self._planes else [])
+        signal = self._signal
+        sets = [orders, signal.activity, signal.kind] if signal else self._sets(orders, sizes, distinct)
         return log2_units(shares) - (_ONE << FRACTION), sets
-
-    @property
-    def _plane(self) -> int:
-        """Which plane the next byte belongs to."""
-        return (self._history.window - self._skipped) % self._pixel
-
-    def _signal_shares(self, worth: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (1 + len(MOST), 256) shares: the errors of late, and those after like errors, at the level of now."""
-        plane = self._planes[self._plane]
-        errors = np.frombuffer(plane.errors, dtype=np.uint8)
-        found = plane.occurrences()
-        shares = np.empty((2 + len(found), 256), dtype=np.int64)
-        shares[0] = FAR
-        shares[1] = self._latest_shares(errors[-_RECENT:], shares[0])
-        positions = np.array([p for one in found for p in one], dtype=np.int64)
-        blend(errors, positions, np.array([len(one) for one in found], dtype=np.int64), worth, shares)
-        moved: NDArray[np.int64] = shares[1:, plane.places()]
-        return moved
 
     def _sets(self, orders: int, sizes: list[int], distinct: list[int]) -> list[int]:
         """Return the mixer's set of each family; the first of each where the last byte is new."""
@@ -333,7 +313,7 @@ class Row:
             # A longer suffix occurs nowhere that a shorter one does not.
             known = not found or found[-1]
             found.append(self._history.occurrences(number, most) if known else [])
-        sparse = self._effort.sparse + (_ABOVE_MOST,) * len(_above(self._layout or _IN_A_LINE))
+        sparse = (() if self._pixel else self._effort.sparse) + (_ABOVE_MOST,) * len(_above(self._layout or _IN_A_LINE))
         for number, most in enumerate(sparse, len(_ORDERS)):
             found.append(self._history.occurrences(number, most))
         return found

@@ -43,7 +43,7 @@ class CodeLengthModel(ByteModel):
     compressor's own. ``stride`` is the bytes in a row of a picture or a record of a table, whose bytes above the
     calibrated rule then looks at; 0 lets it find a record length that stands out in the window, if there is one.
     ``pixel`` says that the bytes are samples, and how many lie from one to the next of its channel: each is then
-    predicted from its neighbours (``signal.py``).
+    predicted from its neighbours (``signal.py``). ``depth`` is the bits of a sample, 8 or 16, the high byte first.
     """
 
     compressor: Compressor
@@ -52,6 +52,7 @@ class CodeLengthModel(ByteModel):
     window: int = 0
     stride: int = 0
     pixel: int = 0
+    depth: int = 8
 
     name: ClassVar[str] = "code-length"
 
@@ -65,6 +66,8 @@ class CodeLengthModel(ByteModel):
         Layout(self.stride)
         if not 0 <= self.pixel <= _WIDEST_PIXEL or (self.pixel and self.stride % self.pixel):
             raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {self.pixel}")
+        if self.depth not in (8, 16) or self.pixel * 8 % self.depth:
+            raise UsageError(f"depth must be 8 or 16 bits, and pixels whole samples, not {self.depth}")
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
 
@@ -78,6 +81,7 @@ class CodeLengthModel(ByteModel):
             ("window", self.window, 0),
             ("stride", self.stride, 0),
             ("pixel", self.pixel, 0),
+            ("depth", self.depth, 8),
         )
         options = tuple((key, str(value)) for key, value, default in given if value != default)
         return Spec(spec.name, spec.argument, spec.options + options)
@@ -85,7 +89,7 @@ class CodeLengthModel(ByteModel):
     @classmethod
     def option_names(cls) -> list[str]:
         """Names of the options that a compressor's spec may set for its model."""
-        return ["rule", "effort", "window", "stride", "pixel"]
+        return ["rule", "effort", "window", "stride", "pixel", "depth"]
 
     @classmethod
     def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
@@ -103,7 +107,13 @@ class CodeLengthModel(ByteModel):
         compressor = self.compressor.laid_out(layout)
         if self.stride or self.pixel or self.rule != "calibrated":
             return dataclasses.replace(self, compressor=compressor)
-        return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel)
+        depth = layout.bits if layout.pixel else 8
+        return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
+
+    @property
+    def _layout(self) -> Layout:
+        """What the calibrated rule knows of how the bytes lie."""
+        return Layout(self.stride, self.pixel * 8 // self.depth, self.depth)
 
     @property
     def reach(self) -> int:
@@ -132,9 +142,7 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
         if self.rule == "calibrated":
-            return CalibratedState.start(
-                self.compressor, self.effort, self.reach, Layout(self.stride), self.pixel, prompts
-            )
+            return CalibratedState.start(self.compressor, self.effort, self.reach, self._layout, prompts)
         contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
         return CodeLengthState([contexts[prompt] for prompt in prompts])
 

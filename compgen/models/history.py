@@ -40,6 +40,7 @@ class History:
         self._suffixes = [r if c == suffix(r) else 0 for c, r in zip(self._contexts, self._reaches, strict=True)]
         self._shared: list[_Index] = [{} for _ in self._contexts]
         self._own: list[_Index] = [{} for _ in self._contexts]
+        self._learns = True
         for number, (reach, index) in enumerate(zip(self._reaches, self._shared, strict=True)):
             for end in range(max(reach, len(dictionary)), len(self.data)):
                 index.setdefault(self._key(number, end), []).append(end)
@@ -56,10 +57,11 @@ class History:
 
     def append(self, symbol: int) -> None:
         """Add one byte, and itself to what followed its contexts."""
-        end = len(self.data)
-        for number, reach in enumerate(self._reaches):
-            if reach <= end:
-                self._own[number].setdefault(self._key(number, end), []).append(end)
+        if self._learns:
+            end = len(self.data)
+            for number, reach in enumerate(self._reaches):
+                if reach <= end:
+                    self._own[number].setdefault(self._key(number, end), []).append(end)
         self.data.append(symbol)
 
     def occurrences(self, number: int, most: int) -> list[int]:
@@ -75,6 +77,10 @@ class History:
             found = [*_occurrences(self._dictionary, key, most)[len(found) - most :], *found]
         return found
 
+    def settle(self) -> None:
+        """Let what is added follow nothing: proposals come from what is known by now."""
+        self._learns = False
+
     def span(self, position: int, length: int) -> bytes:
         """Return ``length`` bytes from ``position``; past the end it goes on with the same period, as LZ77 does."""
         span = bytes(self.data[position : position + length])
@@ -87,6 +93,7 @@ class History:
         fork._dictionary = self._dictionary
         fork._contexts, fork._reaches, fork._suffixes = self._contexts, self._reaches, self._suffixes
         fork._shared = self._shared
+        fork._learns = self._learns
         fork._own = [{key: list(positions) for key, positions in index.items()} for index in self._own]
         return fork
 

@@ -323,4 +323,4 @@ def test_the_weights_file_is_small_and_readable() -> None:
 
     path = Path(compgen.models.__file__).with_name("calibration.json")
     assert path.stat().st_size < 100_000
-    assert sorted(json.loads(path.read_text())) == sorted(EFFORTS)
+    assert sorted(json.loads(path.read_text())) == sorted([*EFFORTS, "line", "rows"])
