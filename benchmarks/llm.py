@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, LlamaForCausalLM
 
+from compgen.models.base import PRECISION
 from compgen.models.byte_lm import START, ByteLanguageState
 from compgen.models.causal_lm import cache_argument
 from compgen.models.exact_llama import ExactLlama
@@ -102,10 +103,10 @@ def main() -> None:
 
     state = model.start(prompts)
     seconds = []
-    for column in table[context:]:
+    points = np.random.default_rng(1).integers(1 << PRECISION, size=(steps, lanes))
+    for row in points:
         begin = time.perf_counter()
-        state.locate(np.full(lanes, 1 << 23))
-        state.extend(column)
+        state.extend(state.locate(row)[0])
         seconds.append(time.perf_counter() - begin)
     step = float(np.median(seconds))
 
@@ -133,11 +134,13 @@ def main() -> None:
         plain = float(np.median(times))
         few = tokens[:8, : context + 1]
         floats = torch.log_softmax(reference(input_ids=few).logits[:, :, :256].double(), dim=2)
-    exact = network.forward(network.cache(len(few), context + 1), few, torch.zeros(len(few), dtype=torch.int64))
+    exact = network.forward(network.cache(len(few), context + 1), few, np.zeros(len(few), dtype=np.int64))
     integers_log = torch.log_softmax(exact[:, :, :256].double(), dim=2)
     loss = float((floats.exp() * (floats - integers_log)).sum(dim=2).mean()) / math.log(2)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if arguments.device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / (1 << 20)
     print(f"{lanes} lanes, {context} bytes of context, {torch.get_num_threads()} threads, {arguments.device}")
     print(f"encoding                     {encode:10.0f} bytes/s")
     print(f"decoding                     {lanes / step:10.0f} bytes/s, {1e3 * step:.2f} ms a step, 1 forward per byte")

@@ -64,6 +64,10 @@ class Compressor(Configured, ABC):
         """Return (n,) L(context + continuation), bits, one for each of n continuations."""
         return measure(lambda y: self.code_length(context + y), continuations, self.parallel)
 
+    def static_dictionary(self) -> bytes:
+        """Return text that it can copy from whatever the context is, the likeliest last; none by default."""
+        return b""
+
     def laid_out(self, layout: Layout) -> Compressor:
         """Return it for bytes that lie so; itself by default, since most compressors see bytes in a line."""
         return self

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from compgen.models.base import ALPHABET, State, last_window
 from compgen.models.exact_llama import Cache, ExactLlama
@@ -23,7 +25,7 @@ START = 256
 """The symbol before the first byte."""
 
 _AT_ONCE = 4096  # symbols, over all rows, that are computed together
-_BITS = 1 / math.log(2)
+NAT = 1 / math.log(2)  # bits
 
 
 class ByteLanguageState(State):
@@ -36,7 +38,7 @@ class ByteLanguageState(State):
         cache: Cache,
         windows: NDArray[np.uint8],
         lengths: NDArray[np.int64],
-        logits: NDArray[np.float32],
+        logits: Tensor,
     ) -> None:
         """See ``start``.
 
@@ -46,7 +48,7 @@ class ByteLanguageState(State):
             cache: of the rows, with 2N slots: the last byte of a full window is never looked back at.
             windows: (B, 2N) the bytes of each row's window.
             lengths: (B,) how many they are, under 2N.
-            logits: (B, 256) of the byte that follows, nats.
+            logits: (B, 256) of the byte that follows, nats; where the network is.
         """
         self._network = network
         self._reach = reach
@@ -67,7 +69,7 @@ class ByteLanguageState(State):
             network.cache(size, 2 * reach),
             np.zeros((size, 2 * reach), dtype=np.uint8),
             np.zeros(size, dtype=np.int64),
-            np.zeros((size, ALPHABET), dtype=np.float32),
+            torch.zeros((size, ALPHABET), device=network.device),
         )
         windows = [last_window(prompt, reach) for prompt in different]
         for length in {len(window) for window in windows}:
@@ -86,7 +88,7 @@ class ByteLanguageState(State):
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies: those of the start symbol and of the end are not among them."""
         if self._frequencies is None:
-            self._frequencies = _frequencies(self._logits)
+            self._frequencies = frequencies_of(self._logits)
         return self._frequencies
 
     def extend(self, symbols: Symbols) -> None:
@@ -102,57 +104,59 @@ class ByteLanguageState(State):
             room = 2 * self._reach - int(self._lengths.max(initial=0))
             count = max(1, min(len(symbols) - done, room, _AT_ONCE // max(1, self.rows)))
             part = symbols[done : done + count]
-            logits = self._append(part)
-            frequencies = _frequencies(logits.reshape(-1, ALPHABET))
-            places = np.arange(len(frequencies)), part.reshape(-1)
-            width[done : done + count] = frequencies[places].reshape(part.shape)
-            ends = np.cumsum(frequencies, axis=1)[places].reshape(part.shape)
-            low[done : done + count] = ends - width[done : done + count]
+            logits = self._append(part).reshape(-1, ALPHABET)
+            found = self._places(logits, part.reshape(-1))
+            low[done : done + count], width[done : done + count] = (x.reshape(part.shape) for x in found)
             done += count
         return low, width
 
-    def fork(self, rows: Rows) -> ByteLanguageState:
+    def fork(self, rows: Rows) -> Self:
         """Return a state of the given rows."""
         chosen = np.asarray(rows, dtype=np.intp)
-        cache = self._cache.take(torch.from_numpy(chosen).to(self._network.device))
-        arrays = self._windows[chosen], self._lengths[chosen], self._logits[chosen]
-        return ByteLanguageState(self._network, self._reach, cache, *arrays)
+        there = torch.from_numpy(chosen).to(self._network.device)
+        arrays = self._windows[chosen], self._lengths[chosen], self._logits[there]
+        return type(self)(self._network, self._reach, self._cache.take(there), *arrays)
 
-    def _append(self, symbols: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _places(self, logits: Tensor, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return low and frequency, (N,) each, of N symbols by (N, 256) logits."""
+        frequencies = frequencies_of(logits)
+        places = np.arange(len(symbols)), symbols
+        width = frequencies[places]
+        return np.cumsum(frequencies, axis=1)[places] - width, width
+
+    def _append(self, symbols: NDArray[np.uint8]) -> Tensor:
         """Append (T, B) bytes, no more than a window has room for; return the (T, B, 256) logits of each of them."""
         count = len(symbols)
-        before = self._logits
         places = self._lengths[:, None] + np.arange(count)
         self._windows[np.arange(self.rows)[:, None], places] = symbols.T
-        device = self._network.device
         # A window that is full is read anew, and its last byte is not looked back at.
-        begin = torch.from_numpy(self._lengths + 1).to(device)
+        begin = self._lengths + 1
         self._lengths = self._lengths + count
         full = self._lengths == 2 * self._reach
         inside = count - 1 if full.any() else count
-        logits = np.empty((count, self.rows, ALPHABET), dtype=np.float32)
-        logits[0] = before
+        logits = [self._logits[None]]
         if inside:
-            tokens = torch.from_numpy(symbols[:inside].T.astype(np.int64)).to(device)
-            made = self._network.forward(self._cache, tokens, begin)[:, :, :ALPHABET]
-            found = made.transpose(0, 1).cpu().numpy()
-            logits[1:] = found[: count - 1]
+            found = self._forward(self._cache, symbols[:inside].T, begin).transpose(0, 1)
+            logits.append(found[: count - 1])
             self._logits = found[-1]
         if inside < count:
             self._finish(symbols[-1], full)
         self._frequencies = None
-        return logits
+        return torch.cat(logits)
+
+    def _forward(self, cache: Cache, symbols: NDArray[np.integer], begin: NDArray[np.int64]) -> Tensor:
+        """Return the (B, T, 256) logits that follow (B, T) symbols from the (B,) positions ``begin`` on."""
+        there = torch.from_numpy(symbols.astype(np.int64)).to(self._network.device)
+        return self._network.forward(cache, there, begin)[:, :, :ALPHABET]
 
     def _finish(self, last: Symbols, full: NDArray[np.bool_]) -> None:
         """Take in the last byte where some windows are full: those start again with their last half."""
-        self._logits = self._logits.copy()
+        self._logits = self._logits.clone()
         others = np.flatnonzero(~full)
         if len(others):
             rest = torch.from_numpy(others).to(self._network.device)
             cache = self._cache.take(rest)
-            tokens = torch.from_numpy(last[others].astype(np.int64))[:, None].to(self._network.device)
-            begin = torch.from_numpy(self._lengths[others]).to(self._network.device)
-            self._logits[others] = self._network.forward(cache, tokens, begin)[:, 0, :ALPHABET].cpu().numpy()
+            self._logits[rest] = self._forward(cache, last[others, None], self._lengths[others])[:, 0]
             self._cache.put(rest, cache)
         rows = np.flatnonzero(full)
         self._open(rows, self._windows[rows, self._reach :])
@@ -165,14 +169,12 @@ class ByteLanguageState(State):
         for begin in range(0, len(rows), max(1, _AT_ONCE // (length + 1))):
             some = slice(begin, begin + max(1, _AT_ONCE // (length + 1)))
             symbols = np.concatenate([np.full((len(rows[some]), 1), START), windows[some]], axis=1)
-            device = self._network.device
-            tokens = torch.from_numpy(symbols.astype(np.int64)).to(device)
-            cache = self._network.cache(len(tokens), length + 1)
-            zeros = torch.zeros(len(tokens), dtype=torch.int64, device=device)
-            made = self._network.forward(cache, tokens, zeros)[:, -1, :ALPHABET]
-            self._logits[rows[some]] = made.cpu().numpy()
-            self._cache.put(torch.from_numpy(rows[some]).to(device), cache)
+            cache = self._network.cache(len(symbols), length + 1)
+            there = torch.from_numpy(rows[some]).to(self._network.device)
+            self._logits[there] = self._forward(cache, symbols, np.zeros(len(symbols), dtype=np.int64))[:, -1]
+            self._cache.put(there, cache)
 
 
-def _frequencies(logits: NDArray[np.float32]) -> Frequencies:
-    return frequencies_from_lengths(logits.astype(np.float64) * -_BITS)
+def frequencies_of(logits: Tensor) -> Frequencies:
+    """Return (N, 256) frequencies of (N, 256) logits, nats, on a CPU."""
+    return frequencies_from_lengths(logits.numpy().astype(np.float64) * -NAT)

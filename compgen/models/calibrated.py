@@ -211,7 +211,8 @@ class Row:
                 weights.append(np.zeros((self._pixel, weights[0].shape[1]), dtype=np.int64))
             self.mixer = Mixer(_with_experts(weights, int(self._exact), 70), *self._rates)
         contexts = [*map(suffix, _ORDERS), *_SPARSE[: len(self._effort.sparse)], *_above(layout)]
-        self._history = History(window, contexts)
+        dictionary = b"" if self._pixel else self._compressor.static_dictionary()
+        self._history = History(window, contexts, dictionary)
         rows = layout.stride // self._pixel if self._pixel else 0
         self._skipped = -self._offset % self._pixel if self._pixel else 0
         self._planes: list[Plane] = []
@@ -222,8 +223,9 @@ class Row:
         self._literals: NDArray[np.int64] | None = None
         self._age = 0  # bytes since the literals were priced
         self._unpriced = 0  # bytes since spans were priced
-        self._anchored = max(0, len(window) - _TAIL)  # where the anchor stands
-        self._anchor = self._compressor.open(window[: self._anchored]).flushed()
+        known = max(0, len(window) - _TAIL)
+        self._anchored = len(dictionary) + known  # where the anchor stands
+        self._anchor = self._compressor.open(window[:known]).flushed()
 
     def fork(self) -> Row:
         """Return an independent copy."""
@@ -261,12 +263,12 @@ class Row:
         self.frequencies()
         self.mixer.learn(symbol)
         self._frequencies = None
-        if self._planes and len(self._history.data) >= self._skipped:
+        if self._planes and self._history.window >= self._skipped:
             self._planes[self._plane].append(symbol)
         self._history.append(symbol)
-        if len(self._history.data) == 2 * self._reach:
+        if self._history.window == 2 * self._reach:
             self._offset += self._reach
-            self._open(bytes(self._history.data[self._reach :]))
+            self._open(bytes(self._history.data[-self._reach :]))
             return
         self._meter.extend(_BYTES[symbol])
         self._age += 1
@@ -299,7 +301,7 @@ class Row:
     @property
     def _plane(self) -> int:
         """Which plane the next byte belongs to."""
-        return (len(self._history.data) - self._skipped) % self._pixel
+        return (self._history.window - self._skipped) % self._pixel
 
     def _signal_shares(self, worth: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (1 + len(MOST), 256) shares: the errors of late, and those after like errors, at the level of now."""
@@ -322,7 +324,7 @@ class Row:
         longest, shorter = orders - 1, max(orders - 2, 0)
         followers = 4 * min(distinct[longest], 3) + min(distinct[shorter], 4) - 5
         seen = min(sizes[longest].bit_length(), 4) - 1
-        return [orders, 8 * spread[0] + spread[1], 1 + 4 * followers + seen, len(self._history.data).bit_length()]
+        return [orders, 8 * spread[0] + spread[1], 1 + 4 * followers + seen, self._history.window.bit_length()]
 
     def _occurrences(self) -> list[list[int]]:
         """Return the positions after earlier occurrences of each context: orders, then sparse ones."""

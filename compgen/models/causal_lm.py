@@ -25,7 +25,8 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
+from compgen.errors import CompgenError, IncompatibleError, UsageError
+from compgen.models.device_memory import room_for
 
 DTYPES = ("float32", "bfloat16", "float16")
 """What weights and states may be held in; the default first."""
@@ -98,7 +99,7 @@ class TreeCache(Cache):
     def reserve(self, slots: int) -> None:
         """Make room for ``slots`` slots a row; what is there stays."""
         if slots > self.slots:
-            with _memory(self._layers[0].rows):
+            with room_for(self._layers[0].rows):
                 for layer in self._layers:
                     layer.grow(-(-slots // _STEP) * _STEP)
 
@@ -115,7 +116,7 @@ class TreeCache(Cache):
 
     def fork(self, rows: NDArray[np.int64]) -> TreeCache:
         """Return an independent cache of the given rows."""
-        with _memory(len(rows)):
+        with room_for(len(rows)):
             return TreeCache([layer.select(torch.from_numpy(rows)) for layer in self._layers])
 
 
@@ -149,7 +150,7 @@ class CausalLM:
         if threads:
             torch.set_num_threads(threads)
         place = _device(device)
-        with _quiet(), _memory(0):
+        with _quiet(), room_for(0):
             try:
                 config = AutoConfig.from_pretrained(path, trust_remote_code=False)
                 loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -214,7 +215,7 @@ class CausalLM:
         cache.aim(inputs[2])
         hidden = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
         mask = torch.where(inputs[3][:, None], torch.zeros_like(hidden), hidden)
-        with torch.no_grad(), _memory(len(tokens)):
+        with torch.no_grad(), room_for(len(tokens)):
             output = self.model(
                 input_ids=inputs[0],
                 position_ids=inputs[1],
@@ -307,26 +308,6 @@ def _unloadable(path: str, error: Exception) -> CompgenError:
         if not any(Path(path).glob("*.safetensors")):
             return UsageError(f"'{path}' holds no *.safetensors weights, and no other kind is read; convert them")
     return UsageError(f"no language model at '{path}': {reason}")
-
-
-@contextmanager
-def _memory(rows: int) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _full(rows) from error
-    except RuntimeError as error:
-        if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
-            raise
-        raise _full(rows) from error
-
-
-def _full(rows: int) -> OutOfMemoryError:
-    if not rows:
-        return OutOfMemoryError(
-            "the weights do not fit the device's memory; use a smaller model, dtype or another device"
-        )
-    return OutOfMemoryError(f"{rows} rows do not fit the device's memory; use fewer lanes, or a shorter window")
 
 
 @contextmanager

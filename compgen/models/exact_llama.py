@@ -26,6 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compgen.models.device_memory import room_for
+
 _HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
 _MOST = 127 * _HALF
 _WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
@@ -145,9 +147,10 @@ class Cache:
         self.scales = torch.zeros(size, device=device)
 
     def take(self, rows: Tensor) -> Cache:
-        """Return a cache of the given rows."""
+        """Return a cache of the given rows; errors as in ``ExactLlama.forward``."""
         taken = Cache.__new__(Cache)
-        taken.keys, taken.values, taken.scales = (t[:, rows] for t in (self.keys, self.values, self.scales))
+        with room_for(len(rows)):
+            taken.keys, taken.values, taken.scales = (t[:, rows] for t in (self.keys, self.values, self.scales))
         return taken
 
     def put(self, rows: Tensor, other: Cache) -> None:
@@ -201,43 +204,61 @@ class ExactLlama:
         self.digest = digest.digest()
 
     def cache(self, rows: int, slots: int) -> Cache:
-        """Return an empty cache."""
-        return Cache(self.shape, rows, slots, self.device)
+        """Return an empty cache; errors as in ``forward``."""
+        with room_for(rows):
+            return Cache(self.shape, rows, slots, self.device)
 
-    def forward(self, cache: Cache, symbols: Tensor, begin: Tensor) -> Tensor:
+    def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
         """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
 
         Args:
             cache: what came before.
             symbols: (B, T) the next ones.
             begin: (B,) the position of each row's first.
+
+        Raises:
+            OutOfMemoryError: the device has no room for it.
         """
+        rows, count = symbols.shape
+        together = bool((begin == begin[0]).all())
+        seen = int(begin.max()) + count
+        positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
         threads = torch.get_num_threads()
-        if symbols.numel() >= _WORTH_THREADS or threads == 1:
-            return self._forward(cache, symbols, begin)
-        torch.set_num_threads(1)  # for the whole process, which gets them back
-        try:
-            return self._forward(cache, symbols, begin)
-        finally:
-            torch.set_num_threads(threads)
+        with room_for(rows):
+            if symbols.numel() >= _WORTH_THREADS or threads == 1:
+                return self._forward(cache, symbols, positions, seen, together)
+            torch.set_num_threads(1)  # for the whole process, which gets them back
+            try:
+                return self._forward(cache, symbols, positions, seen, together)
+            finally:
+                torch.set_num_threads(threads)
+
+    def step(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int) -> Tensor:
+        """Return (B, symbols) logits after one more symbol in each row; a call that can be captured as a graph.
+
+        Args:
+            cache: what came before.
+            symbols: (B,) the next ones.
+            positions: (B,) where they stand.
+            seen: slots that attention looks at; all positions lie under it.
+        """
+        return self._forward(cache, symbols[:, None], positions[:, None], seen, together=False)[:, 0]
 
     @torch.inference_mode()
-    def _forward(self, cache: Cache, symbols: Tensor, begin: Tensor) -> Tensor:
+    def _forward(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int, together: bool) -> Tensor:
+        """Compute; ``seen`` is how many slots are looked at, the last one that of the last symbol if ``together``."""
         shape = self.shape
         rows, count = symbols.shape
-        positions = begin[:, None] + torch.arange(count, device=self.device)
-        first, last = int(begin.min()), int(begin.max())
-        together = first == last
-        seen = last + count
         hidden = None
         if count > 1 or not together:
             hidden = torch.arange(seen, device=self.device) > positions[:, :, None]
             hidden = hidden[:, None, None].expand(-1, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
             hidden = hidden.reshape(rows, shape.kv_heads, -1, seen)
+        end = seen if together else 0
         cos, sin = (t[positions][:, :, None] for t in (self._cos, self._sin))
         x = self._embedding[symbols].reshape(rows * count, shape.width)
         for number, layer in enumerate(self._layers):
-            x = x + self._attend(layer, cache, number, x, (rows, count), (cos, sin), positions, together, hidden)
+            x = x + self._attend(layer, cache, number, x, (rows, count), (cos, sin), positions, seen, end, hidden)
             gated = layer.gate_up.times(self._normed(x), 1 / self._unit)
             gate, up = gated.chunk(2, dim=1)
             index = torch.round(gate * _SIGMOID).clamp_(-_SIGMOID * _SIGMOID_REACH, _SIGMOID * _SIGMOID_REACH)
@@ -266,10 +287,11 @@ class ExactLlama:
         size: tuple[int, int],
         turn: tuple[Tensor, Tensor],
         positions: Tensor,
-        together: bool,
+        seen: int,
+        end: int,
         hidden: Tensor | None,
     ) -> Tensor:
-        """Return (R, width), what attention adds to ``x``."""
+        """Return (R, width), what attention adds to ``x``; symbols of rows that stand together end at ``end``."""
         shape, (rows, count) = self.shape, size
         heads, kv, width = shape.heads, shape.kv_heads, shape.head_width
         mixed = layer.query_key_value.times(self._normed(x), 1 / self._unit).view(rows, count, heads + 2 * kv, width)
@@ -281,13 +303,11 @@ class ExactLlama:
         scale = largest[:, :, :, 0] / self._key
         values = torch.round(mixed[:, :, heads + kv :]).clamp_(-_VALUE, _VALUE)
         written = (whole[:, :, heads:], values, scale[:, :, heads:])
-        end = int(positions[0, -1]) + 1 if together else 0
         for memory, new in zip((cache.keys, cache.values, cache.scales), written, strict=True):
-            if together:
+            if end:
                 memory[number, :, :, end - count : end] = new.transpose(1, 2)
             else:
                 memory[number, torch.arange(rows, device=self.device)[:, None], :, positions] = new
-        seen = end if together else int(positions.max()) + 1
         keys, known, scales = (m[number, :, :, :seen] for m in (cache.keys, cache.values, cache.scales))
         # (rows, kv, heads of the group and steps, ...)
         queries = whole[:, :, :heads].view(rows, count, kv, -1, width).permute(0, 2, 3, 1, 4)

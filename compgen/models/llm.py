@@ -93,6 +93,10 @@ class LanguageModel(ByteModel):
         longest = (network.shape.positions - 1) // 2
         if self.window > longest:
             raise UsageError(f"window must be at most {longest} for this network, not {self.window}")
+        if network.device == "cuda":
+            from compgen.models.device_lm import DeviceLanguageState
+
+            return DeviceLanguageState.start(network, self.window or longest, prompts)
         return ByteLanguageState.start(network, self.window or longest, prompts)
 
     def encoding(self, data: bytes) -> list[int] | None:

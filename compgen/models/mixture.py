@@ -16,7 +16,7 @@ from compgen.models.quantise import FRACTION, log2_units
 from compgen.registry import split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
-_RATE = 4_194_304  # well above that of the calibrated rule: there are few weights, and all are always in use
+_RATE = 6_291_456  # well above that of the calibrated rule: there are few weights, and all are always in use
 _COMMON_RATE = 65_536
 _MOST = 16
 

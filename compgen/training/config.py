@@ -124,20 +124,25 @@ class TrainingConfig:
     Attributes:
         model: the network.
         training: the schedule.
-        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root.
+        data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root. Pictures and sound in them
+            are read as their samples, one byte each.
         held_out: share of the data that is never trained on, for the measurements.
+        initial: a folder of weights to begin with, relative to the config; without one they are random.
     """
 
     model: Architecture
     training: Schedule
     data: tuple[str, ...]
     held_out: float = 0.005
+    initial: str = ""
 
     def __post_init__(self) -> None:
         if not self.data:
             raise UsageError("data must name at least one file, archive or folder")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
+        if self.initial and self.model.vocabulary != BYTES:
+            raise UsageError("initial is for networks over bytes: another vocabulary is learnt anew with each training")
 
     @classmethod
     def read(cls, path: Path) -> TrainingConfig:
@@ -149,4 +154,5 @@ class TrainingConfig:
         table, _ = read(str(path))
         if table.pop("version", None) != VERSION:
             raise UsageError(f"config '{path}' must say version = {VERSION}")
-        return build(cls, table, f"config '{path}'")
+        config = build(cls, table, f"config '{path}'")
+        return dataclasses.replace(config, initial=config.initial and str(path.parent / config.initial))

@@ -1,4 +1,7 @@
-"""Training data: files, archives and folders as one long string of bytes, and as the symbols that a network reads."""
+"""Training data: files, archives and folders as one long string of bytes, and as the symbols that a network reads.
+
+Pictures and sound are their samples.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
+from compgen.media import recognise
 from compgen.training.vocabulary import Vocabulary
 
 _BLOCK = 1 << 16
 """Bytes that are held out together, so that few windows lie across a border."""
+_SEED = 1  # of which blocks those are
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,25 +40,29 @@ class Corpus:
         return Corpus(train, held_out, self.digest, ratio)
 
     @classmethod
-    def read(cls, root: Path, sources: Sequence[str], held_out: float, seed: int) -> Corpus:
-        """Return all of ``sources`` under ``root``, with a share of its blocks held out, drawn by ``seed``.
+    def read(cls, root: Path, sources: Sequence[str], held_out: float) -> Corpus:
+        """Return all of ``sources`` under ``root``, with a share of its blocks held out.
+
+        They are the same whatever the seed of the training, so that weights which go on from others never saw them.
 
         Raises:
-            UsageError: a source is not there, or there is too little data.
+            UsageError: a source is not there, a picture or sound is damaged, or there is too little data.
+            MissingExtraError: there are pictures or sound, and what reads them is not installed.
         """
-        whole = np.frombuffer(b"".join(_pieces(root, sources)), dtype=np.uint8)
+        pieces = (recognise(item).encode(item)[0] for item in _items(root, sources))
+        whole = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         count = len(whole) // _BLOCK
         if count < 2:
             raise UsageError(f"{len(whole)} bytes are too few to train on; give at least {2 * _BLOCK}")
         held = np.zeros(count, dtype=np.bool_)
         chosen = max(1, round(held_out * count))
-        held[np.random.default_rng(seed).choice(count, chosen, replace=False)] = True
+        held[np.random.default_rng(_SEED).choice(count, chosen, replace=False)] = True
         blocks = whole[: count * _BLOCK].reshape(count, _BLOCK)
         digest = hashlib.blake2b(whole.data, digest_size=8).hexdigest()
         return cls(blocks[~held].reshape(-1), blocks[held].reshape(-1), digest)
 
 
-def _pieces(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
+def _items(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
     for source in sources:
         path = root / source
         if path.is_dir():

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers.trainer_utils import get_last_checkpoint
 
 from compgen.errors import UsageError
@@ -33,10 +35,16 @@ CARD = "README.md"
 _MEASURED = 128  # held-out windows in a measurement
 
 
-def network(model: Architecture, vocabulary: Vocabulary | None = None) -> transformers.LlamaForCausalLM:
-    """Return a network with random weights, over bytes unless another vocabulary is given."""
+def network(
+    model: Architecture, vocabulary: Vocabulary | None = None, initial: str = ""
+) -> transformers.LlamaForCausalLM:
+    """Return a network with random weights or those of the folder ``initial``, over bytes or another vocabulary.
+
+    Raises:
+        UsageError: there are none, or they are not of this architecture.
+    """
     vocabulary = vocabulary or Vocabulary(None)
-    return transformers.LlamaForCausalLM(
+    net = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
             vocab_size=vocabulary.size,
             hidden_size=model.width,
@@ -54,6 +62,13 @@ def network(model: Architecture, vocabulary: Vocabulary | None = None) -> transf
             use_cache=False,
         )
     )
+    if initial:
+        try:
+            net.load_state_dict(load_file(Path(initial) / "model.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {reason}") from None
+    return net
 
 
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
@@ -114,12 +129,12 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
     """Train what ``config`` says on the data under ``root``; see ``fit``.
 
     Raises:
-        UsageError: the data is not there.
+        UsageError: the data is not there, or no weights to begin with.
     """
-    corpus = Corpus.read(root, config.data, config.held_out, config.training.seed)
+    corpus = Corpus.read(root, config.data, config.held_out)
     vocabulary = Vocabulary.train(config.model.vocabulary, corpus.train)
     source = ", ".join(config.data)
-    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source)
+    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, config.initial)
 
 
 def fit(
@@ -130,6 +145,7 @@ def fit(
     out: Path,
     tell: Callable[[str], None],
     source: str,
+    initial: str = "",
 ) -> float:
     """Train, save to ``out``, and return the rate on held-out windows, bits per byte.
 
@@ -142,13 +158,14 @@ def fit(
             ``checkpoints``, what a run resumes from.
         tell: takes a line of the log.
         source: what the card says of the data.
+        initial: a folder of weights to begin with; random ones by default.
 
     Raises:
-        UsageError: there is too little data.
+        UsageError: there is too little data, or no weights to begin with.
     """
     start, context = vocabulary.start, model.context
     transformers.set_seed(plan.seed)
-    trained = network(model, vocabulary)
+    trained = network(model, vocabulary, initial)
     parameters = sum(p.numel() for p in trained.parameters())
     tell(
         f"{parameters} parameters, {len(corpus.train)} symbols of {corpus.bytes_per_symbol:.2f} bytes to train on, "
@@ -197,7 +214,9 @@ def fit(
     if trainer.is_world_process_zero():
         trained.bfloat16().save_pretrained(out)
         vocabulary.save(out)
-        (out / CARD).write_text(_card(model, plan, vocabulary, corpus, parameters, log.valid, source), encoding="utf-8")
+        begun = f"weights of {initial}" if initial else "random weights"
+        card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, begun)
+        (out / CARD).write_text(card, encoding="utf-8")
     return log.valid
 
 
@@ -241,6 +260,7 @@ def _card(
     parameters: int,
     rate: float,
     source: str,
+    begun: str,
 ) -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     size, seen = (
@@ -258,7 +278,7 @@ def _card(
 | context | {model.context} {kind}s |
 | data | {source}: {size} bytes, digest {corpus.digest} |
 | training | {plan.steps} steps of {plan.batch} windows ({seen} bytes), Muon and AdamW, rate {plan.learning_rate}, \
-seed {plan.seed} |
+seed {plan.seed}, from {begun} |
 | machine | {device}, torch {torch.__version__}, transformers {transformers.__version__} |
 | held out | {rate:.4f} bits per byte, on windows of {model.context} {kind}s that know nothing before them |
 """

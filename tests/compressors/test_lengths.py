@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compgen.compressors import COMPRESSORS, Compressor, base
+from compgen.compressors import COMPRESSORS, Compressor, base, brotli
 from compgen.compressors.deflate import Deflate, Gzip, Zlib
 from compgen.errors import UsageError
 from tests.oracles import deflate_data_end
@@ -190,3 +190,17 @@ def test_zstd_dict_prices_the_continuation_alone() -> None:
     assert outside > 8 * 100
     singles = zstd_dict.code_lengths(context, [bytes([b]) for b in range(256)])
     assert len(set(singles)) == 1, "one byte ahead it is blind, as its page says"
+
+
+def test_the_dictionary_of_brotli_is_that_of_the_format() -> None:
+    """RFC 7932, appendix A, gives its CRC-32; words lie in it by length, and ours shortest last, blanks between."""
+    text = brotli.Brotli().static_dictionary()
+    words, end = [], len(text)
+    for length, bits in brotli._WORD_BITS.items():
+        for _ in range(1 << bits):
+            assert text[end - 1 : end] == b" "
+            words.append(text[end - 1 - length : end - 1])
+            end -= length + 1
+    assert end == 0
+    assert zlib.crc32(b"".join(words)) == 0x5136CB04
+    assert brotli.Brotli(quality=3).static_dictionary() == b"", "which encodes as if there were none"

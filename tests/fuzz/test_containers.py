@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.containers import FAMILIES, run
+from compgen.coding.container import SegmentFrame
+from tests.fuzz.containers import FAMILIES, LANGUAGE_MODELS, frames, originals, run, spec_of
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *LANGUAGE_MODELS])
 def test_hostile_containers_end_in_errors_or_the_right_bytes(family: str) -> None:
-    outcomes = run(family, 300 if family in ("counts", "stored") else 100, seed=7)
+    if family in LANGUAGE_MODELS:
+        pytest.importorskip("torch")
+    outcomes = run(family, {"counts": 300, "stored": 300, "network": 40}.get(family, 100), seed=7)
     assert outcomes["CorruptDataError"] > 0
+
+
+def test_what_is_mutated_holds_token_segments() -> None:
+    pytest.importorskip("torch")
+    with spec_of("tokens") as spec:
+        pairs = originals(spec)
+    assert any(isinstance(f, SegmentFrame) and f.tokens for _, blob in pairs for f in frames(blob))

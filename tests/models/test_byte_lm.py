@@ -6,39 +6,36 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import compgen
-from compgen.errors import IncompatibleError, UsageError
+from compgen.coding import segment
+from compgen.coding.container import ModelFrame, SegmentFrame
+from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
+from compgen.models.base import State, find
 from compgen.testing import check_model
+from tests.fuzz.containers import frames
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from compgen.models import exact_llama  # noqa: E402
+from compgen.models.byte_lm import frequencies_of  # noqa: E402
+from compgen.models.device_lm import DeviceLanguageState, ends_of, located  # noqa: E402
 from compgen.models.llm import LanguageModel  # noqa: E402
-from compgen.training.config import Architecture  # noqa: E402
-
-TINY = Architecture(layers=2, width=48, heads=4, kv_heads=2, head_width=16, inner_width=96, context=40)
+from tests.models import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny network with random weights, large enough for its distributions to be far from even."""
-    from compgen.training.train import network
-
-    torch.manual_seed(5)
-    model = network(TINY)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(4 if parameter.ndim == 2 else 1 + 0.3 * torch.rand_like(parameter))
-    path: Path = tmp_path_factory.mktemp("tiny")
-    model.save_pretrained(path)
-    return path
+    return tiny.byte_network(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +88,77 @@ def test_a_stretch_is_read_as_byte_by_byte(model: LanguageModel, prose: bytes) -
         assert np.array_equal(b, width[step])
         other.extend(column)
     assert np.array_equal(one.frequencies(), other.frequencies())
+
+
+@dataclass(frozen=True)
+class OnADevice(LanguageModel):
+    """A model whose states are those of a GPU, without its graphs."""
+
+    name: ClassVar[str] = "on-a-device"
+
+    def start(self, prompts: Sequence[bytes]) -> State:
+        network = self._network()
+        return DeviceLanguageState.start(network, self.window or (network.shape.positions - 1) // 2, prompts)
+
+
+def test_a_device_gives_the_integers_that_a_cpu_gives(model: LanguageModel, prose: bytes) -> None:
+    """Byte by byte, read ahead by ``locate`` or not, through several windows, forked; and in files."""
+    device = OnADevice(model.path)
+    check_model(device)
+    check_model(OnADevice(model.path, window=3))
+    prompts, generator = [b"", b"abcde", prose[:19]], np.random.default_rng(7)
+    one, other = model.start(prompts), device.start(prompts)
+    for step in range(120):
+        points = generator.integers(1 << 24, size=3)
+        found = [state.locate(points) for state in (one, other)]
+        assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+        if step % 7 == 5:
+            one, other = one.fork([2, 0, 1]), other.fork([2, 0, 1])
+        symbols = found[0][0] if step % 5 else generator.integers(256, size=3).astype(np.uint8)
+        if step % 11 == 3:
+            assert np.array_equal(one.frequencies(), other.frequencies())
+        for state in (one, other):
+            state.extend(symbols)
+    symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(one.read(symbols), other.read(symbols), strict=True))
+    data = likely(model)
+    blob = compgen.compress(data, model, lanes=3)
+    coded = next(frame for frame in frames(blob) if isinstance(frame, SegmentFrame))
+    assert segment.decode(device.start([b""] * 3), coded.body, len(data)) == data
+
+
+def test_a_device_shares_points_as_a_cpu_does() -> None:
+    generator = np.random.default_rng(2)
+    logits = torch.from_numpy(generator.normal(size=(300, 256)).astype(np.float32)) * 5
+    logits[1], logits[2, :128], logits[3, 3:] = 1.5, -200.0, -1000.0
+    ends = np.cumsum(frequencies_of(logits), axis=1)
+    assert np.array_equal(ends_of(logits).numpy(), ends)
+    points = generator.integers(1 << 24, size=300)
+    points[:3] = 0, (1 << 24) - 1, ends[2, 17]
+    assert np.array_equal(
+        located(torch.from_numpy(ends), torch.from_numpy(points)).numpy(),
+        find(np.diff(ends, axis=1, prepend=0), points),
+    )
+
+
+def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lanes are halved until they fit, and one that does not fit is told of."""
+    most = 2
+
+    def small(network: object, cache: object, symbols: Any, *rest: object) -> Any:
+        if len(symbols) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(network, cache, symbols, *rest)  # type: ignore[arg-type]
+
+    forward = exact_llama.ExactLlama._forward
+    data = likely(model)
+    monkeypatch.setattr(exact_llama.ExactLlama, "_forward", small)
+    blob = compgen.compress(data, model, lanes=16)
+    assert [frame.lanes for frame in frames(blob) if isinstance(frame, ModelFrame)] == [2]
+    assert compgen.decompress(blob, model) == data
+    most = 0
+    with pytest.raises(OutOfMemoryError, match="1 rows do not fit"):
+        compgen.compress(data, model)
 
 
 def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

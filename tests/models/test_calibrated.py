@@ -154,6 +154,29 @@ def test_history_finds_what_a_search_finds(data: bytes, split: int, most: int) -
         assert history.occurrences(number, most) == found[-most:]
 
 
+@given(
+    st.binary(max_size=200).map(lambda data: bytes(b & 3 for b in data)),
+    st.binary(max_size=60).map(lambda data: bytes(b & 3 for b in data)),
+    st.integers(1, 9),
+)
+@settings(max_examples=60)
+def test_a_dictionary_is_what_came_before_all(dictionary: bytes, data: bytes, most: int) -> None:
+    orders = (1, 2, 5, 8, 11)
+    history = History(data[:20], [*map(suffix, orders), ((1, 254), (2, 252))], dictionary)
+    for symbol in data[20:]:
+        history.append(symbol)
+    assert history.window == len(data)
+    whole = dictionary + data
+    end = len(whole)
+    for number, order in enumerate(orders):
+        first = len(dictionary) if order == 11 else 8  # what is longest is looked for in the window alone
+        key = whole[end - order :]
+        places = [p for p in range(order, end) if p >= min(first, len(dictionary))]
+        same = [p for p in places if whole[p - order : p] == key]
+        assert history.occurrences(number, most) == same[-most:]
+    assert all(p >= len(dictionary) for p in history.occurrences(len(orders), most))
+
+
 def test_a_fork_of_a_history_is_its_own() -> None:
     history = History(b"abab", [suffix(1)])
     fork = history.fork()

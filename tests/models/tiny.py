@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from compgen.training.config import Architecture
+
 PROSE = Path(__file__).resolve().parents[2] / "examples/prompts/lighthouse.txt"
 
 
@@ -112,6 +114,20 @@ def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
     disable_progress_bar()
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
+    return path
+
+
+def byte_network(path: Path) -> Path:
+    """Write a network over bytes to ``path``; its random weights make distributions that are far from even."""
+    from compgen.training.train import network
+
+    torch.manual_seed(5)
+    model = network(Architecture(2, 48, heads=4, kv_heads=2, head_width=16, inner_width=96, context=40))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4 if parameter.ndim == 2 else 1 + 0.3 * torch.rand_like(parameter))
+    disable_progress_bar()
+    model.save_pretrained(path)
     return path
 
 

@@ -81,16 +81,32 @@ def test_a_wrong_config_says_what_is_wrong(tmp_path: Path, change: tuple[str, st
 
 
 def test_a_corpus_is_all_of_its_sources_and_holds_some_out(root: Path) -> None:
-    corpus = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    corpus = Corpus.read(root, ["text", "more.tar.xz"], 0.3)
     assert len(corpus.train) + len(corpus.held_out) == 280_000 // 65_536 * 65_536
     assert len(corpus.held_out) == 65_536
-    again = Corpus.read(root, ["text", "more.tar.xz"], 0.3, seed=1)
+    again = Corpus.read(root, ["text", "more.tar.xz"], 0.3)
     assert np.array_equal(corpus.held_out, again.held_out)
     assert corpus.digest == again.digest
     with pytest.raises(UsageError, match="there is no"):
-        Corpus.read(root, ["nothing.txt"], 0.3, seed=1)
+        Corpus.read(root, ["nothing.txt"], 0.3)
     with pytest.raises(UsageError, match="too few"):
-        Corpus.read(root, ["c.toml"], 0.3, seed=1)
+        Corpus.read(root, ["c.toml"], 0.3)
+
+
+def test_pictures_and_sound_are_read_as_samples(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "both").mkdir()
+    gray = np.random.default_rng(1).integers(256, size=(400, 400), dtype=np.uint8)
+    image.fromarray(gray).save(tmp_path / "both/a.png")
+    soundfile.write(tmp_path / "both/b.wav", np.zeros(60_000), 16_000)
+    corpus = Corpus.read(tmp_path, ["both"], 0.3)
+    whole = gray.tobytes() + b"\x80" * 60_000
+    blocks = np.concatenate([corpus.held_out, corpus.train]).reshape(-1, 65_536)
+    assert sorted(b.tobytes() for b in blocks) == sorted(whole[i : i + 65_536] for i in range(0, 196_608, 65_536))
+    (tmp_path / "both/c.png").write_bytes((tmp_path / "both/a.png").read_bytes()[:500])
+    with pytest.raises(UsageError, match="picture"):
+        Corpus.read(tmp_path, ["both"], 0.3)
 
 
 def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) -> None:
@@ -109,6 +125,22 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
     assert b"going on from" in more.stderr
     assert b"step 18" in more.stderr
     assert b"step 6:" not in more.stderr, "what was done is not done again"
+
+
+def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
+    plan = CONFIG.replace("steps = 12", "steps = 1\nlearning_rate = 1e-9").replace(
+        "warm_up = 2\ndecay = 4", "warm_up = 0"
+    )
+    (root / "c.toml").write_text(CONFIG)
+    first = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
+    (root / "d.toml").write_text(plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"'))
+    second = cgn("train", str(root / "d.toml"), "-o", str(root / "more"), COMPGEN_DATA=str(root))
+    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second)]
+    assert rates[1] == pytest.approx(rates[0], abs=0.01), "a step of no size changes nothing"
+    (root / "d.toml").write_text(plan.replace("width = 32", "width = 64").replace("0.3", '0.3\ninitial = "out"'))
+    other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
+    assert other.returncode == 2
+    assert b"no weights of this architecture" in other.stderr
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and transformers, importing

@@ -1,0 +1,80 @@
+"""What only a GPU can show; ``python -m pytest -m gpu`` runs it alone. Its last real output is in docs/gpu.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import compgen
+from compgen.errors import CorruptDataError, IncompatibleError
+from compgen.models import load
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tests.models import tiny  # noqa: E402
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here"),
+]
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("COMPGEN_DEVICE", "cuda")
+    return monkeypatch
+
+
+def test_the_integers_are_those_of_a_cpu(cuda: pytest.MonkeyPatch, prose: bytes) -> None:
+    """By graphs and without, with windows that turn over."""
+    prompts, generator = [b"", prose[:300], prose[7:500]], np.random.default_rng(1)
+    there = load("llm").start(prompts)
+    cuda.setenv("COMPGEN_DEVICE", "cpu")
+    here = load("llm").start(prompts)
+    for step in range(300):
+        points = generator.integers(1 << 24, size=3)
+        found = [state.locate(points) for state in (here, there)]
+        assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), f"step {step}"
+        if step % 50 == 1:
+            assert np.array_equal(here.frequencies(), there.frequencies()), f"step {step}"
+        symbols = found[0][0] if step % 10 else generator.integers(256, size=3).astype(np.uint8)
+        for state in (here, there):
+            state.extend(symbols)
+
+
+@pytest.mark.parametrize("lanes", [1, 64, 2048])
+def test_files_of_bytes_go_to_and_from_a_gpu(cuda: pytest.MonkeyPatch, prose: bytes, lanes: int) -> None:
+    data = (prose * (1 + lanes * 40 // len(prose)))[: max(600, lanes * 40)]
+    blob = compgen.compress(data, "llm", lanes=lanes)
+    assert compgen.decompress(blob) == data
+    cuda.setenv("COMPGEN_DEVICE", "cpu")
+    assert compgen.decompress(blob) == data
+    assert compgen.compress(data, "llm", lanes=lanes, verify=False) == blob
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_files_of_tokens_decode_or_are_refused(cuda: pytest.MonkeyPatch, tmp_path: Path, kind: str) -> None:
+    model = f"llm:{tiny.make(kind, tmp_path / kind)}"
+    data = compgen.sample(model, length=400, temperature=0.2, allow="printable", seed=1)[0].data
+    for item in (data, b"", bytes(range(256)), b"\xff\xfe <|endoftext|>"):
+        for lanes in (1, 64):
+            blob = compgen.compress(item, model, lanes=lanes)
+            assert compgen.decompress(blob, model) == item
+    cuda.setenv("COMPGEN_DEVICE", "cpu")
+    try:
+        assert compgen.decompress(compgen.compress(data, model), model) == data
+        assert compgen.decompress(blob, model) == item
+    except (IncompatibleError, CorruptDataError):
+        pass
+
+
+def test_lanes_are_halved_until_they_fit(cuda: pytest.MonkeyPatch, prose: bytes) -> None:
+    torch.cuda.set_per_process_memory_fraction(0.02)
+    try:
+        data = prose[:4096]
+        assert compgen.decompress(compgen.compress(data, "llm", lanes=4096)) == data
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
