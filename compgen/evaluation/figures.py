@@ -75,7 +75,7 @@ def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figu
                     FuncFormatter(lambda value, _: f"{value:,g}" if f"{value:e}"[0] in "246" else "")
                 )
             if not y.base:
-                place.set_ylim(bottom=0)
+                place.set_ylim(0, 1.06 * place.dataLim.ymax)
         axes[0].set_ylabel(y.label)
         _legend(figure, axes, len(names))
     return figure

@@ -31,7 +31,17 @@ class Context(Study):
                     lines.append((row.name, *(None if r is None else 100 * r.honest for r in found)))
                     if any(r and r.bits for r in found):
                         lines.append((f"{row.name}, -log2 p", *(None if r is None else 100 * r.ideal for r in found)))
-            notes = ["As written, each sequence a file or a segment with its frame; -log2 p: of models, without one."]
+            samples = {
+                row.name: [r.raw for (name, found, _), r in rates.items() if (name, found) == (row.name, one.name)]
+                for row in self.rows
+            }
+            notes = [
+                "As written, each sequence a file or a segment with its frame; -log2 p: of models, without one.",
+                "Bytes of the sample: "
+                + "; ".join(f"{name} {max(sizes):,}" for name, sizes in samples.items() if sizes)
+                + ". Rows on samples of different size compare by their shape.",
+                *(f"{row} is not installed: {reason}" for row, reason in self.missing().items()),
+            ]
             columns = ("compressor", *(f"{length:,}" for length in self.lengths))
             caption = f"{one.name}: rate by sequence length in bytes, % of raw size"
             made.append(Table(f"context-{one.name}", caption, columns, lines, notes=notes))

@@ -49,13 +49,14 @@ class Scaling(Trained):
         whole, other = (opened(one, place.root, self.seed, False) for one in self.sets)
         held_out = self.sets[1]
         rows = [row for row in self.rows if row.name not in missing]
+        networks = [network for network in self.networks if network.name not in missing]
         for size in self.data_bytes:
             data, part = whole.first(size), dataclasses.replace(self.sets[0], name=self._part(size))
             for row in rows:
                 yield from self._shards(part, data, row, self.length, place.limit)
-            for network in self.networks:
+            for network in networks:
                 measured = [(part, data), (held_out, other)]
-                yield from self._trained(network, f"{network.name}-{size}", part.name, data, measured, place)
+                yield self._trained(network, f"{network.name}-{size}", part.name, data, measured, place)
         for row in rows:
             yield from self._shards(held_out, other, row, self.length, place.limit)
 

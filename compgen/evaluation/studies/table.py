@@ -38,15 +38,14 @@ class RateTable(Study):
         """Return raw rates in chunks, or of whole sets where there are no chunks, beside the paper's."""
         rates, length = self.rates(records), self.lengths[-1]
         panels: dict[str, dict[str, dict[str, float]]] = {}
+        rows = [row for row in self.rows if any((row.name, one.name, length) in rates for one in self.sets)]
         for one in self.sets:
             panels[one.name] = {}
-            for row in self.rows:
+            for row in rows:
                 found = rates.get((row.name, one.name, length))
-                if not found:
-                    continue
                 values = {
-                    "ours": 100 * found.honest,
-                    "by the paper's accounting": found.paper_code and 100 * found.paper_code,
+                    "ours": 100 * found.honest if found else None,
+                    "by the paper's accounting": _percent(found.paper_code) if found else None,
                     "the paper": paper.raw(row.paper, one.paper, not length),
                 }
                 panels[one.name][row.name] = {kind: value for kind, value in values.items() if value is not None}

@@ -54,7 +54,7 @@ class Tokenisation(Trained):
             if network.name not in missing:
                 model = dataclasses.replace(network.model, vocabulary=size)
                 named = dataclasses.replace(network, name=name, model=model)
-                yield from self._trained(named, name, self.sets[0].name, data, [(held_out, other)], place)
+                yield self._trained(named, name, self.sets[0].name, data, [(held_out, other)], place)
         for row in self.rows:
             if row.name not in missing:
                 yield from self._shards(held_out, other, row, self.length, place.limit)

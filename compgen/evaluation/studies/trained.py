@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compgen.errors import UsageError
@@ -78,20 +78,18 @@ class Trained(Study):
         data: DataSet,
         sets: Sequence[tuple[SetConfig, DataSet]],
         place: Place,
-    ) -> Iterator[TrainedShard]:
-        """Yield the shard that trains ``network`` on ``data``, called ``train``, and measures it on ``sets``.
+    ) -> TrainedShard:
+        """Return the shard that trains ``network`` on ``data``, called ``train``, and measures it on ``sets``.
 
         ``name`` is what no other network of the study is called.
         """
-        if network.name in self.missing():
-            return
         most = place.limit * self.length or self.training.bytes
         folder = f"{place.out}/models/{name}"
         row = Row(network.name, str(Spec("llm", folder)), bytes=self.measured, shard=self.measured)
         rates: list[RateShard] = []
         for one, part in sets:
             rates += self._shards(one, part, row, self.length, place.limit)
-        yield TrainedShard(
+        return TrainedShard(
             id=f"{train}/{name}",
             set=train,
             row=network.name,
