@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _error(rates: list[float]) -> float:
-    return float(np.std(rates, ddof=1)) / len(rates) ** 0.5
+    return float(np.std(rates, ddof=1) / np.sqrt(len(rates)))
 
 
 if __name__ == "__main__":
