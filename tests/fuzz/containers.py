@@ -29,6 +29,7 @@ from compgen.errors import CompgenError
 FAMILIES = {
     "counts": "backoff:order=1",
     "calibrated": "gzip",
+    "samples": "gzip:stride=24,pixel=2,depth=16",
     "one-step": "gzip:rule=one-step",
     "mixture": "backoff:order=1+backoff:order=2",
     "whole bytes": "zstd:level=1",
