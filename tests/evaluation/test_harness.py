@@ -95,7 +95,7 @@ metric_list: [{metric: bits_per_byte}]
 """
 
 
-def test_tasks_made_here_run_on_gzip(
+def test_tasks_made_here_run_on_gzip_and_a_language_model(
     harness: Any, tmp_path: Path, prose: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -110,16 +110,16 @@ def test_tasks_made_here_run_on_gzip(
         (tmp_path / f"{name}.yaml").write_text(task.replace(name, str(tmp_path / name)))
     manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
     found = {}
-    for rule in ("one-step", "calibrated"):
+    for spec in ("gzip:rule=one-step", "gzip", "llm"):
         results = lm_eval.simple_evaluate(
             model="compgen",
-            model_args=f"compressor=gzip,rule={rule}",
+            model_args={"compressor": spec},
             tasks=["cgn_choice", "cgn_perplexity"],
             task_manager=manager,
             batch_size=2,
             bootstrap_iters=0,
         )["results"]
         assert results["cgn_choice"]["acc,none"] == 1.0
-        found[rule] = results["cgn_perplexity"]["bits_per_byte,none"]
-        assert found[rule] == pytest.approx(compgen.score("gzip", text, rule=rule).derived_bpb)
-    assert found["calibrated"] < found["one-step"]
+        found[spec] = results["cgn_perplexity"]["bits_per_byte,none"]
+        assert found[spec] == pytest.approx(compgen.score(spec, text).derived_bpb)
+    assert found["llm"] < found["gzip"] < found["gzip:rule=one-step"]
