@@ -129,27 +129,24 @@ class CausalLM:
     dtype: str
 
     @classmethod
-    def load(cls, path: str, device: str = "cpu", dtype: str = DTYPES[0], threads: int = 0) -> CausalLM:
+    def load(cls, path: str, device: str = "cpu", dtype: str = DTYPES[0]) -> CausalLM:
         """Load safetensors weights from a directory, or from a hub id that is in the local cache or can be fetched.
 
         No code that comes with the weights is run.
 
         Args:
             path: the directory or hub id.
-            device: a device of torch's, such as ``cpu`` or ``cuda:0``.
+            device: ``cpu`` or ``cuda``.
             dtype: one of ``DTYPES``.
-            threads: of torch on the CPU, for the whole process; 0 leaves them as they are.
 
         Raises:
-            UsageError: there are no such weights, or no such device or dtype.
+            UsageError: there are no such weights, or no such dtype.
             IncompatibleError: the model's attention does not follow a mask, or needs code of its own.
             OutOfMemoryError: it does not fit the device.
         """
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not '{dtype}'")
-        if threads:
-            torch.set_num_threads(threads)
-        place = _device(device)
+        place = torch.device(device)
         with _quiet(), room_for(0):
             try:
                 config = AutoConfig.from_pretrained(path, trust_remote_code=False)
@@ -284,16 +281,6 @@ def versions() -> str:
 def cache_argument(model: Any) -> str:
     """Return what the model's ``forward`` calls its cache: transformers is renaming it."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
-
-
-def _device(name: str) -> torch.device:
-    try:
-        place = torch.device(name)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"this torch has no device '{name}' ({reason}); leave it out to use the CPU") from error
-    return place
 
 
 def _unloadable(path: str, error: Exception) -> CompgenError:

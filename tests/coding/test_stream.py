@@ -376,7 +376,7 @@ def test_lanes_that_no_code_could_hold_start_no_rows(prose: bytes, monkeypatch: 
 
 @pytest.mark.parametrize("spec", ["backoff", "gzip"])
 def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) -> None:
-    """A file with the letter of a token segment had ended in a NotImplementedError."""
+    """The letter of a token segment, before the code of one of bytes: an error of ours, with torch or without."""
     blob = compgen.compress(prose[:600], spec)
     reader = FrameReader(io.BytesIO(blob))
     named = reader.read()

@@ -95,12 +95,10 @@ def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path
 def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
     def refused(kind: type[CompgenError], match: str, path: Path = tmp_path, **options: str) -> None:
         with pytest.raises(kind, match=match) as caught:
-            CausalLM.load(str(path), **options)  # type: ignore[arg-type]
+            CausalLM.load(str(path), **options)
         assert "\n" not in str(caught.value)
 
     refused(UsageError, "dtype must be one of", dtype="int3")
-    refused(UsageError, "no device 'cuda:77'", device="cuda:77")
-    refused(UsageError, "no device 'abacus'", device="abacus")
     refused(UsageError, "no config.json")
     tiny.make("gpt2", tmp_path / "m")
     weights = tmp_path / "m/model.safetensors"
