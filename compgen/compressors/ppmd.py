@@ -1,29 +1,33 @@
 """PPMd variant H (the method of 7z): prediction by partial matching and a range coder, from pyppmd.
 
-pyppmd's decoder can crash the process on hostile input, so decoding happens in a child process, which
-``ppmd_decoder.py`` describes.
+pyppmd's decoder can crash the process on hostile input, and each of its encoders keeps some 35 KB for good. Both
+therefore run in child processes, which ``ppmd_child.py`` describes.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.metadata
+import os
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import pyppmd
+import pyppmd  # noqa: F401 - where it is missing, this says so, and not a child
 
 from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
+_REQUEST = struct.Struct("<IIQ")
 _ATTEMPTS = 8
-_PIECE = 1 << 14  # bytes coded in one call: where a call's output outgrows 32 KB, pyppmd 1.3.1 may write a wrong code
-_DECODER = Path(__file__).with_name("ppmd_decoder.py")
+_CHILD = (sys.executable, "-I", str(Path(__file__).with_name("ppmd_child.py")))
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,12 @@ class Ppmd(Compressor):
         return f"pyppmd {importlib.metadata.version('pyppmd')}"
 
     def compress(self, data: bytes) -> bytes:
-        """Return the length of ``data`` and its code."""
-        encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
-        pieces = [bytes(encoder.encode(data[i : i + _PIECE])) for i in range(0, len(data), _PIECE)]
-        return b"".join([_LENGTH.pack(len(data)), *pieces, bytes(encoder.flush())])
+        """Return the length of ``data`` and its code.
+
+        Raises:
+            CompressorError: the child process that codes it was lost, for example for want of memory.
+        """
+        return _LENGTH.pack(len(data)) + _encoder(os.getpid()).code(self.order, self.memory, data)
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data, decoded by a child process.
@@ -63,7 +69,7 @@ class Ppmd(Compressor):
         Raises:
             CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
         """
-        words = [sys.executable, "-I", str(_DECODER), str(self.order), str(self.memory)]
+        words = [*_CHILD, "decode", str(self.order), str(self.memory)]
         child = subprocess.run(words, input=blob, capture_output=True, check=False)
         if child.returncode != 0:
             raise CorruptDataError("the ppmd blob is damaged or cut short: its decoder gave up")
@@ -78,7 +84,7 @@ class Ppmd(Compressor):
             return b""
         # What the decoder is fed may crash it; other noise may not.
         for attempt in range(_ATTEMPTS):
-            words = [sys.executable, "-I", str(_DECODER), *map(str, (self.order, self.memory, length, seed + attempt))]
+            words = [*_CHILD, "noise", *map(str, (self.order, self.memory, length, seed + attempt))]
             child = subprocess.run(words, input=self.compress(context), capture_output=True, check=False)
             if child.returncode == 0:
                 return child.stdout
@@ -97,3 +103,70 @@ class PpmdMeter(ReplayMeter):
     def fork(self) -> PpmdMeter:
         """Return a meter over the same bytes."""
         return PpmdMeter(self._compressor, self._context)
+
+
+class _Encoder:
+    """A child process that codes one piece of data after another, followed by a new one before it has grown large."""
+
+    _PIECES = 1000  # coded by one child, which by then keeps 35 MB
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._left = 0
+        atexit.register(self.close)
+
+    def code(self, order: int, memory: int, data: bytes) -> bytes:
+        """Return the code of ``data`` by a model of ``order`` in ``memory`` megabytes.
+
+        Raises:
+            CompressorError: the child was lost.
+        """
+        with self._lock:
+            if not self._left:
+                self.close()
+            try:
+                return self._ask(_REQUEST.pack(order, memory, len(data)) + data)
+            except OSError:
+                self.close()
+                raise CompressorError(f"ppmd's encoder stopped; is there memory for {memory} MB more?") from None
+            except BaseException:  # an interrupt: what the child still says would be taken for the next answer
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+        self._left = 0
+
+    def _ask(self, request: bytes) -> bytes:
+        if self._child is None:
+            # In a session of its own, so that an interrupt from the terminal is this process's affair.
+            self._child = subprocess.Popen(
+                [*_CHILD, "encode"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._left = self._PIECES
+        self._left -= 1
+        assert self._child.stdin is not None  # noqa: S101 - both are pipes
+        assert self._child.stdout is not None  # noqa: S101
+        self._child.stdin.write(request)
+        self._child.stdin.flush()
+        header = self._child.stdout.read(_LENGTH.size)
+        length = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else 0
+        code = self._child.stdout.read(length)
+        if not code or len(code) < length:
+            raise BrokenPipeError
+        return code
+
+
+@functools.cache
+def _encoder(process: int) -> _Encoder:
+    """Return the encoder of this ``process``: after a fork, the pipes belong to the parent."""
+    return _Encoder()

@@ -1,9 +1,11 @@
-"""The child process that decodes PPMd: standard input to standard output, run by path, alone.
+"""The child process that runs pyppmd: standard input to standard output, run by path, alone.
 
-It imports nothing of compgen, so that it starts fast; whatever hostile input does to it stays in here.
+It imports nothing of compgen, so that it starts fast. Whatever hostile input does to a decoder stays in here, and so
+does the memory that every encoder keeps for good.
 
-    ppmd_decoder.py ORDER MEMORY              decode a blob
-    ppmd_decoder.py ORDER MEMORY LENGTH SEED  decode a blob's code and then noise, to LENGTH bytes more
+    ppmd_child.py encode                          code pieces of data, until there are no more
+    ppmd_child.py decode ORDER MEMORY             decode a blob
+    ppmd_child.py noise ORDER MEMORY LENGTH SEED  decode a blob's code and then noise, to LENGTH bytes more
 """
 
 from __future__ import annotations
@@ -16,9 +18,23 @@ from typing import BinaryIO
 import pyppmd
 
 _LENGTH = struct.Struct("<Q")
+_REQUEST = struct.Struct("<IIQ")  # order, megabytes of memory, bytes of data
+_CODED = 1 << 14  # bytes coded in one call: where a call's output outgrows 32 KB, pyppmd 1.3.1 may write a wrong code
 _PIECE = 1 << 20  # bytes decoded at a time, so that a forged length allocates nothing
 _UNDECIDED = 4  # bytes that the coder writes last, which say nothing but where in its interval it ended
 _TRIES = 4000
+
+
+def encode(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer each request in ``source``, a header and the data, with the length of its code and the code."""
+    while header := source.read(_REQUEST.size):
+        order, memory, length = _REQUEST.unpack(header)
+        data = source.read(length)
+        encoder = pyppmd.Ppmd7Encoder(order, memory << 20)
+        pieces = [bytes(encoder.encode(data[i : i + _CODED])) for i in range(0, length, _CODED)]
+        code = b"".join([*pieces, bytes(encoder.flush())])
+        sink.write(_LENGTH.pack(len(code)) + code)
+        sink.flush()
 
 
 def decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
@@ -67,8 +83,13 @@ def decoder_output(order: int, memory: int, code: bytes, length: int) -> bytes:
 
 
 if __name__ == "__main__":
-    order, memory, *noise = map(int, sys.argv[1:])
-    if noise:
-        decode_noise(order, memory, noise[0], noise[1], sys.stdin.buffer, sys.stdout.buffer)
+    what, *numbers = sys.argv[1:]
+    streams = sys.stdin.buffer, sys.stdout.buffer
+    if what == "encode":
+        encode(*streams)
+    elif what == "decode":
+        order, memory = map(int, numbers)
+        decode(order, memory, *streams)
     else:
-        decode(order, memory, sys.stdin.buffer, sys.stdout.buffer)
+        order, memory, length, seed = map(int, numbers)
+        decode_noise(order, memory, length, seed, *streams)
