@@ -24,6 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from compgen.errors import UsageError
 from compgen.models.token_tree import FREE
+from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
 from compgen.training.optimizer import MuonAdamW
@@ -166,6 +167,9 @@ def fit(
     start, context = vocabulary.start, model.context
     transformers.set_seed(plan.seed)
     trained = network(model, vocabulary, initial)
+    on_cpu = not torch.cuda.is_available()
+    if on_cpu:
+        trained.set_attn_implementation(BLOCKS)
     parameters = sum(p.numel() for p in trained.parameters())
     tell(
         f"{parameters} parameters, {len(corpus.train)} symbols of {corpus.bytes_per_symbol:.2f} bytes to train on, "
@@ -184,7 +188,7 @@ def fit(
         lr_scheduler_kwargs={"num_decay_steps": plan.decay, "min_lr_ratio": 0.0, "decay_type": "linear"},
         max_grad_norm=1.0,
         bf16=True,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=on_cpu,
         seed=plan.seed,
         eval_strategy="steps",
         eval_steps=plan.evaluate_every,

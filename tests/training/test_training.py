@@ -173,6 +173,24 @@ def test_a_training_that_was_stopped_comes_to_the_same_weights(
     assert weights("stopped") == whole
 
 
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_attention_in_blocks_is_attention() -> None:
+    import torch
+
+    from compgen.training.attention import causal_blocks
+
+    generator = torch.Generator().manual_seed(1)
+    query = torch.randn(2, 4, 300, 8, generator=generator, requires_grad=True)
+    key, value = (torch.randn(2, 2, 300, 8, generator=generator, requires_grad=True) for _ in range(2))
+    sought = torch.randn(2, 300, 4, 8, generator=generator)
+    ours, _ = causal_blocks(torch.nn.Identity(), query, key, value, None, 8**-0.5)
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(ours, theirs.transpose(1, 2))
+    gradients = (torch.autograd.grad((x * sought).sum(), (query, key, value)) for x in (ours, theirs.transpose(1, 2)))
+    for mine, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5)
+
+
 def test_a_missing_config_is_one_line(cgn: Run, tmp_path: Path) -> None:
     done = cgn("train", str(tmp_path / "none.toml"), "-o", str(tmp_path / "out"))
     assert done.returncode == 2
