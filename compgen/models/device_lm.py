@@ -15,6 +15,7 @@ from torch import Tensor
 
 from compgen.models.base import ALPHABET, PRECISION
 from compgen.models.byte_lm import NAT, ByteLanguageState
+from compgen.models.device_memory import room_for
 from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import FRACTION, exp2_table
 from compgen.types import Frequencies, Symbols
@@ -74,15 +75,20 @@ class Step:
         self.next_ends = ends.clone()
 
     def run(self, points: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (3, B) symbols, lows and widths at ``points``; symbols are read at ``positions``."""
+        """Return (3, B) symbols, lows and widths at ``points``; symbols are read at ``positions``.
+
+        Raises:
+            OutOfMemoryError: the device has no room for it.
+        """
         self.given.copy_(torch.from_numpy(np.stack((points, positions))))
         seen = min(self._slots, (int(positions.max()) // _BUCKET + 1) * _BUCKET)
-        if not self.ends.is_cuda:
-            self._compute(seen)
-        else:
-            if seen not in self._graphs:
-                self._graphs[seen] = self._capture(seen)
-            self._graphs[seen].replay()
+        with room_for(len(self.ends)):
+            if not self.ends.is_cuda:
+                self._compute(seen)
+            else:
+                if seen not in self._graphs:
+                    self._graphs[seen] = self._capture(seen)
+                self._graphs[seen].replay()
         return self.found.cpu().numpy()
 
     def _capture(self, seen: int) -> torch.cuda.CUDAGraph:

@@ -161,6 +161,17 @@ def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch:
         compgen.compress(data, model)
 
 
+def test_a_step_that_fills_the_device_is_told_of(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = OnADevice(model.path).start([b"one", b"two"])
+
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(exact_llama.ExactLlama, "step", full)
+    with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
+        state.locate(np.zeros(2, dtype=np.int64))
+
+
 def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
     weights = generator.normal(size=(24, 2100))
