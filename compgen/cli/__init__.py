@@ -5,10 +5,12 @@ Modules here import NumPy and the rest of compgen inside their commands, so that
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -71,6 +73,7 @@ _ClickError = typer.BadParameter.__mro__[2]
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 output closed."""
     _mend_streams()
+    sys.unraisablehook = _interrupt_again
     code = run(sys.argv[1:] or ["--help"])
     if code == _INTERRUPTED:
         # Python remembers an interrupt inside an exec, as imports have them, and at exit dies of it after all.
@@ -79,6 +82,14 @@ def main() -> NoReturn:
         atexit._run_exitfuncs()  # multiprocessing gives back its semaphores there
         os._exit(code)
     sys.exit(code)
+
+
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Bring back an interrupt that came inside a finaliser, where Python prints it and goes on."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _mend_streams() -> None:

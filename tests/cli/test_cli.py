@@ -247,6 +247,28 @@ def test_a_closed_stdout_has_the_exit_code_of_a_closed_pipe() -> None:
     process.stderr.close()
 
 
+def test_an_interrupt_inside_a_finaliser_is_not_lost() -> None:
+    program = (
+        "import sys, time\n"
+        "import compgen.cli as cli\n"
+        "class Last:\n"
+        "    def __del__(self): raise KeyboardInterrupt\n"
+        "def command(arguments):\n"
+        "    Last()\n"
+        "    time.sleep(20)\n"
+        "    return 0\n"
+        "def run(arguments):\n"
+        "    try:\n"
+        "        return command(arguments)\n"
+        "    except KeyboardInterrupt:\n"
+        "        return cli._fail('interrupted', 130)\n"
+        "cli.run = run\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, b"cgn: interrupted\n")
+
+
 @pytest.mark.parametrize("spec", ["gzip", "bz2", "command:gzip -c"])
 def test_ctrl_c_is_clean_and_leaves_no_file(tmp_path: Path, spec: str) -> None:
     out = tmp_path / "out.txt"
