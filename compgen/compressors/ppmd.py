@@ -25,7 +25,7 @@ from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
-_REQUEST = struct.Struct("<IIQ")
+_REQUEST = struct.Struct("<IIQ")  # what ppmd_child.py reads before the data
 _ATTEMPTS = 8
 _CHILD = (sys.executable, "-I", str(Path(__file__).with_name("ppmd_child.py")))
 
