@@ -1,7 +1,7 @@
 """Causal attention in blocks of queries, for training on a CPU.
 
-There PyTorch's own kernel is slower with narrow heads in bfloat16, by a third, or twice where torch compiles the network
-(docs/log.md, "training on two cores").
+There PyTorch's own kernel is slower with narrow heads in bfloat16, by a third, or twice where torch compiles the
+network (docs/log.md, "training on two cores").
 """
 
 from __future__ import annotations
