@@ -9,6 +9,7 @@ compressor by language model decodes on another machine. Here every sum is one o
 - sums of squares and of weights are sums of integers in float64;
 - the functions that libraries compute each in their own way (exp, cos) are tables, rounded so coarsely that all
   libraries agree; everything else is one multiplication, addition or division after another, which IEEE 754 fixes.
+  No tensor is divided by a number that is no power of two: CUDA multiplies by its reciprocal, and a CPU does not.
 
 Rounding costs about a thousandth of a bit per byte (benchmarks/llm.py measures it against float32).
 """
@@ -18,7 +19,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +30,10 @@ from torch import Tensor
 
 from compgen.models.device_memory import room_for
 
+_ARITHMETIC = 2  # raised whenever other numbers come out of the same weights: files of another are refused
 _HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
 _MOST = 127 * _HALF
+_FEWEST = 32  # rows, inputs and outputs of an int8 product; CUDA wants about half as many
 _WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
 _GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
 _RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
@@ -44,6 +48,20 @@ _VALUE_REACH = 12.0  # standard deviations of a value that _VALUE stands for
 
 def _table(values: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy((np.rint(values * _GRID) / _GRID).astype(np.float32))
+
+
+@contextmanager
+def _whole_products() -> Iterator[None]:
+    """Have float32 multiplied as float32, whatever torch is set to: TF32 and bfloat16 drop bits of large integers."""
+    settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    before = [setting.fp32_precision for setting in settings]
+    for setting in settings:
+        setting.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
 
 
 @functools.cache
@@ -67,10 +85,11 @@ class Matrix:
         self.digest = hashlib.blake2b(whole.tobytes() + scale.tobytes()).digest()
         self._scale = torch.from_numpy(scale[:, 0].astype(np.float32)).to(device)
         self._outputs = len(weights)
-        self._integers = int8_products(device)
+        # CUDA multiplies int8 by eights of inputs and of outputs.
+        self._integers = int8_products(device) and weights.shape[1] % 8 == 0 and min(weights.shape) >= _FEWEST
         # An int32 holds the whole sum up to this many inputs.
         self._wide = weights.shape[1] > 1024
-        spare = -len(whole) % 8  # CUDA wants eights
+        spare = -len(whole) % 8
         padded = torch.from_numpy(np.pad(whole, ((0, spare), (0, 0)))).to(device)
         self._columns = (padded if self._integers else padded.float()).t()
 
@@ -85,8 +104,8 @@ class Matrix:
         upper = torch.round(rows / _HALF)
         halves = torch.cat((upper, rows - upper * _HALF)).to(torch.int8)
         if self._integers:
-            if self._columns.is_cuda and 2 * count <= 16:
-                halves = torch.nn.functional.pad(halves, (0, 0, 0, 17 - 2 * count))
+            if self._columns.is_cuda and len(halves) < _FEWEST:
+                halves = torch.nn.functional.pad(halves, (0, 0, 0, _FEWEST - len(halves)))
             sums = torch._int_mm(halves, self._columns)[: 2 * count, : self._outputs]
             sums = sums.long() if self._wide else sums
         else:
@@ -195,7 +214,7 @@ class ExactLlama:
         self._key = float(int(math.sqrt((1 << 24) / shape.head_width)) - 1)
         self._unit = math.floor(_MOST / math.sqrt(shape.width))
         tables = (self._embedding, self._cos, self._sin, self._exp2, self._sigmoid)
-        digest = hashlib.blake2b(repr(shape).encode(), digest_size=16)
+        digest = hashlib.blake2b(f"{_ARITHMETIC} {shape!r}".encode(), digest_size=16)
         for part in [t.cpu().numpy().tobytes() for t in tables] + [
             m.digest for layer in self._layers for m in layer.matrices
         ]:
@@ -244,6 +263,7 @@ class ExactLlama:
         """
         return self._forward(cache, symbols[:, None], positions[:, None], seen, together=False)[:, 0]
 
+    @_whole_products()
     @torch.inference_mode()
     def _forward(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int, together: bool) -> Tensor:
         """Compute; ``seen`` is how many slots are looked at, the last one that of the last symbol if ``together``."""
@@ -300,7 +320,7 @@ class ExactLlama:
         turned = torch.cat((one * cos - two * sin, two * cos + one * sin), dim=3)
         largest = turned.abs().amax(dim=3, keepdim=True).clamp_(min=1e-20)
         whole = torch.round(turned * (self._key / largest))
-        scale = largest[:, :, :, 0] / self._key
+        scale = largest[:, :, :, 0] * (1 / self._key)
         values = torch.round(mixed[:, :, heads + kv :]).clamp_(-_VALUE, _VALUE)
         written = (whole[:, :, heads:], values, scale[:, :, heads:])
         for memory, new in zip((cache.keys, cache.values, cache.scales), written, strict=True):
@@ -328,4 +348,4 @@ class ExactLlama:
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return (R, n) integers of 15 bits in proportion to ``x``, and (R, 1) what one of them stands for."""
     largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=1e-20)
-    return torch.round(x * (_MOST / largest)), largest / _MOST
+    return torch.round(x * (_MOST / largest)), largest * (1 / _MOST)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ from tests.fuzz.containers import frames
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from compgen.models import exact_llama  # noqa: E402
 from compgen.models.byte_lm import frequencies_of  # noqa: E402
@@ -174,12 +177,49 @@ def test_a_step_that_fills_the_device_is_told_of(model: LanguageModel, monkeypat
 
 def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
-    weights = generator.normal(size=(24, 2100))
-    rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2100)).astype(np.float32))
+    weights = generator.normal(size=(44, 2104))
+    rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
     rows[0] = 127 * 128  # as large as sums can get
     one = exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
     monkeypatch.setattr(exact_llama, "int8_products", lambda device: False)
     assert torch.equal(exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
+
+
+class Watch(TorchDispatchMode):
+    """Sees what numbers tensors are divided by, and how float32 is multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.divisors: set[float] = set()
+        self.precisions: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.div.Tensor and not isinstance(args[1], torch.Tensor):
+            self.divisors.add(args[1])
+        if func is torch.ops.aten.matmul.default:
+            self.precisions |= {part.matmul.fp32_precision for part in (torch.backends.cuda, torch.backends.mkldnn)}
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def rounded_products() -> Iterator[None]:
+    """Torch as it is in containers that turn on TF32 for CUDA, and bfloat16 where a CPU has it."""
+    settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    before = [setting.fp32_precision for setting in settings]
+    torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = "tf32", "bf16"
+    yield
+    assert [setting.fp32_precision for setting in settings] == ["tf32", "bf16"]
+    torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = before
+
+
+@pytest.mark.usefixtures("rounded_products")
+def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, prose: bytes) -> None:
+    """It multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618), mostly unseen."""
+    with Watch() as seen:
+        model.start([prose[:9]])
+    assert seen.divisors
+    assert {math.frexp(number)[0] for number in seen.divisors} == {0.5}, "only powers of two have exact reciprocals"
+    assert seen.precisions == {"ieee"}
 
 
 def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
