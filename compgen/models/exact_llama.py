@@ -53,7 +53,7 @@ def _table(values: NDArray[np.float64]) -> Tensor:
 @contextmanager
 def _whole_products() -> Iterator[None]:
     """Have float32 multiplied as float32, whatever torch is set to: TF32 and bfloat16 drop bits of large integers."""
-    settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = [setting.fp32_precision for setting in settings]
     for setting in settings:
         setting.fp32_precision = "ieee"

@@ -189,7 +189,7 @@ class Watch(TorchDispatchMode):
     """Sees what numbers tensors are divided by, and how float32 is multiplied."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.divisors: set[float] = set()
         self.precisions: set[str] = set()
 
