@@ -127,7 +127,10 @@ class TrainingConfig:
         data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root. Pictures and sound in them
             are read as their samples, one byte each.
         held_out: share of the data that is never trained on, for the measurements.
-        initial: a folder of weights to begin with, relative to the config; without one they are random.
+        initial: a folder of weights to begin with, relative to the config; without one they are random. Its gated units
+            may be narrower than the model's.
+        initial_share: of those weights in what is saved, which is a mean of where the training began and where it ended
+            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The two are often better together.
     """
 
     model: Architecture
@@ -135,12 +138,17 @@ class TrainingConfig:
     data: tuple[str, ...]
     held_out: float = 0.005
     initial: str = ""
+    initial_share: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.data:
             raise UsageError("data must name at least one file, archive or folder")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
+        if not 0 <= self.initial_share < 1 or (self.initial_share and not self.initial):
+            raise UsageError(
+                f"initial_share must be a share of initial, 0 or more and under 1, not {self.initial_share}"
+            )
         if self.initial and self.model.vocabulary != BYTES:
             raise UsageError("initial is for networks over bytes: another vocabulary is learnt anew with each training")
 

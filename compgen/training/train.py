@@ -41,8 +41,10 @@ def network(
 ) -> transformers.LlamaForCausalLM:
     """Return a network with random weights or those of the folder ``initial``, over bytes or another vocabulary.
 
+    Where the gated units of ``initial`` are narrower, what is added to them begins without effect.
+
     Raises:
-        UsageError: there are none, or they are not of this architecture.
+        UsageError: there are none, or they are otherwise not of this architecture.
     """
     vocabulary = vocabulary or Vocabulary(None)
     net = transformers.LlamaForCausalLM(
@@ -65,11 +67,26 @@ def network(
     )
     if initial:
         try:
-            net.load_state_dict(load_file(Path(initial) / "model.safetensors"))
+            net.load_state_dict(_widened(load_file(Path(initial) / "model.safetensors"), net.state_dict()))
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {reason}") from None
     return net
+
+
+def _widened(weights: dict[str, torch.Tensor], random: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return ``weights`` with more gated units, as many as ``random`` has: random to read, and nothing that they write.
+
+    The function of the network is the same, and gradients reach what is added at once.
+    """
+    widened = dict(weights)
+    for name in weights.keys() & random.keys():
+        given, units = weights[name], random[name]
+        if "gate_proj" in name or "up_proj" in name:
+            widened[name] = torch.cat((given, units[len(given) :].to(given.dtype)))
+        elif "down_proj" in name:
+            widened[name] = torch.nn.functional.pad(given, (0, max(0, units.shape[1] - given.shape[1])))
+    return widened
 
 
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
@@ -135,7 +152,8 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
     corpus = Corpus.read(root, config.data, config.held_out)
     vocabulary = Vocabulary.train(config.model.vocabulary, corpus.train)
     source = ", ".join(config.data)
-    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, config.initial)
+    begin = config.initial, config.initial_share
+    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, *begin)
 
 
 def fit(
@@ -147,6 +165,7 @@ def fit(
     tell: Callable[[str], None],
     source: str,
     initial: str = "",
+    initial_share: float = 0.0,
 ) -> float:
     """Train, save to ``out``, and return the rate on held-out windows, bits per byte.
 
@@ -160,6 +179,7 @@ def fit(
         tell: takes a line of the log.
         source: what the card says of the data.
         initial: a folder of weights to begin with; random ones by default.
+        initial_share: of those in what is saved.
 
     Raises:
         UsageError: there is too little data, or no weights to begin with.
@@ -167,6 +187,7 @@ def fit(
     start, context = vocabulary.start, model.context
     transformers.set_seed(plan.seed)
     trained = network(model, vocabulary, initial)
+    begun = {name: weights.clone() for name, weights in trained.state_dict().items()} if initial_share else {}
     on_cpu = not torch.cuda.is_available()
     if on_cpu:
         trained.set_attn_implementation(BLOCKS)
@@ -213,13 +234,17 @@ def fit(
     if last is not None:
         tell(f"going on from {last}")
     trainer.train(resume_from_checkpoint=last)
+    for name, weights in trained.state_dict().items() if initial_share else ():
+        weights.lerp_(begun[name].to(weights.device), initial_share)
     trainer.evaluate()
     assert log.valid is not None  # noqa: S101 - evaluate has logged it
     if trainer.is_world_process_zero():
         trained.bfloat16().save_pretrained(out)
         vocabulary.save(out)
-        begun = f"weights of {initial}" if initial else "random weights"
-        card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, begun)
+        origin = f"from weights of {initial}" if initial else "from random weights"
+        if initial_share:
+            origin += f", which are {initial_share:g} of the mean that this is"
+        card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, origin)
         (out / CARD).write_text(card, encoding="utf-8")
     return log.valid
 
@@ -264,7 +289,7 @@ def _card(
     parameters: int,
     rate: float,
     source: str,
-    begun: str,
+    origin: str,
 ) -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     size, seen = (
@@ -282,7 +307,7 @@ def _card(
 | context | {model.context} {kind}s |
 | data | {source}: {size} bytes, digest {corpus.digest} |
 | training | {plan.steps} steps of {plan.batch} windows ({seen} bytes), Muon and AdamW, rate {plan.learning_rate}, \
-seed {plan.seed}, from {begun} |
+seed {plan.seed}, {origin} |
 | machine | {device}, torch {torch.__version__}, transformers {transformers.__version__} |
 | held out | {rate:.4f} bits per byte, on windows of {model.context} {kind}s that know nothing before them |
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tarfile
 from pathlib import Path
 
@@ -127,20 +128,76 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
     assert b"step 6:" not in more.stderr, "what was done is not done again"
 
 
-def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
+def test_training_begins_with_given_weights_narrower_units_too(root: Path, cgn: Run) -> None:
     plan = CONFIG.replace("steps = 12", "steps = 1\nlearning_rate = 1e-9").replace(
         "warm_up = 2\ndecay = 4", "warm_up = 0"
     )
     (root / "c.toml").write_text(CONFIG)
     first = cgn("train", str(root / "c.toml"), "-o", str(root / "out"), COMPGEN_DATA=str(root))
-    (root / "d.toml").write_text(plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"'))
+    plan = plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"')
+    (root / "d.toml").write_text(plan)
     second = cgn("train", str(root / "d.toml"), "-o", str(root / "more"), COMPGEN_DATA=str(root))
-    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second)]
-    assert rates[1] == pytest.approx(rates[0], abs=0.01), "a step of no size changes nothing"
-    (root / "d.toml").write_text(plan.replace("width = 32", "width = 64").replace("0.3", '0.3\ninitial = "out"'))
-    other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
-    assert other.returncode == 2
-    assert b"no weights of this architecture" in other.stderr
+    (root / "d.toml").write_text(plan.replace("inner_width = 64", "inner_width = 96"))
+    wider = cgn("train", str(root / "d.toml"), "-o", str(root / "wider"), COMPGEN_DATA=str(root))
+    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second, wider)]
+    assert rates[1:] == pytest.approx([rates[0]] * 2, abs=0.01), "a step of no size changes nothing"
+    for changed in (plan.replace("width = 32", "width = 64"), plan.replace("inner_width = 64", "inner_width = 48")):
+        (root / "d.toml").write_text(changed)
+        other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
+        assert other.returncode == 2
+        assert b"no weights of this architecture" in other.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_what_is_added_to_gated_units_begins_without_effect(tmp_path: Path) -> None:
+    import torch
+
+    from compgen.training.train import network
+
+    given = TrainingConfig.read(ROOT / "configs/train_paper_200k.toml").model
+    narrow = network(given)
+    narrow.save_pretrained(tmp_path)
+    wide = network(dataclasses.replace(given, inner_width=given.inner_width + 8), initial=str(tmp_path))
+    symbols = torch.arange(40)[None]
+    logits = [net.double()(input_ids=symbols).logits for net in (narrow, wide)]
+    torch.testing.assert_close(logits[1], logits[0], rtol=0, atol=1e-12)
+    logits[1].square().sum().backward()
+    for layer in wide.model.layers:
+        assert (layer.mlp.down_proj.weight.grad[:, -8:] != 0).any(), "it learns"
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_a_share_of_the_first_weights_is_in_what_is_saved(root: Path) -> None:
+    from safetensors.torch import load_file
+
+    from compgen.training.train import train
+
+    train(TrainingConfig.read(root / "c.toml"), root, root / "first", print)
+    saved = {}
+    for share in (0.0, 0.25):
+        begin = f'held_out = 0.3\ninitial = "first"\ninitial_share = {share}'
+        (root / "d.toml").write_text(CONFIG.replace("held_out = 0.3", begin))
+        rate = train(TrainingConfig.read(root / "d.toml"), root, root / f"{share}", print)
+        saved[share] = load_file(root / f"{share}/model.safetensors")
+        card = (root / f"{share}/README.md").read_text()
+        assert f"{rate:.4f}" in card
+        assert ("0.25 of the mean" in card) == (share == 0.25)
+    first = load_file(root / "first/model.safetensors")
+    for name, mean in saved[0.25].items():
+        expected = 0.75 * saved[0.0][name].float() + 0.25 * first[name].float()
+        np.testing.assert_allclose(mean.float(), expected, atol=2**-7 * expected.abs().max().item())
+    assert any((saved[0.0][name] != first[name]).float().mean() > 0.9 for name in first), "the training moved them"
+
+
+def test_a_share_needs_weights_to_share() -> None:
+    config = TrainingConfig.read(ROOT / "configs/train_paper_200k.toml")
+    for wrong in (
+        {"initial_share": 0.5},
+        {"initial": "x", "initial_share": 1.0},
+        {"initial": "x", "initial_share": -0.1},
+    ):
+        with pytest.raises(UsageError, match="initial_share"):
+            dataclasses.replace(config, **wrong)
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
