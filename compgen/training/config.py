@@ -130,7 +130,8 @@ class TrainingConfig:
         initial: a folder of weights to begin with, relative to the config; without one they are random. Its gated units
             may be narrower than the model's.
         initial_share: of those weights in what is saved, which is a mean of where the training began and where it ended
-            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The two are often better together.
+            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The
+            two can be better together than either.
     """
 
     model: Architecture

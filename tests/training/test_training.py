@@ -128,7 +128,7 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
     assert b"step 6:" not in more.stderr, "what was done is not done again"
 
 
-def test_training_begins_with_given_weights_narrower_units_too(root: Path, cgn: Run) -> None:
+def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
     plan = CONFIG.replace("steps = 12", "steps = 1\nlearning_rate = 1e-9").replace(
         "warm_up = 2\ndecay = 4", "warm_up = 0"
     )
@@ -137,10 +137,8 @@ def test_training_begins_with_given_weights_narrower_units_too(root: Path, cgn: 
     plan = plan.replace("held_out = 0.3", 'held_out = 0.3\ninitial = "out"')
     (root / "d.toml").write_text(plan)
     second = cgn("train", str(root / "d.toml"), "-o", str(root / "more"), COMPGEN_DATA=str(root))
-    (root / "d.toml").write_text(plan.replace("inner_width = 64", "inner_width = 96"))
-    wider = cgn("train", str(root / "d.toml"), "-o", str(root / "wider"), COMPGEN_DATA=str(root))
-    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second, wider)]
-    assert rates[1:] == pytest.approx([rates[0]] * 2, abs=0.01), "a step of no size changes nothing"
+    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (first, second)]
+    assert rates[1] == pytest.approx(rates[0], abs=0.01), "a step of no size changes nothing"
     for changed in (plan.replace("width = 32", "width = 64"), plan.replace("inner_width = 64", "inner_width = 48")):
         (root / "d.toml").write_text(changed)
         other = cgn("train", str(root / "d.toml"), "-o", str(root / "none"), COMPGEN_DATA=str(root))
