@@ -52,11 +52,13 @@ def test_what_readme_shows_of_a_seeded_sample_is_what_comes() -> None:
     assert done.stdout.decode().strip() == shown.strip()
 
 
-def test_python_blocks_run() -> None:
+def test_python_blocks_run(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
-        done = subprocess.run([sys.executable, "-c", block], capture_output=True, check=False, cwd=ROOT, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", block], capture_output=True, check=False, cwd=tmp_path, timeout=120
+        )
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout
 
