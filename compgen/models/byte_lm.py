@@ -24,7 +24,9 @@ from compgen.types import Frequencies, Rows, Symbols
 START = 256
 """The symbol before the first byte."""
 
-_AT_ONCE = 4096  # symbols, over all rows, that are computed together
+# Symbols that are computed together: over all rows on a CPU, where the scores of attention should fit its caches; of
+# one row there; and over all rows elsewhere, where nothing has been measured (docs/gpu.md).
+_AT_ONCE, _OF_A_ROW, _ON_A_DEVICE = 512, 256, 4096
 NAT = 1 / math.log(2)  # bits
 
 
@@ -85,6 +87,10 @@ class ByteLanguageState(State):
         """B, the number of sequences."""
         return len(self._lengths)
 
+    @property
+    def _at_once(self) -> int:
+        return _AT_ONCE if self._network.device == "cpu" else _ON_A_DEVICE
+
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies: those of the start symbol and of the end are not among them."""
         if self._frequencies is None:
@@ -102,7 +108,7 @@ class ByteLanguageState(State):
         done = 0
         while done < len(symbols):
             room = 2 * self._reach - int(self._lengths.max(initial=0))
-            count = max(1, min(len(symbols) - done, room, _AT_ONCE // max(1, self.rows)))
+            count = max(1, min(len(symbols) - done, room, _OF_A_ROW, self._at_once // max(1, self.rows)))
             part = symbols[done : done + count]
             logits = self._append(part).reshape(-1, ALPHABET)
             found = self._places(logits, part.reshape(-1))
@@ -166,8 +172,9 @@ class ByteLanguageState(State):
         length = windows.shape[1]
         self._windows[rows, :length] = windows
         self._lengths[rows] = length
-        for begin in range(0, len(rows), max(1, _AT_ONCE // (length + 1))):
-            some = slice(begin, begin + max(1, _AT_ONCE // (length + 1)))
+        size = max(1, self._at_once // (length + 1))
+        for begin in range(0, len(rows), size):
+            some = slice(begin, begin + size)
             symbols = np.concatenate([np.full((len(rows[some]), 1), START), windows[some]], axis=1)
             cache = self._network.cache(len(symbols), length + 1)
             there = torch.from_numpy(rows[some]).to(self._network.device)

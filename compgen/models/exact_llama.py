@@ -110,7 +110,7 @@ class Matrix:
             sums = sums.long() if self._wide else sums
         else:
             sums = self._in_float(halves.float())[:, : self._outputs]
-        return (sums[count:] + sums[:count] * _HALF) * (self._scale * unit)
+        return torch.add(sums[count:], sums[:count], alpha=_HALF) * (self._scale * unit)
 
     def _in_float(self, halves: Tensor) -> Tensor:
         """Return the products in float32, a few inputs at a time so that each sum is exact, as int64."""
@@ -282,7 +282,7 @@ class ExactLlama:
             gated = layer.gate_up.times(self._normed(x), 1 / self._unit)
             gate, up = gated.chunk(2, dim=1)
             index = torch.round(gate * _SIGMOID).clamp_(-_SIGMOID * _SIGMOID_REACH, _SIGMOID * _SIGMOID_REACH)
-            inner = gate * self._sigmoid[(index + _SIGMOID * _SIGMOID_REACH).long()] * up
+            inner = gate * _looked_up(self._sigmoid, index + _SIGMOID * _SIGMOID_REACH) * up
             x = x + layer.down.times(*_rounded(inner))
         logits = self._head.times(self._normed(x), 1 / self._unit)
         return logits.reshape(rows, count, -1)
@@ -338,11 +338,16 @@ class ExactLlama:
         if hidden is not None:
             scores.masked_fill_(hidden, -torch.inf)
         index = scores.amax(dim=3, keepdim=True) - scores
-        weights = self._exp2[torch.round(index).clamp_(max=_DEEPEST * _POINTS).long()]
+        weights = _looked_up(self._exp2, torch.round(index).clamp_(max=_DEEPEST * _POINTS))
         total = weights.sum(dim=3, keepdim=True, dtype=torch.float64)
         shares = torch.floor(weights * (_SHARES / total).float()).clamp_(max=_SHARES)
         found = (shares @ known).view(rows, kv, -1, count, width).permute(0, 3, 1, 2, 4)
         return layer.out.times(*_rounded(found.reshape(rows * count, -1) / _SHARES))
+
+
+def _looked_up(table: Tensor, index: Tensor) -> Tensor:
+    """Return ``table[index]`` for whole numbers of any type: on a CPU, quicker than torch's own indexing."""
+    return table.index_select(0, index.int().view(-1)).view(index.shape)
 
 
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
