@@ -24,8 +24,8 @@ from compgen.types import Frequencies, Rows, Symbols
 START = 256
 """The symbol before the first byte."""
 
-# Symbols that are computed together: over all rows on a CPU, where the scores of attention should fit its caches; of
-# one row there; and over all rows elsewhere, where nothing has been measured (docs/gpu.md).
+# Symbols that are computed together: over all rows on a CPU, whose caches the scores of attention should fit; of any
+# one row; and over all rows on another device, where nothing has been measured (docs/gpu.md).
 _AT_ONCE, _OF_A_ROW, _ON_A_DEVICE = 512, 256, 4096
 NAT = 1 / math.log(2)  # bits
 
