@@ -48,7 +48,7 @@ class ModelFrame:
         lanes: in each coded segment.
         independent: True where each segment was coded with nothing known; otherwise a coded segment goes on from the
             coded segment before it.
-        versions: libraries at the time of writing, for messages.
+        versions: libraries and weights at the time of writing, for messages.
         precision: log2 of what frequencies sum to.
     """
 

@@ -434,6 +434,6 @@ def _model(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
         theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
         raise IncompatibleError(
             f"'{frame.spec}' behaves otherwise here than where this file was written{theirs}, so that decoding would "
-            f"fail; use the same build"
+            f"fail; use the same build and weights"
         )
     return model

@@ -131,7 +131,7 @@ def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> list[Recor
         before = json.loads(place.read_text(encoding="utf-8"))["identity"]
         for key, value in provenance["identity"].items():
             if before.get(key) != value:
-                raise UsageError(f"'{folder}' holds a run with another {key}; choose another --out")
+                raise UsageError(f"'{folder}' holds a run with different {key}; choose another --out")
         kept = _lines(results)
         # A line that was cut off must not be gone on with.
         with replacing(results) as file:
@@ -192,7 +192,7 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
 
 
 def _version(built: Compressor | ByteModel) -> str:
-    """Return the libraries that it depends on."""
+    """Return the libraries and weights that it depends on."""
     if isinstance(built, ModelCompressor):
         built = load(built.model)
     return built.versions if isinstance(built, ByteModel) else built.version()

@@ -73,7 +73,7 @@ class ByteModel(Configured, ABC):
 
     @property
     def versions(self) -> str:
-        """What its distribution depends on beside this package: libraries and their versions, or nothing."""
+        """What its distribution depends on beside its code: libraries and their versions, weights, or nothing."""
         return ""
 
     @property

@@ -64,12 +64,13 @@ class LanguageModel(ByteModel):
 
     @property
     def versions(self) -> str:
-        """Nothing where the network is exact; otherwise the libraries, device and type that floats depend on."""
+        """Its weights, by the digest's first digits; the libraries, device and type too where floats decide."""
+        weights = f"weights {self.behaviour(b'').hex()[:8]}"
         if self.exact:
-            return ""
+            return weights
         from compgen.models.causal_lm import versions
 
-        return f"{versions()}, {device()}, {self.dtype}"
+        return f"{weights}, {versions()}, {device()}, {self.dtype}"
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return a digest of weights and tokeniser."""

@@ -176,14 +176,31 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
     run(folder)
     with pytest.raises(UsageError, match="--resume"):
         run(folder)
-    with pytest.raises(UsageError, match="another limit"):
+    with pytest.raises(UsageError, match="different limit"):
         run(folder, resume=True, limit=2)
     (folder / "data/b.txt").write_bytes(b"less")
     from compgen.evaluation.studies.base import opened
 
     opened.cache_clear()
-    with pytest.raises(UsageError, match="another data"):
+    with pytest.raises(UsageError, match="different data"):
         run(folder, resume=True)
+
+
+def test_results_of_other_weights_are_not_gone_on_with(folder: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from compgen.models import llm
+    from tests.models import tiny
+
+    spec = f"llm:{tiny.byte_network(folder / 'network')}"
+    config = CONFIG.replace('spec = "backoff:order=2"', f'spec = "{spec}"').replace("2048", "512")
+    (folder / "small.toml").write_text(config)
+    run(folder, limit=1)
+    run(folder, limit=1, resume=True)
+    tiny.byte_network(folder / "network", seed=4)
+    llm._loaded.cache_clear()
+    with pytest.raises(UsageError, match="different compressors"):
+        run(folder, limit=1, resume=True)
 
 
 def test_a_limit_takes_the_first_chunks(folder: Path) -> None:

@@ -259,7 +259,7 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
     from transformers import LlamaForCausalLM
 
     data = likely(model)
-    blob = compgen.compress(data, model)
+    blob, versions = compgen.compress(data, model), model.versions
     changed = LlamaForCausalLM.from_pretrained(folder)
     with torch.no_grad():
         changed.model.layers[1].mlp.down_proj.weight[3, 4] += 5
@@ -274,7 +274,8 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
         from compgen.coding.fingerprint import fingerprint
 
         fingerprint.cache_clear()
-        with pytest.raises(IncompatibleError, match="behaves otherwise"):
+        assert model.versions != versions
+        with pytest.raises(IncompatibleError, match=f"written with {versions}; here: {model.versions}"):
             compgen.decompress(blob, str(model))
     finally:
         folder.rename(folder.with_name("gone"))

@@ -117,11 +117,11 @@ def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
     return path
 
 
-def byte_network(path: Path) -> Path:
+def byte_network(path: Path, seed: int = 5) -> Path:
     """Write a network over bytes to ``path``; its random weights make distributions that are far from even."""
     from compgen.training.train import network
 
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     model = network(Architecture(2, 48, heads=4, kv_heads=2, head_width=16, inner_width=96, context=40))
     with torch.no_grad():
         for parameter in model.parameters():
