@@ -128,10 +128,10 @@ class TrainingConfig:
             are read as their samples, one byte each.
         held_out: share of the data that is never trained on, for the measurements.
         initial: a folder of weights to begin with, relative to the config; without one they are random. Its gated units
-            may be narrower than the model's.
+            may be narrower than the model's, and its context another.
         initial_share: of those weights in what is saved, which is a mean of where the training began and where it ended
-            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The
-            two can be better together than either.
+            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The two can be better together than
+            either, but not where the context is another: the first weights know nothing of its positions.
     """
 
     model: Architecture

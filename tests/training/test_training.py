@@ -147,7 +147,7 @@ def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
-def test_what_is_added_to_gated_units_begins_without_effect(tmp_path: Path) -> None:
+def test_what_is_added_to_gated_units_and_context_begins_without_effect(tmp_path: Path) -> None:
     import torch
 
     from compgen.training.train import network
@@ -155,7 +155,9 @@ def test_what_is_added_to_gated_units_begins_without_effect(tmp_path: Path) -> N
     given = TrainingConfig.read(ROOT / "configs/train_paper_200k.toml").model
     narrow = network(given)
     narrow.save_pretrained(tmp_path)
-    wide = network(dataclasses.replace(given, inner_width=given.inner_width + 8), initial=str(tmp_path))
+    more = dataclasses.replace(given, inner_width=given.inner_width + 8, context=2 * given.context)
+    wide = network(more, initial=str(tmp_path))
+    assert wide.config.max_position_embeddings == 2 * given.context + 1
     symbols = torch.arange(40)[None]
     logits = [net.double()(input_ids=symbols).logits for net in (narrow, wide)]
     torch.testing.assert_close(logits[1], logits[0], rtol=0, atol=1e-12)
