@@ -9,6 +9,7 @@ import _thread
 import atexit
 import contextlib
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -71,8 +72,10 @@ _ClickError = typer.BadParameter.__mro__[2]
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 output closed."""
+    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted or ended, 141 pipe closed."""
     _mend_streams()
+    # A timeout or a batch system, too, should leave nothing half-written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
     code = run(sys.argv[1:] or ["--help"])
     if code == _INTERRUPTED:

@@ -34,6 +34,7 @@ def decompress(
         raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
     target = out if out is not None else "-" if file == "-" else file.removesuffix(SUFFIX)
     files.check_output(target, force, binary=False)
+    files.check_other(target, file)
 
     from compgen.coding.stream import Reader
 

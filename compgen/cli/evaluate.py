@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compgen.cli import files
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -54,6 +55,7 @@ def evaluate(
     figures.check_installed()
     chosen = engines.engine(engine, jobs or threads(), address)
     folder = out or f"results/{Path(config).stem}"
+    files.check_folder(folder)
     try:
         with progress("evaluating", None) as advance:
             result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)

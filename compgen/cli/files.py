@@ -75,6 +75,26 @@ def check_writable(path: str) -> None:
         raise UsageError(f"output '{path}' may not be written; choose another place")
 
 
+def check_folder(path: str) -> None:
+    """Find out before long work that ``path`` is a directory, or nothing yet.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if Path(path).exists() and not Path(path).is_dir():
+        raise UsageError(f"output '{path}' is a file; name a directory")
+
+
+def check_other(path: str, source: str) -> None:
+    """Find out that the output ``path`` is not the file that is read.
+
+    Raises:
+        UsageError: it is.
+    """
+    if all(name != "-" and Path(name).exists() for name in (path, source)) and Path(path).samefile(source):
+        raise UsageError(f"output '{path}' is the file that is read; name another with -o")
+
+
 def write(path: str, data: bytes) -> None:
     """Write a file in one step: it holds all of ``data`` or what it held before."""
     with replacing(path) as file:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from compgen.cli import files
 from compgen.cli.progress import progress
 from compgen.errors import MissingExtraError, UsageError
 
@@ -38,9 +39,7 @@ def gallery(
     wanted = read_config(Path(config))
     given = data or os.environ.get("COMPGEN_DATA")
     root = Path(given) if given else None
-    target = Path(out)
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"output '{out}' is a file; name a directory")
+    files.check_folder(out)
     with progress("gallery", total(wanted, root)) as advance:
-        page = build(wanted, target, root, jobs or threads(), advance)
+        page = build(wanted, Path(out), root, jobs or threads(), advance)
     print(page)

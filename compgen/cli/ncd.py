@@ -25,7 +25,10 @@ def ncd(
 
     from compgen.compressors import COMPRESSORS
     from compgen.evaluation.ncd import ncd as distance
+    from compgen.models import MODELS
 
+    if compressor.partition(":")[0] in MODELS:
+        raise UsageError(f"'{compressor}' is a model, not a compressor; what codes with it is model:{compressor}")
     measure = COMPRESSORS.build(compressor)
     value = distance(first, second, measure)
     if as_json:

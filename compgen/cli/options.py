@@ -44,7 +44,11 @@ Effort: TypeAlias = Annotated[
 Jobs: TypeAlias = Annotated[
     int,
     typer.Option(
-        "--jobs", "-j", metavar="N", help="Processes. Segments then know nothing of each other, which costs some rate."
+        "--jobs",
+        "-j",
+        metavar="N",
+        help="Processes. A file written by several has segments that know nothing of each "
+        "other, which costs some rate.",
     ),
 ]
 GivenCompressor: TypeAlias = Annotated[

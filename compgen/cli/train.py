@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from compgen.cli import files
 from compgen.cli.options import DataRoot
 from compgen.errors import MissingExtraError
 
@@ -26,6 +27,7 @@ def train(
     from compgen.training.config import TrainingConfig
 
     plan = TrainingConfig.read(config)
+    files.check_folder(str(out))
     try:
         from compgen.training.train import train as run
     except ImportError as error:

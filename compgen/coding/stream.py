@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import io
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias, overload
 from compgen.atomic import replacing
 from compgen.coding import rans, segment
 from compgen.coding.container import (
+    MAX_LANES,
     SEGMENT,
     EndFrame,
     FrameReader,
@@ -29,7 +31,8 @@ from compgen.compressors.base import Compressor
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, State, load, load_from_file
 from compgen.models.base import PRECISION
-from compgen.registry import Spec
+from compgen.models.llm import LanguageModel
+from compgen.registry import Spec, split_mixture
 
 _CHECKPOINT = 1 << 17
 
@@ -142,8 +145,8 @@ class Writer(io.RawIOBase):
     ) -> None:
         """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``."""
         self._stack = ExitStack()
-        if jobs < 1 or lanes < 1:
-            raise UsageError(f"jobs and lanes must be 1 or more, not {jobs} and {lanes}")
+        if jobs < 1 or not 1 <= lanes <= MAX_LANES:
+            raise UsageError(f"jobs must be 1 or more, and lanes 1 to {MAX_LANES:,}, not {jobs} and {lanes}")
         self._model = load(model)
         # Tokens are cut where a segment is, and floats are the same only from a beginning.
         self._independent = jobs > 1 or lanes > 1 or not self._model.exact
@@ -420,6 +423,12 @@ def _check(decode: Callable[[], bytes], data: bytes) -> None:
         )
 
 
+def _apart_from_places(spec: str) -> list[Spec]:
+    """Return the members of ``spec`` without where weights lie: what they are is in the fingerprint."""
+    members = map(Spec.parse, split_mixture(spec))
+    return [dataclasses.replace(m, argument=None) if m.name == LanguageModel.name else m for m in members]
+
+
 def _model(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
     """Return the model that a file's coded segments need.
 
@@ -427,7 +436,7 @@ def _model(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
         UsageError: the caller gave another.
         IncompatibleError: only the caller may name it, or it behaves otherwise here.
     """
-    if given is not None and str(given) != frame.spec:
+    if given is not None and _apart_from_places(str(given)) != _apart_from_places(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
     model = given if given is not None else load_from_file(frame.spec)
     if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:

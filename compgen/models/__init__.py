@@ -87,9 +87,10 @@ def load_from_file(spec: str) -> ByteModel:
             name, options = (parsed := Spec.parse(member)).name, dict(parsed.options)
             registry = MODELS if name in MODELS else COMPRESSORS
             if not registry.is_builtin(name) or parsed.argument is not None:
+                moved = ", or llm: with the folder where these weights lie here" if name == "llm" else ""
                 raise IncompatibleError(
                     f"this file was written with '{spec}', and no file may choose what is run or read: "
-                    f"to trust it, give --compressor '{spec}'"
+                    f"to trust it, give --compressor '{spec}'{moved}"
                 )
             for key, most in _MOST_FROM_A_FILE.items():
                 if options.get(key, "0").isdecimal() and int(options.get(key, "0")) > most:

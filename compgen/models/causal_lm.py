@@ -157,6 +157,7 @@ class CausalLM:
                     trust_remote_code=False,
                     use_safetensors=True,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # and be told of them: without, the error is a table
                 )
             except (OSError, ValueError, KeyError, SafetensorError) as error:
                 raise _unloadable(path, error) from error
@@ -165,6 +166,8 @@ class CausalLM:
                 raise UsageError(
                     f"'{path}' lacks {len(absent)} weights of its model, such as {absent[0]}; fetch it anew"
                 )
+            if other := sorted(str(key[0]) for key in report["mismatched_keys"]):
+                raise UsageError(f"'{path}': {other[0]} has another shape than config.json says; fetch both anew")
             engine = cls(model.to(place).eval().requires_grad_(requires_grad=False), device, dtype)
         engine._check()
         return engine

@@ -130,6 +130,27 @@ class Shape:
     theta: float
     positions: int
 
+    def tensors(self, symbols: int, inner_width: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a Llama checkpoint's tensors, by name, with so many symbols and gated units."""
+        width, queries, keys = self.width, self.heads * self.head_width, self.kv_heads * self.head_width
+        layer = {
+            "input_layernorm.weight": (width,),
+            "self_attn.q_proj.weight": (queries, width),
+            "self_attn.k_proj.weight": (keys, width),
+            "self_attn.v_proj.weight": (keys, width),
+            "self_attn.o_proj.weight": (width, queries),
+            "post_attention_layernorm.weight": (width,),
+            "mlp.gate_proj.weight": (inner_width, width),
+            "mlp.up_proj.weight": (inner_width, width),
+            "mlp.down_proj.weight": (width, inner_width),
+        }
+        return {
+            "model.embed_tokens.weight": (symbols, width),
+            **{f"model.layers.{i}.{name}": size for i in range(self.layers) for name, size in layer.items()},
+            "model.norm.weight": (width,),
+            "lm_head.weight": (symbols, width),
+        }
+
 
 class _Layer:
     """The matrices of one layer; gains of its norms and scales of its values are in them."""

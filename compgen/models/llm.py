@@ -24,7 +24,7 @@ from compgen.models.base import ByteModel, State
 
 if TYPE_CHECKING:
     from compgen.models.causal_lm import CausalLM
-    from compgen.models.exact_llama import ExactLlama
+    from compgen.models.exact_llama import ExactLlama, Shape
     from compgen.models.token_coder import TokenCoderState
     from compgen.models.tokens import Tokens
 
@@ -56,6 +56,8 @@ class LanguageModel(ByteModel):
                 raise MissingExtraError(f"model 'llm' needs {module}: pip install 'compgen[llm]'")
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for half the network's own, not {self.window}")
+        if self.beam < 0:
+            raise UsageError(f"beam must be a number of bits, or 0 to leave out nothing, not {self.beam}")
 
     @property
     def exact(self) -> bool:
@@ -178,7 +180,7 @@ def folder(path: str) -> Path:
         return Path(snapshot_download(path, allow_patterns=_FILES))
     except Exception as error:  # whatever the hub's client, the network or the name brings
         raise UsageError(
-            f"'{path}' is no folder here, and the hub did not give it: {str(error).splitlines()[0]}"
+            f"'{path}' is no folder here (check the path), and the hub did not give it: {str(error).splitlines()[0]}"
         ) from None
 
 
@@ -194,9 +196,14 @@ def _loaded(path: str, place: str) -> ExactLlama:
 
     config = read_config(Path(path))
     weights = _weights(Path(path))
+    shape, inner_width = _shape(config, path)
     try:
         tensors = load_file(weights)
-        return ExactLlama(_shape(config, path), lambda name: tensors[name].double().numpy(), place)
+        for name, size in shape.tensors(_SYMBOLS, inner_width).items():
+            if tensors[name].shape != size:
+                found = " x ".join(map(str, tensors[name].shape))
+                raise UsageError(f"'{weights}' is not of this config.json: {name} is {found} there")
+        return ExactLlama(shape, lambda name: tensors[name].double().numpy(), place)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"'{weights}' cannot be read: {error}") from None
     except KeyError as error:
@@ -254,7 +261,8 @@ def speaks_bytes(config: dict[str, Any]) -> bool:
     return bool(config.get("model_type") == "llama" and config.get("vocab_size") == _SYMBOLS)
 
 
-def _shape(config: dict[str, Any], path: str) -> Any:
+def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
+    """Return the network's shape, and how many gated units it has."""
     from compgen.models.exact_llama import Shape
 
     if not speaks_bytes(config):
@@ -270,7 +278,7 @@ def _shape(config: dict[str, Any], path: str) -> Any:
         raise UsageError(f"'{path}' has biases, scaled rotations or another activation, which are not supported")
     try:
         heads = int(config["num_attention_heads"])
-        return Shape(
+        shape = Shape(
             layers=int(config["num_hidden_layers"]),
             width=int(config["hidden_size"]),
             heads=heads,
@@ -279,5 +287,10 @@ def _shape(config: dict[str, Any], path: str) -> Any:
             theta=float(rope["rope_theta"]),
             positions=int(config["max_position_embeddings"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+        inner_width = int(config["intermediate_size"])
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"'{path}/config.json' does not describe a Llama-type network: {error!r}") from None
+    sizes = shape.layers, shape.width, shape.heads, shape.kv_heads, shape.head_width, shape.positions, inner_width
+    if min(sizes) < 1 or shape.heads % shape.kv_heads or shape.head_width % 2 or not shape.theta > 0:
+        raise UsageError(f"'{path}/config.json' describes no network: {shape}")
+    return shape, inner_width

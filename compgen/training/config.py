@@ -131,7 +131,7 @@ class TrainingConfig:
             may be narrower than the model's, and its context another.
         initial_share: of those weights in what is saved, which is a mean of where the training began and where it ended
             (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The two can be better together than
-            either, but not where the context is another: the first weights know nothing of its positions.
+            either; where the context is another, only by a small share: the first weights know no more than theirs.
     """
 
     model: Architecture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 
 @pytest.fixture
@@ -75,6 +75,12 @@ def test_wrong_use_is_one_line_and_exit_2(cgn: Run, source: Path, tmp_path: Path
         ["compress", str(tmp_path)],
         ["compress", str(source), "-c", "nonsense"],
         ["compress", str(source), "--jobs", "0"],
+        ["compress", str(source), "--lanes", "4097"],
+        ["compress", str(source), "-o", str(source), "--force"],
+        ["compress", str(source), "-o", "-", "--json"],
+        ["train", str(ROOT / "configs/train_paper_200k.toml"), "-o", str(source)],
+        ["evaluate", str(ROOT / "configs/table1.toml"), "--out", str(source)],
+        ["ncd", str(source), str(source), "-c", "llm"],
         ["compress", str(source), "--context", "-1"],
         ["compress", str(source), "-o", str(tmp_path / "no/such/folder")],
         ["decompress", str(source)],

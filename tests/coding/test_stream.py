@@ -311,14 +311,15 @@ def test_a_kill_leaves_the_old_file_or_the_new(existed: bool, tmp_path: Path, pr
     assert outcomes["other"] == 0
 
 
-def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, prose: bytes) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_half_written(sent: signal.Signals, tmp_path: Path, prose: bytes) -> None:
     source = tmp_path / "long"
     source.write_bytes(prose * 10)
     for extra in ([], ["--jobs", "2"]):
         words = [sys.executable, "-m", "compgen", "compress", str(source), *extra]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         time.sleep(3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 130
         assert errors == b"cgn: interrupted\n"

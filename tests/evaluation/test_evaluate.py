@@ -257,6 +257,7 @@ def test_a_package_that_is_not_installed_is_seen(folder: Path, monkeypatch: pyte
         (("size = 5000", "size = 0"), "1 or more"),
         (("bytes = 2048", 'sets = ["texts"]'), "no set 'texts'"),
         (("seed = 3", "seed = "), "not TOML"),
+        (('study = "table"\n', ""), "must name its study"),
     ],
 )  # fmt: skip
 def test_a_wrong_config_is_said_in_a_line(folder: Path, change: tuple[str, str], said: str) -> None:

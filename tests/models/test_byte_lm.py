@@ -22,6 +22,7 @@ from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.models.base import State, find
 from compgen.testing import check_model
+from tests.conftest import Run
 from tests.fuzz.containers import frames
 
 torch = pytest.importorskip("torch")
@@ -250,9 +251,32 @@ def test_round_trips(model: LanguageModel, prose: bytes) -> None:
 def test_a_path_in_a_file_wants_the_callers_word(model: LanguageModel, folder: Path) -> None:
     data = likely(model)
     blob = compgen.compress(data, model)
-    with pytest.raises(IncompatibleError, match="--compressor"):
+    with pytest.raises(IncompatibleError, match=r"--compressor .* where these weights lie"):
         compgen.decompress(blob)
     assert compgen.decompress(blob, model) == data
+
+
+def test_a_pipe_has_the_lanes_of_a_file(model: LanguageModel, cgn: Run, tmp_path: Path) -> None:
+    data = likely(model)
+    (tmp_path / "file").write_bytes(data)
+    assert cgn("compress", str(tmp_path / "file"), "-c", str(model)).returncode == 0
+    piped = cgn("compress", "-", "-c", str(model), stdin=data)
+    assert piped.stdout == (tmp_path / "file.cgn").read_bytes()
+    assert len(piped.stdout) < len(data) + 43, "coded, not stored"
+
+
+def test_weights_may_have_moved(model: LanguageModel, folder: Path, tmp_path: Path) -> None:
+    """What they are tells, and not where: somebody else's files decode with one's own copy."""
+    data = likely(model)
+    (tmp_path / "copy").symlink_to(folder)
+    for written, there in (
+        (str(model), f"llm:{tmp_path}/copy"),
+        (f"{model}+backoff", f"llm:{tmp_path}/copy+backoff"),
+    ):
+        assert compgen.decompress(compgen.compress(data, written), there) == data
+    for other in (f"llm:{tmp_path}/copy,window=7", "backoff", f"llm:{tmp_path}/copy+backoff"):
+        with pytest.raises(UsageError, match="was written with"):
+            compgen.decompress(compgen.compress(data, model), other)
 
 
 def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path: Path) -> None:
@@ -291,6 +315,13 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "not supported"),
         ({"num_hidden_layers": 5}, "lacks the tensor"),
         ({"hidden_size": None}, "does not describe"),
+        ({"num_attention_heads": 0, "head_dim": None}, "does not describe"),
+        ({"num_attention_heads": 0}, "describes no network"),
+        ({"num_attention_heads": 3, "num_key_value_heads": 2}, "describes no network"),
+        ({"head_dim": 15}, "describes no network"),
+        ({"num_attention_heads": 8}, "is not of this config.json: model.layers.0.self_attn.q_proj.weight is 64 x 48"),
+        ({"hidden_size": 24}, "is not of this config.json: model.embed_tokens.weight is 257 x 48"),
+        ({"intermediate_size": 64}, "is not of this config.json"),
     ],
 )
 def test_a_network_of_another_kind_is_an_error(

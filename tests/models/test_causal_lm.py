@@ -101,7 +101,11 @@ def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
     refused(UsageError, "dtype must be one of", dtype="int3")
     refused(UsageError, "no config.json")
     tiny.make("gpt2", tmp_path / "m")
-    weights = tmp_path / "m/model.safetensors"
+    weights, config = tmp_path / "m/model.safetensors", tmp_path / "m/config.json"
+    right = config.read_text()
+    config.write_text(json.dumps(json.loads(right) | {"vocab_size": 300}))
+    refused(UsageError, r"wte.weight has another shape than config.json says", tmp_path / "m")
+    config.write_text(right)
     tensors = safetensors.load_file(weights)
     del tensors["transformer.h.1.ln_2.weight"]
     safetensors.save_file(tensors, weights, {"format": "pt"})
@@ -112,8 +116,8 @@ def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
     refused(UsageError, r"no \*.safetensors weights", tmp_path / "m")
     torch.save({}, tmp_path / "m/pytorch_model.bin")
     refused(UsageError, r"no \*.safetensors weights", tmp_path / "m")
-    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}
-    (tmp_path / "m/config.json").write_text(json.dumps(config))
+    mine = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}
+    config.write_text(json.dumps(mine))
     (tmp_path / "m/mine.py").write_text("raise SystemExit('code of a model was run')")
     refused(IncompatibleError, "code of its own", tmp_path / "m")
 

@@ -34,6 +34,8 @@ def load_study(path: str) -> tuple[Study, str]:
     version, kind = table.pop("version", None), table.pop("study", None)
     if version != VERSION:
         raise UsageError(f"config '{path}' must begin with version = {VERSION}")
+    if kind is None:
+        raise UsageError(f"config '{path}' must name its study, such as study = \"table\"{suggest('', KINDS)}")
     if kind not in KINDS:
         raise UsageError(f"config '{path}': there is no study '{kind}'{suggest(str(kind), KINDS)}")
     return build(KINDS[kind], table, f"config '{path}'"), text
