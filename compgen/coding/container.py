@@ -34,7 +34,7 @@ _STORED = struct.Struct("<I8s")  # length, checksum
 _END = struct.Struct("<Q16s")  # length of all, checksum of all
 _CHECK = 4  # bytes of the model frame's own checksum
 _INDEPENDENT = 1
-_MAX_SPEC = 4096
+MAX_SPEC = 4096
 _MAX_VERSIONS = 255
 
 
@@ -198,7 +198,7 @@ class FrameReader:
             spec, versions = text[:spec_size].decode(), text[spec_size:].decode()
         except UnicodeDecodeError:
             raise CorruptDataError("the file is damaged: the name of its model is no text") from None
-        if spec_size > _MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
+        if spec_size > MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
             raise CorruptDataError("the file is damaged: its model frame holds values that no version writes")
         return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision)
 

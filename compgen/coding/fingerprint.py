@@ -16,13 +16,18 @@ SIZE = 8
 _STEPS = 6
 
 
-@functools.lru_cache(maxsize=64)
 def fingerprint(model: ByteModel, lanes: int = 1) -> bytes:
     """Return a BLAKE2b digest of a model as it is with so many lanes, which matters where floats decide.
 
     It is of what the libraries behind the model make of a probe, and of the model's frequencies after fixed contexts:
     none, text, and records.
     """
+    return _fingerprint(model, lanes, model.versions)
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(model: ByteModel, lanes: int, versions: str) -> bytes:
+    # Versions are in the key alone, to tell devices and weights apart.
     digest = hashlib.blake2b(digest_size=SIZE)
     digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
     rows = 1 if model.exact else lanes

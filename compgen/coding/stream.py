@@ -16,6 +16,7 @@ from compgen.atomic import replacing
 from compgen.coding import rans, segment
 from compgen.coding.container import (
     MAX_LANES,
+    MAX_SPEC,
     SEGMENT,
     EndFrame,
     FrameReader,
@@ -140,20 +141,22 @@ class Writer(io.RawIOBase):
         jobs: int = 1,
         lanes: int = 1,
         verify: bool = True,
-        segment_size: int = SEGMENT,
+        segment_size: int | None = None,
         watch: Watch = lambda done: None,
     ) -> None:
-        """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``."""
+        """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``, by default what suits the model."""
         self._stack = ExitStack()
         if jobs < 1 or not 1 <= lanes <= MAX_LANES:
             raise UsageError(f"jobs must be 1 or more, and lanes 1 to {MAX_LANES:,}, not {jobs} and {lanes}")
         self._model = load(model)
+        if len(str(self._model).encode()) > MAX_SPEC:
+            raise UsageError(f"a spec in a file is {MAX_SPEC:,} bytes at most; shorten the command or the paths")
         # Tokens are cut where a segment is, and floats are the same only from a beginning.
         self._independent = jobs > 1 or lanes > 1 or not self._model.exact
         self._together = jobs > 1
         self._lanes = lanes
         self._verify = verify
-        self._size = segment_size
+        self._size = segment_size or (SEGMENT if self._model.exact else _CHECKPOINT)
         self._watch = watch
         self._pending = bytearray()
         self._states: tuple[State, State | None] | None = None  # of the coder, and of its verification
@@ -185,10 +188,24 @@ class Writer(io.RawIOBase):
         """Take ``data``; segments that are full are compressed."""
         data = memoryview(data).cast("B")
         self._pending += data
-        while len(self._pending) >= self._size:
-            self._take(bytes(self._pending[: self._size]))
-            del self._pending[: self._size]
+        while size := self._full():
+            self._take(bytes(self._pending[:size]))
+            del self._pending[:size]
         return len(data)
+
+    def _full(self) -> int:
+        """Return how many bytes are pending that make a segment, or 0.
+
+        Half a character is no text, and what is no text is not coded as tokens: for models that may have such, a
+        segment ends where a character of UTF-8 does.
+        """
+        size = self._size
+        if self._model.exact or len(self._pending) <= size:
+            return size if len(self._pending) >= size and self._model.exact else 0
+        for end in range(size, max(0, size - 4), -1):
+            if self._pending[end] & 0xC0 != 0x80:
+                return end
+        return size
 
     def close(self) -> None:
         """Compress the rest, and write the end."""
@@ -354,7 +371,7 @@ class Reader(io.RawIOBase):
             if isinstance(frame, ModelFrame):
                 if named is not None:
                     raise CorruptDataError("the file is damaged: it names two models")
-                named, model = frame, _model(frame, self._given)
+                named = frame
             elif isinstance(frame, EndFrame):
                 yield from jobs.rest()
                 yield frame, b""
@@ -362,20 +379,21 @@ class Reader(io.RawIOBase):
             elif not frame.coded:
                 state = None
                 yield from jobs.run(frame, bytes, frame.body)
-            elif named is None or model is None:
+            elif named is None:
                 raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
             elif len(frame.body) < rans.LANE * named.lanes:
                 raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
-            elif named.independent or frame.tokens:
-                if self._count > 1:
+            else:
+                # Not before: a fingerprint is of as many rows as there are lanes.
+                model = model or _model(named, self._given)
+                watch = functools.partial(self._advance, self._done)
+                if not (named.independent or frame.tokens):
+                    state = state or model.start([b""] * named.lanes)
+                    yield frame, segment.decode(state, frame.body, frame.length, watch)
+                elif self._count > 1:
                     yield from jobs.run(frame, _decode_alone, model, frame, named.lanes)
                 else:
-                    watch = functools.partial(self._advance, self._done)
                     yield frame, _decode_alone(model, frame, named.lanes, watch)
-            else:
-                state = state or model.start([b""] * named.lanes)
-                watch = functools.partial(self._advance, self._done)
-                yield frame, segment.decode(state, frame.body, frame.length, watch)
 
     def _advance(self, before: int, done: int) -> None:
         self._watch(before + done)

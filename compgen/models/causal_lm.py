@@ -21,7 +21,6 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -159,7 +158,9 @@ class CausalLM:
                     output_loading_info=True,
                     ignore_mismatched_sizes=True,  # and be told of them: without, the error is a table
                 )
-            except (OSError, ValueError, KeyError, SafetensorError) as error:
+            except (MemoryError, RuntimeError):
+                raise  # for want of memory
+            except Exception as error:  # a config's numbers may fail anywhere in transformers
                 raise _unloadable(path, error) from error
             model, report = loaded
             if absent := sorted(report["missing_keys"]):  # transformers would go on with random numbers
@@ -211,11 +212,11 @@ class CausalLM:
         Raises:
             OutOfMemoryError: the device has no room for it.
         """
-        inputs = [torch.from_numpy(array).to(self.model.device) for array in (tokens, positions, slots, visible)]
-        cache.aim(inputs[2])
         hidden = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
-        mask = torch.where(inputs[3][:, None], torch.zeros_like(hidden), hidden)
         with torch.no_grad(), room_for(len(tokens)):
+            inputs = [torch.from_numpy(array).to(self.model.device) for array in (tokens, positions, slots, visible)]
+            cache.aim(inputs[2])
+            mask = torch.where(inputs[3][:, None], torch.zeros_like(hidden), hidden)
             output = self.model(
                 input_ids=inputs[0],
                 position_ids=inputs[1],

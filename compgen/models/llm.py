@@ -80,7 +80,7 @@ class LanguageModel(ByteModel):
 
     def lanes(self, size: int) -> int:
         """Return one lane for every 4 KB, as many as keep the device busy at most."""
-        return max(1, min(2048 if device() == "cuda" else 64, size // _LANE))
+        return max(1, min(256 if device() == "cuda" else 64, size // _LANE))
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``."""
@@ -174,6 +174,12 @@ def folder(path: str) -> Path:
         return Path(path)
     if Path(path).exists():
         raise UsageError(f"'{path}' is a file; name the folder that holds config.json and model.safetensors")
+    return _fetched(path)
+
+
+@functools.lru_cache(maxsize=16)
+def _fetched(path: str) -> Path:
+    """Return the folder of a model of the hub, the same one for as long as this process runs."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -223,7 +229,7 @@ def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Toke
 def _digest(path: str) -> bytes:
     """Return a digest of the weights and the tokeniser of a folder."""
     digest = hashlib.blake2b(digest_size=16)
-    for file in sorted([*Path(path).glob("*.safetensors"), *Path(path).glob("tokenizer*"), Path(path) / "config.json"]):
+    for file in sorted(file for pattern in _FILES for file in Path(path).glob(pattern)):
         digest.update(file.name.encode())
         with file.open("rb") as source:
             while piece := source.read(1 << 20):
@@ -270,12 +276,17 @@ def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
     rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
     plain = (
         config.get("hidden_act", "silu") == "silu"
+        and isinstance(rope, dict)
+        and not config.get("rope_scaling")
+        and not config.get("tie_word_embeddings")
         and not config.get("attention_bias")
         and not config.get("mlp_bias")
         and rope.get("rope_type", "default") == "default"
     )
     if not plain:
-        raise UsageError(f"'{path}' has biases, scaled rotations or another activation, which are not supported")
+        raise UsageError(
+            f"'{path}' has biases, scaled rotations, tied embeddings or another activation, which are not supported"
+        )
     try:
         heads = int(config["num_attention_heads"])
         shape = Shape(
@@ -290,7 +301,8 @@ def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
         inner_width = int(config["intermediate_size"])
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"'{path}/config.json' does not describe a Llama-type network: {error!r}") from None
-    sizes = shape.layers, shape.width, shape.heads, shape.kv_heads, shape.head_width, shape.positions, inner_width
+    # Positions: a start symbol, and a window of twice one byte.
+    sizes = shape.layers, shape.width, shape.heads, shape.kv_heads, shape.head_width, shape.positions - 2, inner_width
     if min(sizes) < 1 or shape.heads % shape.kv_heads or shape.head_width % 2 or not shape.theta > 0:
         raise UsageError(f"'{path}/config.json' describes no network: {shape}")
     return shape, inner_width

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from compgen.models.causal_lm import CausalLM
+from compgen.models.device_memory import room_for
 from compgen.models.token_tree import fitting_window
 from compgen.models.tokens import Tokens
 
@@ -90,10 +91,16 @@ class TokenCoderState:
 
     def _read(self, rows: Sequence[int]) -> None:
         """Read all but the last tokens of the contexts of ``rows``."""
-        self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read([self._contexts[row][:-1] for row in rows]))
+        with room_for(self.rows):
+            part = self._engine.read([self._contexts[row][:-1] for row in rows])
+            self._cache.put(np.asarray(rows, dtype=np.int64), part)
 
     def _step(self) -> None:
         """Read the last token of every row, and sum the frequencies of what may follow."""
+        with room_for(self.rows):
+            self._sum()
+
+    def _sum(self) -> None:
         sizes = np.array([[len(context)] for context in self._contexts], dtype=np.int64)
         count = len(self._ids)
         if sizes.min() == 0:  # a model without a token that begins a text: all tokens are as likely

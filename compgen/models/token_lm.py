@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from compgen.models.base import ALPHABET, State
 from compgen.models.causal_lm import CausalLM, TreeCache
+from compgen.models.device_memory import room_for
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.models.token_tree import NOTHING, Node, Row, Window, fitting_window
 from compgen.models.tokens import Tokens
@@ -118,8 +119,8 @@ class TokenState(State):
     def _read(self, rows: Sequence[int]) -> None:
         """Read what lies before the trees of ``rows`` into the cache."""
         trunks = [self._rows[row].trunk for row in rows]
-        part = self._engine.read(trunks)
-        self._cache.put(np.asarray(rows, dtype=np.int64), part)
+        with room_for(self.rows):
+            self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read(trunks))
 
     def _settle(self) -> None:
         """Open the nodes that rows want, in forwards of all rows."""
@@ -153,9 +154,9 @@ class TokenState(State):
         for i, t in places:
             if wanted[i][t].token != NOTHING:
                 visible[i, t] = _bits(wanted[i][t].seen, self._cache.slots)
-        logits = self._engine.forward(self._cache, tokens, positions, slots, visible)
-        picked = logits[[i for i, _ in places], [t for _, t in places]]
-        shares = self._shares(picked)
+        with room_for(self.rows):
+            logits = self._engine.forward(self._cache, tokens, positions, slots, visible)
+            shares = self._shares(logits[[i for i, _ in places], [t for _, t in places]])
         for (i, t), share in zip(places, shares, strict=True):
             node, row = wanted[i][t], self._rows[i]
             size = len(self._tokens.ids)

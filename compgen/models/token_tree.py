@@ -37,10 +37,10 @@ def fitting_window(engine: CausalLM, tokens: Tokens, window: int) -> int:
         UsageError: the model has fewer positions.
         IncompatibleError: the tokeniser has tokens that the model lacks.
     """
-    if tokens.ids.max() >= engine.width:
+    last = max(tokens.ids.max(), tokens.root or 0, *tokens.ends)
+    if last >= engine.width:
         raise IncompatibleError(
-            f"the tokeniser has tokens up to {tokens.ids.max()}, and the model {engine.width} logits: "
-            "they do not belong together"
+            f"the tokeniser has tokens up to {last}, and the model {engine.width} logits: they do not belong together"
         )
     most = (engine.positions - FREE) // 2
     if most < 1:

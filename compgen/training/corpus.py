@@ -6,7 +6,9 @@ Pictures and sound are their samples.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +72,13 @@ def _items(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
         elif not path.exists():
             raise UsageError(f"there is no '{path}' to train on; docs/data.md says where to get real data")
         elif tarfile.is_tarfile(path):
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    file = archive.extractfile(member) if member.isfile() else None
-                    if file is not None:
-                        yield file.read()
+            try:
+                with tarfile.open(path) as archive:
+                    for member in archive:
+                        file = archive.extractfile(member) if member.isfile() else None
+                        if file is not None:
+                            yield file.read()
+            except (EOFError, OSError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+                raise UsageError(f"'{path}' is damaged ({error}); fetch it anew") from None
         else:
             yield path.read_bytes()

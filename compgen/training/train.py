@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,9 +19,8 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from transformers.trainer_utils import get_last_checkpoint
 
 from compgen.errors import UsageError
 from compgen.models.token_tree import FREE
@@ -197,12 +197,15 @@ def fit(
         f"{len(corpus.held_out)} held out"
     )
     log = _Log(tell, plan.batch * context, corpus.bytes_per_symbol)
-    gpus = max(1, torch.cuda.device_count())
+    # torchrun tells its processes, each of which has a GPU; without it, one has them all.
+    gpus = int(os.environ.get("WORLD_SIZE", 0)) or max(1, torch.cuda.device_count())
+    if plan.batch % gpus:
+        raise UsageError(f"training: batch must be a multiple of the {gpus} GPUs, not {plan.batch}")
     arguments = transformers.TrainingArguments(
         output_dir=str(out / "checkpoints"),
         max_steps=plan.steps,
-        per_device_train_batch_size=max(1, plan.batch // gpus),
-        per_device_eval_batch_size=max(1, plan.batch // gpus),
+        per_device_train_batch_size=plan.batch // gpus,
+        per_device_eval_batch_size=plan.batch // gpus,
         learning_rate=plan.learning_rate,
         lr_scheduler_type="warmup_stable_decay",
         warmup_steps=plan.warm_up,
@@ -218,7 +221,6 @@ def fit(
         logging_steps=min(50, plan.evaluate_every),
         report_to="none",
         disable_tqdm=True,
-        dataloader_drop_last=True,
     )
     trainer = transformers.Trainer(
         trained,
@@ -229,10 +231,13 @@ def fit(
         callbacks=[log],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    checkpoints = str(out / "checkpoints")
-    last = get_last_checkpoint(checkpoints) if Path(checkpoints).is_dir() else None
+    last = _last_checkpoint(out / "checkpoints")
     if last is not None:
         tell(f"going on from {last}")
+        with safe_open(f"{last}/model.safetensors", "pt") as saved:
+            sizes = {name: saved.get_slice(name).get_shape() for name in saved.keys()}  # noqa: SIM118
+        if sizes != {name: list(weights.shape) for name, weights in trained.state_dict().items()}:
+            raise UsageError(f"'{last}' is of another network; choose another --out, or remove that folder")
     trainer.train(resume_from_checkpoint=last)
     for name, weights in trained.state_dict().items() if initial_share else ():
         weights.lerp_(begun[name].to(weights.device), initial_share)
@@ -247,6 +252,12 @@ def fit(
         card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, origin)
         (out / CARD).write_text(card, encoding="utf-8")
     return log.valid
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """Return the last one that is whole: the trainer writes its state last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 def fit_alone(

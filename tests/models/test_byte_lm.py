@@ -295,9 +295,6 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
         from compgen.models import llm
 
         llm._loaded.cache_clear()
-        from compgen.coding.fingerprint import fingerprint
-
-        fingerprint.cache_clear()
         assert model.versions != versions
         with pytest.raises(IncompatibleError, match=f"written with {versions}; here: {model.versions}"):
             compgen.decompress(blob, str(model))
@@ -305,7 +302,6 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
         folder.rename(folder.with_name("gone"))
         moved.rename(folder)
         llm._loaded.cache_clear()
-        fingerprint.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -319,6 +315,10 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
         ({"num_attention_heads": 0}, "describes no network"),
         ({"num_attention_heads": 3, "num_key_value_heads": 2}, "describes no network"),
         ({"head_dim": 15}, "describes no network"),
+        ({"max_position_embeddings": 2}, "describes no network"),
+        ({"rope_scaling": {"type": "linear", "factor": 8}}, "not supported"),
+        ({"rope_parameters": [1]}, "not supported"),
+        ({"tie_word_embeddings": True}, "tied embeddings"),
         ({"num_attention_heads": 8}, "is not of this config.json: model.layers.0.self_attn.q_proj.weight is 64 x 48"),
         ({"hidden_size": 24}, "is not of this config.json: model.embed_tokens.weight is 257 x 48"),
         ({"intermediate_size": 64}, "is not of this config.json"),

@@ -105,6 +105,9 @@ def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
     right = config.read_text()
     config.write_text(json.dumps(json.loads(right) | {"vocab_size": 300}))
     refused(UsageError, r"wte.weight has another shape than config.json says", tmp_path / "m")
+    for change in ({"n_embd": "x"}, {"vocab_size": None}, {"n_head": 0}):
+        config.write_text(json.dumps(json.loads(right) | change))
+        refused(UsageError, "no language model at", tmp_path / "m")
     config.write_text(right)
     tensors = safetensors.load_file(weights)
     del tensors["transformer.h.1.ln_2.weight"]

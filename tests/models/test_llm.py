@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 import compgen
+from compgen.coding import stream
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
 from tests.conftest import Run
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.models import llm
-from tests.models import tiny
+from transformers import PreTrainedTokenizerFast  # noqa: E402
+
+from compgen.models import llm  # noqa: E402
+from tests.models import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=tiny.KINDS)
@@ -71,6 +74,77 @@ def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: byte
     assert compgen.decompress(blob, gpt2) == likely
     other = compgen.sample(gpt2, length=300, temperature=0.2, seed=3)[0].data + b"\xff"
     assert kinds(compgen.compress(other, gpt2)) in ("C", "S")
+
+
+def test_segments_end_where_characters_do(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a character is no text, which is what tokens are of."""
+    pieces: list[bytes] = []
+    monkeypatch.setattr(stream.Writer, "_take", lambda _, data: pieces.append(data))
+    text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
+    for spec, cut in ((gpt2, True), ("backoff", False)):
+        pieces.clear()
+        with stream.Writer(io.BytesIO(), spec, segment_size=100) as writer:
+            for data in (text[:77], text[77:], other):
+                writer.write(data)
+        assert b"".join(pieces) == text + other
+        assert all(len(piece) in (range(97, 101) if cut else (100,)) for piece in pieces[:-1])
+        assert all(_is_text(piece) for piece in pieces[: len(text) // 100]) == cut
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+    monkeypatch.setattr(stream.Writer, "_take", lambda _, data: pieces.append(data))
+    with compgen.open(tmp_path / "x.cgn", "wb", gpt2) as file:
+        file.write(bytes(300_000))
+    assert list(map(len, pieces)) == [1 << 17, 1 << 17, 300_000 - (1 << 18)]
+
+
+def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compgen.models.token_coder import TokenCoderState
+
+    sums = TokenCoderState._sum
+
+    def small(state: TokenCoderState) -> None:
+        if state.rows > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sums(state)
+
+    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    monkeypatch.setattr(TokenCoderState, "_sum", small)
+    blob = compgen.compress(likely, gpt2, lanes=8)
+    named = FrameReader(io.BytesIO(blob)).read()
+    assert isinstance(named, ModelFrame)
+    assert named.lanes == 2
+    assert compgen.decompress(blob, gpt2) == likely
+
+
+def test_a_token_beyond_the_logits_is_said(tmp_path: Path) -> None:
+    folder = tiny.make("gpt2", tmp_path / "m")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.add_special_tokens({"eos_token": "<|im_end|>"})
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(IncompatibleError, match="do not belong together"):
+        load(f"llm:{folder}").start([b""])
+
+
+def test_a_model_of_the_hub_is_asked_for_once(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetch(name: str, **_: object) -> str:
+        asked.append(name)
+        return gpt2.removeprefix("llm:")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    compgen.compress(b"once", "llm:somebody/something")
+    assert asked == ["somebody/something"]
+    llm._fetched.cache_clear()
 
 
 def test_conforms(gpt2: str) -> None:

@@ -147,6 +147,36 @@ def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_a_batch_of_more_windows_than_are_measured(root: Path) -> None:
+    from compgen.training.train import train
+
+    small = CONFIG.replace("steps = 12", "steps = 1").replace("batch = 4", "batch = 130")
+    (root / "d.toml").write_text(small.replace("warm_up = 2\ndecay = 4", "warm_up = 0"))
+    assert 1 < train(TrainingConfig.read(root / "d.toml"), root, root / "large", print) < 20
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+def test_checkpoints_that_are_not_whole_or_not_ours(root: Path) -> None:
+    from compgen.training.train import train
+
+    plan = TrainingConfig.read(root / "c.toml")
+    train(plan, root, root / "out", print)
+    (root / "out/checkpoints/checkpoint-12/trainer_state.json").unlink()  # what is written last
+    said: list[str] = []
+    train(plan, root, root / "out", said.append)
+    assert f"going on from {root}/out/checkpoints/checkpoint-6" in said
+    with pytest.raises(UsageError, match="another network"):
+        train(dataclasses.replace(plan, model=dataclasses.replace(plan.model, width=64)), root, root / "out", print)
+
+
+def test_a_damaged_archive_is_said(root: Path) -> None:
+    archive = root / "more.tar.xz"
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(UsageError, match="is damaged"):
+        Corpus.read(root, ["more.tar.xz"], 0.1)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
 def test_what_is_added_to_gated_units_and_context_begins_without_effect(tmp_path: Path) -> None:
     import torch
 
