@@ -381,7 +381,7 @@ def test_ncd(cgn: Run, prompt: str, tmp_path: Path) -> None:
     assert report["ncd"] > 0.7
     assert b"sees only 32768 bytes back" in cgn("ncd", prompt, str(other), "-c", "gzip").stderr
     assert b"standard input can be read once" in cgn("ncd", "-", "-").stderr
-    assert b"unknown compressor 'uniform'" in cgn("ncd", prompt, prompt, "-c", "uniform").stderr
+    assert b"what codes with it is model:uniform" in cgn("ncd", prompt, prompt, "-c", "uniform").stderr
 
 
 def test_compressors_lists_what_is_here(cgn: Run) -> None:
