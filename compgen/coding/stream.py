@@ -151,12 +151,13 @@ class Writer(io.RawIOBase):
         self._model = load(model)
         if len(str(self._model).encode()) > MAX_SPEC:
             raise UsageError(f"a spec in a file is {MAX_SPEC:,} bytes at most; shorten the command or the paths")
+        self._exact = self._model.exact
         # Tokens are cut where a segment is, and floats are the same only from a beginning.
-        self._independent = jobs > 1 or lanes > 1 or not self._model.exact
+        self._independent = jobs > 1 or lanes > 1 or not self._exact
         self._together = jobs > 1
         self._lanes = lanes
         self._verify = verify
-        self._size = segment_size or (SEGMENT if self._model.exact else _CHECKPOINT)
+        self._size = segment_size or (SEGMENT if self._exact else _CHECKPOINT)
         self._watch = watch
         self._pending = bytearray()
         self._states: tuple[State, State | None] | None = None  # of the coder, and of its verification
@@ -199,9 +200,11 @@ class Writer(io.RawIOBase):
         Half a character is no text, and what is no text is not coded as tokens: for models that may have such, a
         segment ends where a character of UTF-8 does.
         """
-        size = self._size
-        if self._model.exact or len(self._pending) <= size:
-            return size if len(self._pending) >= size and self._model.exact else 0
+        size, there = self._size, len(self._pending)
+        if self._exact:
+            return size if there >= size else 0
+        if there <= size:  # the byte after a segment tells whether it ends inside a character
+            return 0
         for end in range(size, max(0, size - 4), -1):
             if self._pending[end] & 0xC0 != 0x80:
                 return end
