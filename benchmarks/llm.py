@@ -1,11 +1,15 @@
-"""The shipped language model: bytes per second, beside what the machine could do and what a plain loop does.
+"""Language models: bytes per second, beside what the machine could do and what a plain loop does.
 
-    python benchmarks/llm.py [--device cpu|cuda] [--lanes N] [--context N] [--path DIR] [--steps N]
+    python benchmarks/llm.py [--device cpu|cuda] [--lanes N] [--context N] [--path DIR | --random] [--dtype TYPE]
+                             [--steps N]
 
-Coding reads known bytes many at once; decoding takes a step for each byte of each lane. The limit of a step is the
-time that its matrix products take at the speed measured here on matrices of the same shapes, plus the time to read
-keys and values at the bandwidth measured here. It is given for float32, in which networks are mostly computed, and for
-the int8 products that this one makes (two for each product). Ends in one JSON line.
+The shipped model, another in a folder, or 135 million random weights (Llama type, 30 layers of 576, 49,152 tokens).
+
+Coding bytes reads known ones many at once; decoding takes a step for each byte of each lane. Models with a tokeniser
+take a step for each token in both. The limit of a step is the time that its matrix products take at the speed measured
+here on matrices of the same shapes, plus the time to read keys and values at the bandwidth measured here. It is given
+in the type that the model computes in; for networks over bytes, in float32, in which such are mostly computed, and for
+the int8 products that are made here (two for each product). Ends in one JSON line.
 """
 
 from __future__ import annotations
@@ -18,18 +22,24 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, LlamaForCausalLM
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.pytorch_utils import Conv1D
 
 from compgen.models.base import PRECISION
-from compgen.models.byte_lm import START, ByteLanguageState
-from compgen.models.causal_lm import cache_argument
+from compgen.models.byte_lm import START
+from compgen.models.causal_lm import DTYPES, CausalLM, cache_argument
 from compgen.models.exact_llama import ExactLlama
-from compgen.models.llm import LanguageModel, _loaded, folder
+from compgen.models.llm import LanguageModel, _loaded, _loaded_tokenised, folder, read_config, speaks_bytes
+from compgen.models.token_coder import TokenCoderState
+from compgen.models.tokens import Tokens
 
-ROOT = Path(__file__).resolve().parents[1]
+TEXT = (Path(__file__).resolve().parents[1] / "examples/prompts/lighthouse.txt").read_bytes()
 
 
 def best(run: Callable[[], object], repeats: int = 7) -> float:
@@ -57,16 +67,16 @@ def shapes(network: ExactLlama, inner: int) -> list[tuple[int, int]]:
     return layer * s.layers + [(s.width, 264)]
 
 
-def products(sizes: list[tuple[int, int]], rows: int, device: str, integers: bool) -> float:
-    """Return the seconds that the products of a step take."""
+def products(sizes: list[tuple[int, int]], rows: int, device: str, dtype: torch.dtype) -> float:
+    """Return the seconds that the products of a step take; of int8, two for each."""
     total = 0.0
     for inputs, outputs in set(sizes):
-        if integers:
-            a = torch.ones((2 * rows, inputs), dtype=torch.int8, device=device)
-            b = torch.ones((outputs, inputs), dtype=torch.int8, device=device).t()
+        if dtype == torch.int8:
+            a = torch.ones((2 * rows, inputs), dtype=dtype, device=device)
+            b = torch.ones((outputs, inputs), dtype=dtype, device=device).t()
             seconds = best(lambda a=a, b=b: torch._int_mm(a, b), 30)  # type: ignore[misc]
         else:
-            x, y = torch.ones((rows, inputs), device=device), torch.ones((inputs, outputs), device=device)
+            x, y = (torch.ones(size, dtype=dtype, device=device) for size in ((rows, inputs), (inputs, outputs)))
             seconds = best(lambda x=x, y=y: x @ y, 30)  # type: ignore[misc]
         total += seconds * sizes.count((inputs, outputs))
     return total
@@ -78,83 +88,177 @@ def bandwidth(device: str) -> float:
     return 4 * len(block) / best(block.sum)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--lanes", type=int, default=64)
-    parser.add_argument("--context", type=int, default=256)
-    parser.add_argument("--path", default="", help="another byte-level model than the shipped one")
-    parser.add_argument("--steps", type=int, default=32)
-    arguments = parser.parse_args()
-    os.environ["COMPGEN_DEVICE"] = arguments.device
-    model = LanguageModel(arguments.path)
-    network = _loaded(str(folder(arguments.path)), arguments.device)
-    lanes, context, steps = arguments.lanes, arguments.context, arguments.steps
-    text = (ROOT / "examples/prompts/lighthouse.txt").read_bytes()
-    data = np.frombuffer(text * (1 + lanes * (context + steps) // len(text)), dtype=np.uint8)
+def plain_loop(reference: Any, tokens: torch.Tensor, context: int) -> float:
+    """Return the seconds of a step of ``reference`` over (B, T) tokens with a dynamic cache; T is over ``context``."""
+    with torch.no_grad():
+        cache, argument = DynamicCache(config=reference.config), cache_argument(reference)
+        for begin in range(0, context, 64):
+            known = tokens[:, begin : min(begin + 64, context)]
+            reference(input_ids=known, use_cache=True, logits_to_keep=1, **{argument: cache})
+        times = []
+        for position in range(context, tokens.shape[1]):
+            begin_time = time.perf_counter()
+            logits = reference(input_ids=tokens[:, position, None], use_cache=True, **{argument: cache}).logits[:, -1]
+            torch.softmax(logits, dim=1).amax(dim=1).cpu()
+            times.append(time.perf_counter() - begin_time)
+    return float(np.median(times))
+
+
+def timed_steps(step: Callable[[NDArray[np.int64]], object], rows: NDArray[np.int64]) -> float:
+    """Return the median seconds that ``step`` takes for each of ``rows``."""
+    seconds = []
+    for row in rows:
+        begin = time.perf_counter()
+        step(row)
+        seconds.append(time.perf_counter() - begin)
+    return float(np.median(seconds))
+
+
+def over_bytes(path: str, device: str, lanes: int, context: int, steps: int) -> dict[str, Any]:
+    """Measure a network over bytes."""
+    network = _loaded(str(folder(path)), device)
+    data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
-    state = model.start(prompts)
-    assert isinstance(state, ByteLanguageState)
-
+    state = LanguageModel(path).start(prompts)
     begin = time.perf_counter()
     state.read(table[context:])
     encode = lanes * steps / (time.perf_counter() - begin)
 
-    state = model.start(prompts)
-    seconds = []
+    state = LanguageModel(path).start(prompts)
     points = np.random.default_rng(1).integers(1 << PRECISION, size=(steps, lanes))
-    for row in points:
-        begin = time.perf_counter()
-        state.extend(state.locate(row)[0])
-        seconds.append(time.perf_counter() - begin)
-    step = float(np.median(seconds))
+    step = timed_steps(lambda row: state.extend(state.locate(row)[0]), points)
 
-    reference = LlamaForCausalLM.from_pretrained(folder(arguments.path), dtype=torch.float32).to(arguments.device)
+    reference: Any = LlamaForCausalLM.from_pretrained(folder(path), dtype=torch.float32)
+    reference.to(device)
     sizes = shapes(network, reference.config.intermediate_size)
     s = network.shape
     traffic = 2 * s.layers * lanes * context * s.kv_heads * s.head_width * 4
-    speed = bandwidth(arguments.device)
+    speed = bandwidth(device)
     limits = {
-        name: products(sizes, lanes, arguments.device, integers) + traffic / speed
-        for name, integers in (("float32", False), ("int8", True))
+        name: products(sizes, lanes, device, dtype) + traffic / speed
+        for name, dtype in (("float32", torch.float32), ("int8", torch.int8))
     }
-
-    tokens = torch.from_numpy(np.concatenate([np.full((1, lanes), START), table]).T.astype(np.int64))
-    tokens = tokens.to(arguments.device)
+    tokens = torch.from_numpy(np.concatenate([np.full((1, lanes), START), table]).T.astype(np.int64)).to(device)
+    few = tokens[:8, : context + 1]
     with torch.no_grad():
-        cache, argument = DynamicCache(config=reference.config), cache_argument(reference)
-        known = reference(input_ids=tokens[:, : context + 1], use_cache=True, **{argument: cache})
-        times = []
-        for position in range(context + 1, context + 1 + min(steps, 16)):
-            begin = time.perf_counter()
-            known = reference(input_ids=tokens[:, position : position + 1], use_cache=True, **{argument: cache})
-            torch.softmax(known.logits[:, -1], dim=1).cpu()
-            times.append(time.perf_counter() - begin)
-        plain = float(np.median(times))
-        few = tokens[:8, : context + 1]
         floats = torch.log_softmax(reference(input_ids=few).logits[:, :, :256].double(), dim=2)
     exact = network.forward(network.cache(len(few), context + 1), few, np.zeros(len(few), dtype=np.int64))
-    integers_log = torch.log_softmax(exact[:, :, :256].double(), dim=2)
-    loss = float((floats.exp() * (floats - integers_log)).sum(dim=2).mean()) / math.log(2)
+    integers = torch.log_softmax(exact[:, :, :256].double(), dim=2)
+    loss = float((floats.exp() * (floats - integers)).sum(dim=2).mean()) / math.log(2)
+    print(f"rounding costs               {loss:10.5f} bits per byte (Kullback-Leibler, against float32)")
+    return {
+        "encode": encode,
+        "decode": lanes / step,
+        "limits": {name: lanes / limit for name, limit in limits.items()},
+        "plain": lanes / plain_loop(reference, tokens[:, : context + 1 + min(steps, 16)], context + 1),
+        "forwards_per_byte": 1.0,
+        "rounding_bits": loss,
+        "bandwidth": speed,
+    }
 
+
+def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
+    """Return 135 million random weights, and a tokeniser of bytes and pairs of bytes."""
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    model: Any = LlamaForCausalLM(config).to(getattr(torch, dtype))
+    model.to(device).eval().requires_grad_(requires_grad=False)
+    characters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pairs = [(a, b) for a in characters for b in characters][: config.vocab_size - 257]
+    names = ["<|endoftext|>", *characters, *(a + b for a, b in pairs)]
+    tokenizer = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=pairs))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    end = names[0]
+    return CausalLM(model, device, dtype), Tokens(
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=end, eos_token=end)
+    )
+
+
+def over_tokens(engine: CausalLM, tokens: Tokens, device: str, lanes: int, context: int, steps: int) -> dict[str, Any]:
+    """Measure a model with a tokeniser, token by token."""
+    text = TEXT * (1 + 16 * context // len(TEXT))
+    prompts = [(text + text)[lane % len(text) :][: 16 * context] for lane in range(lanes)]
+    encoding = tokens.encode(tokens.lead + TEXT)
+
+    state = TokenCoderState.start(engine, tokens, prompts, window=context)
+    known = np.resize(np.array(encoding), (steps, lanes))
+
+    def encode(row: NDArray[np.int64]) -> None:
+        state.intervals(row)
+        state.extend(row)
+
+    encoding_step = timed_steps(encode, known)
+    points = np.random.default_rng(1).integers(1 << TokenCoderState.precision, size=(steps, lanes))
+    state = TokenCoderState.start(engine, tokens, prompts, window=context)
+    step = timed_steps(state.take, points)
+    per_token = len(TEXT) / len(encoding)
+
+    config = engine.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    dtype = engine.model.dtype
+    modules = list(engine.model.modules())
+    sizes = [(m.in_features, m.out_features) for m in modules if isinstance(m, torch.nn.Linear)]
+    sizes += [(m.nx, m.nf) for m in modules if isinstance(m, Conv1D)]
+    traffic = 2 * config.num_hidden_layers * lanes * context * heads * width * dtype.itemsize
+    speed = bandwidth(device)
+    limit = products(sizes, lanes, device, dtype) + traffic / speed
+    engine.model.set_attn_implementation("sdpa")
+    read = torch.from_numpy(np.resize(np.array(encoding), (lanes, context + min(steps, 16)))).to(device)
+    return {
+        "encode": lanes / encoding_step * per_token,
+        "decode": lanes / step * per_token,
+        "limits": {engine.dtype: lanes / limit * per_token},
+        "plain": lanes / plain_loop(engine.model, read, context) * per_token,
+        "forwards_per_byte": 1 / per_token,
+        "bandwidth": speed,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--lanes", type=int, default=64)
+    parser.add_argument("--context", type=int, default=256, help="bytes or tokens")
+    parser.add_argument("--path", default="", help="a model's folder, in place of the shipped one")
+    parser.add_argument("--random", action="store_true", help="a model of 135 million random weights")
+    parser.add_argument("--dtype", default="float32", choices=DTYPES, help="for models with a tokeniser")
+    parser.add_argument("--steps", type=int, default=32)
+    arguments = parser.parse_args()
+    os.environ["COMPGEN_DEVICE"] = arguments.device
+    sizes = arguments.lanes, arguments.context, arguments.steps
+    if arguments.random:
+        report = over_tokens(*random_model(arguments.device, arguments.dtype), arguments.device, *sizes)
+    elif speaks_bytes(read_config(folder(arguments.path))):
+        report = over_bytes(arguments.path, arguments.device, *sizes)
+    else:
+        loaded = _loaded_tokenised(str(folder(arguments.path)), arguments.device, arguments.dtype)
+        report = over_tokens(*loaded, arguments.device, *sizes)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if arguments.device == "cuda":
         peak = torch.cuda.max_memory_allocated() / (1 << 20)
-    print(f"{lanes} lanes, {context} bytes of context, {torch.get_num_threads()} threads, {arguments.device}")
-    print(f"encoding                     {encode:10.0f} bytes/s")
-    print(f"decoding                     {lanes / step:10.0f} bytes/s, {1e3 * step:.2f} ms a step, 1 forward per byte")
-    for name, limit in limits.items():
-        print(f"limit, {name:<10}            {lanes / limit:10.0f} bytes/s, reached: {100 * limit / step:.0f}%")
-    print(f"transformers, dynamic cache  {lanes / plain:10.0f} bytes/s")
-    print(f"rounding costs               {loss:10.5f} bits per byte (Kullback-Leibler, against float32)")
-    print(f"memory bandwidth             {speed / 1e9:10.1f} GB/s; peak memory {peak:.0f} MB")
-    report = {
-        "benchmark": "llm", "device": arguments.device, "lanes": lanes, "context": context, "encode": encode,
-        "decode": lanes / step, "limits": {n: lanes / v for n, v in limits.items()}, "plain": lanes / plain,
-        "rounding_bits": loss, "bandwidth": speed, "peak_mb": peak, "threads": torch.get_num_threads(),
-    }  # fmt: skip
-    print(json.dumps(report))
+    lanes, context, _ = sizes
+    print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {arguments.device}")
+    print(f"encoding                     {report['encode']:10.0f} bytes/s")
+    forwards = f"{report['forwards_per_byte']:.2f} forwards per byte"
+    print(f"decoding                     {report['decode']:10.0f} bytes/s, {forwards}")
+    for name, limit in report["limits"].items():
+        print(f"limit, {name:<10}            {limit:10.0f} bytes/s, reached: {100 * report['decode'] / limit:.0f}%")
+    print(f"transformers, dynamic cache  {report['plain']:10.0f} bytes/s")
+    print(f"memory bandwidth             {report['bandwidth'] / 1e9:10.1f} GB/s; peak memory {peak:.0f} MB")
+    about = {"benchmark": "llm", "device": arguments.device, "lanes": lanes, "context": context}
+    print(json.dumps(about | report | {"peak_mb": peak, "threads": torch.get_num_threads()}))
 
 
 if __name__ == "__main__":

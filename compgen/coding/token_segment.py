@@ -83,11 +83,10 @@ def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda
     done = 0
     for step in range(len(table)):
         going = min(lanes, count - step * lanes)
-        column, low, width = state.locate(decoder.points())
-        column[going:], low[going:], width[going:] = column[0], 0, 1 << state.precision
+        column, low, width = state.take(decoder.points())
+        low[going:], width[going:] = 0, 1 << state.precision  # what rows take after their end counts no more
         decoder.advance(low, width)
         table[step] = column
-        state.extend(column)
         done += len(state.spell(column[:going]))
         if done > most:
             raise CorruptDataError("a segment's code is of more bytes than it should be")

@@ -26,6 +26,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from compgen.errors import CompgenError, IncompatibleError, UsageError
 from compgen.models.device_memory import room_for
+from compgen.models.grouped_attention import GROUPED
 
 DTYPES = ("float32", "bfloat16", "float16")
 """What weights and states may be held in; the default first."""
@@ -127,6 +128,10 @@ class CausalLM:
     device: str
     dtype: str
 
+    def __post_init__(self) -> None:
+        if self.model.config._attn_implementation == "sdpa":
+            self.model.set_attn_implementation(GROUPED)
+
     @classmethod
     def load(cls, path: str, device: str = "cpu", dtype: str = DTYPES[0]) -> CausalLM:
         """Load safetensors weights from a directory, or from a hub id that is in the local cache or can be fetched.
@@ -212,20 +217,31 @@ class CausalLM:
         Raises:
             OutOfMemoryError: the device has no room for it.
         """
-        hidden = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
         with torch.no_grad(), room_for(len(tokens)):
-            inputs = [torch.from_numpy(array).to(self.model.device) for array in (tokens, positions, slots, visible)]
-            cache.aim(inputs[2])
-            mask = torch.where(inputs[3][:, None], torch.zeros_like(hidden), hidden)
-            output = self.model(
-                input_ids=inputs[0],
-                position_ids=inputs[1],
-                attention_mask=mask,
-                use_cache=True,
-                logits_to_keep=last,
-                **{cache_argument(self.model): cache},
-            )
-            logits: torch.Tensor = output.logits.float()
+            there = [torch.from_numpy(array).to(self.model.device) for array in (tokens, positions, slots, visible)]
+            return self.step(cache, there[0], there[1], there[2], there[3], last)
+
+    def step(
+        self,
+        cache: TreeCache,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        slots: torch.Tensor,
+        visible: torch.Tensor,
+        last: int = 0,
+    ) -> torch.Tensor:
+        """Do what ``forward`` does with tensors on the device; a call that can be captured as a graph."""
+        cache.aim(slots)
+        hidden = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
+        output = self.model(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=torch.where(visible[:, None], torch.zeros_like(hidden), hidden),
+            use_cache=True,
+            logits_to_keep=last,
+            **{cache_argument(self.model): cache},
+        )
+        logits: torch.Tensor = output.logits.float()
         return logits
 
     def read(self, texts: list[list[int]]) -> TreeCache:

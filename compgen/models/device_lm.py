@@ -16,6 +16,7 @@ from torch import Tensor
 from compgen.models.base import ALPHABET, PRECISION
 from compgen.models.byte_lm import NAT, ByteLanguageState
 from compgen.models.device_memory import room_for
+from compgen.models.device_step import Graphs, intervals, located
 from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import FRACTION, exp2_table
 from compgen.types import Frequencies, Symbols
@@ -43,19 +44,6 @@ def ends_of(logits: Tensor) -> Tensor:
     return (share.scatter_add(1, order, extra) + 1).cumsum(dim=1)
 
 
-def located(ends: Tensor, points: Tensor) -> Tensor:
-    """Return (3, N): the symbols whose intervals hold ``points``, (N,), where these begin, and their widths."""
-    symbols = torch.searchsorted(ends, points[:, None], right=True)
-    return torch.stack((symbols[:, 0], *_intervals(ends, symbols)))
-
-
-def _intervals(ends: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-    """Return low and width, (N,) each, of (N, 1) symbols."""
-    high = ends.gather(1, symbols)
-    low = torch.where(symbols > 0, ends.gather(1, (symbols - 1).clamp(min=0)), 0)
-    return low[:, 0], (high - low)[:, 0]
-
-
 class Step:
     """A step of all rows of a cache, in buffers that stay where they are, which is what a graph needs.
 
@@ -67,7 +55,7 @@ class Step:
         self._network = network
         self._cache = cache
         self._slots = slots
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._graphs = Graphs(self._compute, ends.device)
         self.ends = ends.clone()
         self.given = torch.zeros((2, len(ends)), dtype=torch.int64, device=ends.device)
         self.found = torch.zeros((3, len(ends)), dtype=torch.int64, device=ends.device)
@@ -83,25 +71,8 @@ class Step:
         self.given.copy_(torch.from_numpy(np.stack((points, positions))))
         seen = min(self._slots, (int(positions.max()) // _BUCKET + 1) * _BUCKET)
         with room_for(len(self.ends)):
-            if not self.ends.is_cuda:
-                self._compute(seen)
-            else:
-                if seen not in self._graphs:
-                    self._graphs[seen] = self._capture(seen)
-                self._graphs[seen].replay()
+            self._graphs.run(seen)
         return self.found.cpu().numpy()
-
-    def _capture(self, seen: int) -> torch.cuda.CUDAGraph:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # libraries choose and allocate before a capture
-            for _ in range(2):
-                self._compute(seen)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._compute(seen)
-        return graph
 
     @torch.inference_mode()
     def _compute(self, seen: int) -> None:
@@ -125,7 +96,7 @@ class DeviceLanguageState(ByteLanguageState):
 
     def intervals(self, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (low, frequency), (B,) each: where each row's symbol lies."""
-        low, width = _intervals(self._ends_now(), self._there(symbols)[:, None])
+        low, width = intervals(self._ends_now(), self._there(symbols)[:, None])
         return low.cpu().numpy(), width.cpu().numpy()
 
     def locate(self, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
@@ -164,5 +135,5 @@ class DeviceLanguageState(ByteLanguageState):
         return torch.from_numpy(symbols.astype(np.int64)).to(self._network.device)
 
     def _places(self, logits: Tensor, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        low, width = _intervals(ends_of(logits), self._there(symbols)[:, None])
+        low, width = intervals(ends_of(logits), self._there(symbols)[:, None])
         return low.cpu().numpy(), width.cpu().numpy()

@@ -1,8 +1,8 @@
 """A tokenised language model as a distribution over its own tokens: a forward a token instead of one a byte.
 
 The alphabet is the tokens that spell bytes. A row's context grows to 2N tokens and then starts again at its last N,
-each time after the token that begins a text. Frequencies are integers, summed where the logits are; only intervals
-leave the device.
+each time after the token that begins a text. A step, of a token found at a point or given, is one computation where the
+logits are, the same for both; only points, tokens and intervals cross to the host.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from compgen.models.causal_lm import CausalLM
 from compgen.models.device_memory import room_for
+from compgen.models.device_step import Graphs, intervals, located
 from compgen.models.token_tree import fitting_window
 from compgen.models.tokens import Tokens
 
@@ -32,10 +33,16 @@ class TokenCoderState:
         self._ids = torch.from_numpy(tokens.ids).to(engine.model.device)
         self._columns = np.full(int(tokens.ids.max()) + 1, -1, dtype=np.int64)
         self._columns[tokens.ids] = np.arange(len(tokens.ids))
-        self._cache = engine.cache(len(contexts))
-        self._ends: torch.Tensor
-        self._read(range(len(contexts)))
-        self._step()
+        rows, device = len(contexts), self._ids.device
+        self._cache = engine.cache(rows)
+        self._graphs = Graphs(self._step, device)
+        with room_for(rows):
+            self._given = torch.zeros((2, rows), dtype=torch.int64, device=device)  # points, and sizes of contexts
+            self._found = torch.zeros((3, rows), dtype=torch.int64, device=device)  # tokens, lows, widths
+            self._ends = torch.zeros((rows, len(self._ids)), dtype=torch.int64, device=device)
+            self._read(range(rows), [context[:-1] for context in contexts])
+            self._given[1] = torch.tensor([len(context) for context in contexts])
+            self._follow(torch.tensor([context[-1] if context else 0 for context in contexts], device=device))
 
     @classmethod
     def start(cls, engine: CausalLM, tokens: Tokens, prompts: Sequence[bytes], window: int = 0) -> TokenCoderState:
@@ -57,63 +64,67 @@ class TokenCoderState:
 
     def intervals(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (low, frequency), (B,) each: where each row's token lies in [0, 2**precision)."""
-        return self._intervals(torch.from_numpy(self._columns[tokens]).to(self._ends.device))
+        low, width = self._places(tokens)
+        return low.cpu().numpy(), width.cpu().numpy()
 
-    def locate(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return (tokens, low, frequency), (B,) each: whose interval holds each row's point."""
-        wanted = torch.from_numpy(points).to(self._ends.device)
-        columns = torch.searchsorted(self._ends, wanted[:, None], right=True)[:, 0]
-        return self._tokens.ids[columns.cpu().numpy()], *self._intervals(columns)
+    def take(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (tokens, low, frequency), (B,) each, of the intervals that hold each row's point, and append them."""
+        tokens, low, width = self._append(torch.from_numpy(points))
+        return tokens, low, width
 
     def extend(self, tokens: NDArray[np.int64]) -> None:
         """Append one token to each row: one token-forward."""
-        again = []
-        begin = [] if self._tokens.root is None else [self._tokens.root]
-        for row, token in enumerate(tokens.tolist()):
-            context = self._contexts[row]
-            context.append(token)
-            if len(context) == 2 * self._size + len(begin):
-                self._contexts[row] = begin + context[-self._size :]
-                again.append(row)
-        if again:
-            self._read(again)
-        self._step()
+        self._append(self._places(tokens)[0])
 
     def spell(self, tokens: NDArray[np.int64]) -> bytes:
         """Return the bytes that ``tokens`` spell."""
         return self._tokens.spell(tokens.tolist())
 
-    def _intervals(self, columns: torch.Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        high = self._ends.gather(1, columns[:, None])[:, 0]
-        before = self._ends.gather(1, (columns - 1).clamp(min=0)[:, None])[:, 0]
-        low = torch.where(columns > 0, before, torch.zeros_like(before))
-        return low.cpu().numpy(), (high - low).cpu().numpy()
+    def _places(self, tokens: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        return intervals(self._ends, torch.from_numpy(self._columns[tokens]).to(self._ends.device)[:, None])
 
-    def _read(self, rows: Sequence[int]) -> None:
-        """Read all but the last tokens of the contexts of ``rows``."""
+    def _append(self, points: torch.Tensor) -> NDArray[np.int64]:
+        """Append the tokens at ``points``; return what was found, (3, B)."""
+        begin = [] if self._tokens.root is None else [self._tokens.root]
+        full = [row for row, context in enumerate(self._contexts) if len(context) + 1 == 2 * self._size + len(begin)]
+        for row in full:  # the token to come is the last of N
+            context = self._contexts[row]
+            self._contexts[row] = begin + context[len(context) + 1 - self._size :]
+        sizes = [len(context) + 1 for context in self._contexts]
         with room_for(self.rows):
-            part = self._engine.read([self._contexts[row][:-1] for row in rows])
-            self._cache.put(np.asarray(rows, dtype=np.int64), part)
+            if full:
+                self._read(full, [self._contexts[row] for row in full])
+            if max(sizes) >= self._cache.slots:
+                self._cache.reserve(max(sizes) + 1)
+                self._graphs = Graphs(self._step, self._ends.device)  # what those had captured is elsewhere now
+            self._given[0], self._given[1] = points, torch.tensor(sizes)
+            self._graphs.run(self._cache.slots)
+            found = self._found.cpu().numpy()
+        for context, token in zip(self._contexts, found[0].tolist(), strict=True):
+            context.append(token)
+        return found
 
-    def _step(self) -> None:
-        """Read the last token of every row, and sum the frequencies of what may follow."""
-        with room_for(self.rows):
-            self._sum()
+    def _read(self, rows: Sequence[int], contexts: list[list[int]]) -> None:
+        """Read the contexts of ``rows``."""
+        self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read(contexts))
 
-    def _sum(self) -> None:
-        sizes = np.array([[len(context)] for context in self._contexts], dtype=np.int64)
-        count = len(self._ids)
-        if sizes.min() == 0:  # a model without a token that begins a text: all tokens are as likely
-            shares = torch.full((self.rows, count), 1 / count, dtype=torch.float64, device=self._ids.device)
-        else:
-            self._cache.reserve(int(sizes.max()) + 1)
-            here = np.arange(self._cache.slots)
-            visible = ((here > 0) & (here <= sizes))[:, None]
-            last = np.array([[context[-1]] for context in self._contexts], dtype=np.int64)
-            logits = self._engine.forward(self._cache, last, sizes - 1, sizes, visible)[:, 0]
-            shares = torch.softmax(logits[:, self._ids].double(), dim=1)
-        spread = (1 << self.precision) - count
-        widths = (shares * spread).long() + 1
+    def _step(self, _: int) -> None:
+        """Find the tokens at the points that are given, and read them."""
+        columns, low, width = located(self._ends, self._given[0])
+        self._found.copy_(torch.stack((self._ids[columns], low, width)))
+        self._follow(self._found[0])
+
+    @torch.no_grad()
+    def _follow(self, tokens: torch.Tensor) -> None:
+        """Read a token of each row, the last of its context, and sum the frequencies of what may follow."""
+        sizes, count = self._given[1][:, None], len(self._ids)
+        here = torch.arange(self._cache.slots, device=sizes.device)
+        visible = ((here > 0) & (here <= sizes))[:, None]
+        logits = self._engine.step(self._cache, tokens[:, None], (sizes - 1).clamp(min=0), sizes, visible)[:, 0]
+        shares = torch.softmax(logits[:, self._ids].double(), dim=1)
+        # Where nothing begins a text, all tokens are as likely.
+        shares = torch.where(sizes > 0, shares, 1 / count)
+        widths = (shares * ((1 << self.precision) - count)).long() + 1
         rest = (1 << self.precision) - widths.sum(dim=1, keepdim=True)  # what rounding down left: to the largest
         widths.scatter_add_(1, widths.argmax(dim=1, keepdim=True), rest)
-        self._ends = widths.cumsum(dim=1)
+        torch.cumsum(widths, dim=1, out=self._ends)

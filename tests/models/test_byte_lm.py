@@ -32,7 +32,8 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from compgen.models import exact_llama  # noqa: E402
 from compgen.models.byte_lm import frequencies_of  # noqa: E402
-from compgen.models.device_lm import DeviceLanguageState, ends_of, located  # noqa: E402
+from compgen.models.device_lm import DeviceLanguageState, ends_of  # noqa: E402
+from compgen.models.device_step import located  # noqa: E402
 from compgen.models.llm import LanguageModel  # noqa: E402
 from tests.models import tiny  # noqa: E402
 

@@ -13,8 +13,11 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
 
+from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
+
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
 from compgen.models.causal_lm import CausalLM  # noqa: E402
+from compgen.models.grouped_attention import GROUPED, grouped  # noqa: E402
 from tests.models import tiny  # noqa: E402
 
 
@@ -78,11 +81,29 @@ def test_dtypes(tmp_path: Path, dtype: str, tolerance: float) -> None:
     path = str(tiny.make("llama", tmp_path))
     engine = CausalLM.load(path, dtype=dtype)
     assert engine.model.dtype == getattr(torch, dtype)
+    assert engine.model.config._attn_implementation == GROUPED
     sees = np.zeros((1, 1, 64), dtype=np.bool_)
     sees[0, 0, 1] = True
     got = engine.forward(engine.cache(1), np.array([[3]]), np.array([[0]]), np.array([[1]]), sees)[0, 0]
     assert got.dtype == torch.float32
     assert (got - plain(CausalLM.load(path), [3])).abs().max() < tolerance * (1 + got.abs().max())
+
+
+@pytest.mark.parametrize("heads", [2, 6])
+@pytest.mark.parametrize("count", [1, 3])
+def test_heads_of_a_group_attend_as_heads_of_their_own(heads: int, count: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, n, t, 8, generator=generator) for n, t in ((heads, count), (2, 9), (2, 9)))
+    layer = torch.nn.Module()
+    layer.num_key_value_groups = heads // 2
+    hidden = torch.rand(2, 1, count, 9, generator=generator) < 0.3
+    mask = torch.where(hidden, torch.finfo(torch.float32).min, 0.0)
+    for masks in (mask, mask.repeat(1, heads, 1, 1), None):
+        found, expected = (
+            attend(layer, query, key, value, masks, scaling=0.3, dropout=0.0)[0]
+            for attend in (grouped, sdpa_attention_forward)
+        )
+        torch.testing.assert_close(found, expected)
 
 
 def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from compgen.models import load
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from compgen.models.causal_lm import CausalLM  # noqa: E402
+from compgen.models.token_coder import TokenCoderState  # noqa: E402
+from compgen.models.tokens import Tokens  # noqa: E402
 from tests.models import tiny  # noqa: E402
 
 pytestmark = [
@@ -69,6 +73,31 @@ def test_files_of_tokens_decode_or_are_refused(cuda: pytest.MonkeyPatch, tmp_pat
         assert compgen.decompress(blob, model) == item
     except (IncompatibleError, CorruptDataError):
         pass
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Through windows that turn over, and caches that grow."""
+    replays, replay = 0, torch.cuda.CUDAGraph.replay
+
+    def counted(graph: Any) -> None:
+        nonlocal replays
+        replays += 1
+        replay(graph)
+
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", counted)
+    path = str(tiny.make(kind, tmp_path))
+    engine, tokens = CausalLM.load(path, "cuda"), Tokens.load(path)
+    replayed, computed = (TokenCoderState.start(engine, tokens, [b"", b"The sea"], window=40) for _ in range(2))
+    generator = np.random.default_rng(1)
+    for step in range(200):
+        points = generator.integers(1 << TokenCoderState.precision, size=2)
+        computed._graphs._cuda = False
+        for one, other in zip(replayed.take(points), computed.take(points), strict=True):
+            assert np.array_equal(one, other), f"step {step}"
+    assert replays > 150
 
 
 def test_lanes_are_halved_until_they_fit(cuda: pytest.MonkeyPatch, prose: bytes) -> None:

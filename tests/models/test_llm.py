@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,15 +110,15 @@ def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, mon
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from compgen.models.token_coder import TokenCoderState
 
-    sums = TokenCoderState._sum
+    follow = TokenCoderState._follow
 
-    def small(state: TokenCoderState) -> None:
+    def small(state: TokenCoderState, tokens: Any) -> None:
         if state.rows > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        sums(state)
+        follow(state, tokens)
 
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
-    monkeypatch.setattr(TokenCoderState, "_sum", small)
+    monkeypatch.setattr(TokenCoderState, "_follow", small)
     blob = compgen.compress(likely, gpt2, lanes=8)
     named = FrameReader(io.BytesIO(blob)).read()
     assert isinstance(named, ModelFrame)

@@ -210,18 +210,23 @@ def test_2048_lanes(pair: Pair) -> None:
 
 
 def test_tokens_own_intervals_that_fill_the_line(pair: Pair) -> None:
-    state = TokenCoderState.start(*pair, [b"", b"The sea"])
-    end = np.zeros(2, dtype=np.int64)
-    for token in pair[1].ids.tolist():
-        tokens = np.array([token, token])
-        low, width = state.intervals(tokens)
-        assert (low == end).all()
+    """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given."""
+    taking, given = (TokenCoderState.start(*pair, [b"", b"The sea"], window=5) for _ in range(2))
+    ids, generator = pair[1].ids, np.random.default_rng(3)
+    for step in range(12):
+        low, width = map(np.array, zip(*(taking.intervals(np.full(2, token)) for token in ids), strict=True))
         assert (width >= 1).all()
-        for points in (low, low + width - 1):
-            for got, expected in zip(state.locate(points), (tokens, low, width), strict=True):
-                assert (got == expected).all()
-        end = low + width
-    assert (end == 1 << state.precision).all()
+        assert (low == np.cumsum(width, axis=0) - width).all()
+        assert (low[-1] + width[-1] == 1 << taking.precision).all()
+        columns = generator.integers(len(ids), size=2)
+        rows = np.arange(2)
+        inside = 0 if step % 3 == 0 else width[columns, rows] - 1 if step % 3 == 1 else width[columns, rows] // 2
+        expected = (ids[columns], low[columns, rows], width[columns, rows])
+        for got, wanted in zip(taking.take(low[columns, rows] + inside), expected, strict=True):
+            assert (got == wanted).all()
+        given.extend(ids[columns])
+        for got, wanted in zip(taking.intervals(ids[:2]), given.intervals(ids[:2]), strict=True):
+            assert (got == wanted).all()
 
 
 @pytest.mark.parametrize("lanes", [1, 5])
