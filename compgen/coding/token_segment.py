@@ -35,9 +35,8 @@ def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda 
     for step, column in enumerate(table):
         going = min(state.rows, len(tokens) - step * state.rows)
         column[going:] = column[0]
-        low[step], width[step] = state.intervals(column)
+        low[step], width[step] = state.read(column)
         low[step, going:], width[step, going:] = 0, 1 << state.precision
-        state.extend(column)
         done += len(state.spell(column[:going]))
         watch(done)
     code = rans.encode(low, width, state.precision, [beginning(state.spell(part)) for part in parts])
@@ -56,8 +55,7 @@ def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple
         table[: len(part), row] = part
     low, width = (np.empty(table.shape, dtype=np.uint32) for _ in range(2))
     for step, column in enumerate(table):
-        low[step], width[step] = state.intervals(column)
-        state.extend(column)
+        low[step], width[step] = state.read(column)
     codes, bits = [], np.empty(len(parts))
     for row, size in enumerate(sizes):
         begin = [beginning(state.spell(table[:size, row]))]
@@ -70,6 +68,8 @@ def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple
 
 def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda done: None) -> bytes:
     """Return what the tokens in ``code`` spell, at most ``most`` bytes; ``state`` is then extended by them.
+
+    Rows that end a token before others take one more, whatever it is.
 
     Raises:
         CorruptDataError: ``code`` holds more than that, less than it says, or other bytes than were coded.

@@ -281,7 +281,7 @@ class CausalLM:
             visible = np.repeat(visible[:, 2:], 3, axis=1)
             visible[0, [0, 1, 2, 2], [2, 8, 2, 3]] = True
             logits = self.forward(cache, tree, np.array([[3, 3, 4]]), np.array([[2, 8, 3]]), visible)[0]
-            with torch.no_grad():
+            with torch.no_grad(), self._ungrouped():
                 for branch, places in zip(branches, ([0, 2], [1]), strict=True):
                     text = torch.tensor([trunk + branch], device=self.model.device)
                     plain = self.model(input_ids=text, use_cache=False).logits[0, 3:].float()
@@ -291,6 +291,18 @@ class CausalLM:
             raise
         except Exception as error:
             raise IncompatibleError(f"{message} ({type(error).__name__}: {error})") from error
+
+    @contextmanager
+    def _ungrouped(self) -> Iterator[None]:
+        """Let the model attend as transformers would have it."""
+        here = self.model.config._attn_implementation
+        if here == GROUPED:
+            self.model.set_attn_implementation("sdpa")
+        try:
+            yield
+        finally:
+            if here == GROUPED:
+                self.model.set_attn_implementation(GROUPED)
 
 
 def versions() -> str:

@@ -55,7 +55,7 @@ class Step:
         self._network = network
         self._cache = cache
         self._slots = slots
-        self._graphs = Graphs(self._compute, ends.device)
+        self._graphs = Graphs(ends.device)
         self.ends = ends.clone()
         self.given = torch.zeros((2, len(ends)), dtype=torch.int64, device=ends.device)
         self.found = torch.zeros((3, len(ends)), dtype=torch.int64, device=ends.device)
@@ -71,7 +71,7 @@ class Step:
         self.given.copy_(torch.from_numpy(np.stack((points, positions))))
         seen = min(self._slots, (int(positions.max()) // _BUCKET + 1) * _BUCKET)
         with room_for(len(self.ends)):
-            self._graphs.run(seen)
+            self._graphs.run(seen, self._compute)
         return self.found.cpu().numpy()
 
     @torch.inference_mode()

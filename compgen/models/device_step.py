@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -27,49 +28,64 @@ class Graphs:
     It depends on a number of slots, and there is a graph for each. On a CPU it is just run.
     """
 
-    def __init__(self, compute: Callable[[int], None], device: torch.device) -> None:
-        self._compute = compute
+    def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._runs: dict[int, int] = {}
         self._graphs: dict[int, torch.cuda.CUDAGraph | None] = {}
+        if self._cuda:
+            self._stream = torch.cuda.Stream(device)
+            self._pool = torch.cuda.graph_pool_handle()  # one for all, since they run one after another
 
-    def run(self, slots: int) -> None:
-        """Compute, for ``slots`` slots."""
+    def run(self, slots: int, compute: Callable[[int], None]) -> None:
+        """Compute for ``slots`` slots, by ``compute``, which must be the same at each call.
+
+        It is not kept: what holds the graphs would never be let go of.
+        """
         if not self._cuda:
-            self._compute(slots)
+            compute(slots)
             return
         runs = self._runs[slots] = self._runs.get(slots, 0) + 1
         if runs < 3:  # libraries choose and allocate before a capture
-            self._aside(slots, alone=runs == 2)
+            self._aside(slots, compute, watched=runs == 2)
             return
         if slots not in self._graphs:
             fresh = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(fresh):
-                self._compute(slots)
+            with torch.cuda.graph(fresh, pool=self._pool, stream=self._stream):
+                compute(slots)
             self._graphs[slots] = fresh
         graph = self._graphs[slots]
         if graph is None:
-            self._compute(slots)
+            compute(slots)
         else:
             graph.replay()
 
-    def _aside(self, slots: int, *, alone: bool) -> None:
-        """Compute on a stream of its own, as a capture does; if ``alone``, find out whether the host has to wait."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            if alone:
-                torch.cuda.set_sync_debug_mode("error")
-            try:
-                self._compute(slots)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:
-                if not alone or "synchronizing" not in str(error):
-                    raise
-                self._graphs[slots] = None  # a model that asks the device something at each step cannot be captured
-                torch.cuda.set_sync_debug_mode("default")
-                self._compute(slots)
-            finally:
-                torch.cuda.set_sync_debug_mode("default")
-        torch.cuda.current_stream().wait_stream(stream)
+    def _aside(self, slots: int, compute: Callable[[int], None], *, watched: bool) -> None:
+        """Compute on the stream of captures; if ``watched``, find out whether the host waits for the device in it."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(self._stream):
+                if watched and _waits(slots, compute):
+                    self._graphs[slots] = None  # what asks the device something at each step cannot be captured
+                if not watched or slots in self._graphs:
+                    compute(slots)
+        finally:
+            torch.cuda.current_stream().wait_stream(self._stream)
+
+
+def _waits(slots: int, compute: Callable[[int], None]) -> bool:
+    """Compute, up to the first wait if there is one; return whether there is."""
+    mode = torch.cuda.get_sync_debug_mode()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Synchronization debug mode")  # it is a prototype, it says
+            torch.cuda.set_sync_debug_mode("error")
+        compute(slots)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if "synchronizing" not in str(error):
+            raise
+        return True
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+    return False

@@ -35,12 +35,13 @@ class TokenCoderState:
         self._columns[tokens.ids] = np.arange(len(tokens.ids))
         rows, device = len(contexts), self._ids.device
         self._cache = engine.cache(rows)
-        self._graphs = Graphs(self._step, device)
+        self._graphs = Graphs(device)
         with room_for(rows):
             self._given = torch.zeros((2, rows), dtype=torch.int64, device=device)  # points, and sizes of contexts
             self._found = torch.zeros((3, rows), dtype=torch.int64, device=device)  # tokens, lows, widths
             self._ends = torch.zeros((rows, len(self._ids)), dtype=torch.int64, device=device)
-            self._read(range(rows), [context[:-1] for context in contexts])
+            self._open(range(rows), [context[:-1] for context in contexts])
+            self._cache.reserve(max(map(len, contexts)) + 1)
             self._given[1] = torch.tensor([len(context) for context in contexts])
             self._follow(torch.tensor([context[-1] if context else 0 for context in contexts], device=device))
 
@@ -62,26 +63,21 @@ class TokenCoderState:
         """What the tokeniser puts before a text: the tokens of a text spell it first."""
         return self._tokens.lead
 
-    def intervals(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return (low, frequency), (B,) each: where each row's token lies in [0, 2**precision)."""
-        low, width = self._places(tokens)
-        return low.cpu().numpy(), width.cpu().numpy()
+    def read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Append one token to each row, and return (low, frequency), (B,) each: where they lay in [0, 2**precision)."""
+        columns = torch.from_numpy(self._columns[tokens]).to(self._ends.device)
+        # By a point of theirs: a decoder has no more, and is to compute the same.
+        _, low, width = self._append(intervals(self._ends, columns[:, None])[0])
+        return low, width
 
     def take(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return (tokens, low, frequency), (B,) each, of the intervals that hold each row's point, and append them."""
         tokens, low, width = self._append(torch.from_numpy(points))
         return tokens, low, width
 
-    def extend(self, tokens: NDArray[np.int64]) -> None:
-        """Append one token to each row: one token-forward."""
-        self._append(self._places(tokens)[0])
-
     def spell(self, tokens: NDArray[np.int64]) -> bytes:
         """Return the bytes that ``tokens`` spell."""
         return self._tokens.spell(tokens.tolist())
-
-    def _places(self, tokens: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        return intervals(self._ends, torch.from_numpy(self._columns[tokens]).to(self._ends.device)[:, None])
 
     def _append(self, points: torch.Tensor) -> NDArray[np.int64]:
         """Append the tokens at ``points``; return what was found, (3, B)."""
@@ -93,18 +89,18 @@ class TokenCoderState:
         sizes = [len(context) + 1 for context in self._contexts]
         with room_for(self.rows):
             if full:
-                self._read(full, [self._contexts[row] for row in full])
+                self._open(full, [self._contexts[row] for row in full])
             if max(sizes) >= self._cache.slots:
                 self._cache.reserve(max(sizes) + 1)
-                self._graphs = Graphs(self._step, self._ends.device)  # what those had captured is elsewhere now
+                self._graphs = Graphs(self._ends.device)  # what those had captured is elsewhere now
             self._given[0], self._given[1] = points, torch.tensor(sizes)
-            self._graphs.run(self._cache.slots)
-            found = self._found.cpu().numpy()
+            self._graphs.run(self._cache.slots, self._step)
+            found = self._found.cpu().numpy().copy()  # which on a CPU is the tensor's own
         for context, token in zip(self._contexts, found[0].tolist(), strict=True):
             context.append(token)
         return found
 
-    def _read(self, rows: Sequence[int], contexts: list[list[int]]) -> None:
+    def _open(self, rows: Sequence[int], contexts: list[list[int]]) -> None:
         """Read the contexts of ``rows``."""
         self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read(contexts))
 
@@ -119,7 +115,7 @@ class TokenCoderState:
         """Read a token of each row, the last of its context, and sum the frequencies of what may follow."""
         sizes, count = self._given[1][:, None], len(self._ids)
         here = torch.arange(self._cache.slots, device=sizes.device)
-        visible = ((here > 0) & (here <= sizes))[:, None]
+        visible = torch.where(sizes > 0, (here > 0) & (here <= sizes), here == 0)[:, None]
         logits = self._engine.step(self._cache, tokens[:, None], (sizes - 1).clamp(min=0), sizes, visible)[:, 0]
         shares = torch.softmax(logits[:, self._ids].double(), dim=1)
         # Where nothing begins a text, all tokens are as likely.

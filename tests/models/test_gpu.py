@@ -103,6 +103,7 @@ def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
         computed._graphs._cuda = False
         for one, other in zip(replayed.take(points), computed.take(points), strict=True):
             assert np.array_equal(one, other), f"step {step}"
+            assert (one >= 0).all(), f"step {step}"
     assert len(replays) > 150
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -212,21 +214,40 @@ def test_2048_lanes(pair: Pair) -> None:
 def test_tokens_own_intervals_that_fill_the_line(pair: Pair) -> None:
     """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given."""
     taking, given = (TokenCoderState.start(*pair, [b"", b"The sea"], window=5) for _ in range(2))
-    ids, generator = pair[1].ids, np.random.default_rng(3)
+    ids, generator, rows = pair[1].ids, np.random.default_rng(3), np.arange(2)
     for step in range(12):
-        low, width = map(np.array, zip(*(taking.intervals(np.full(2, token)) for token in ids), strict=True))
+        ends = taking._ends.numpy().copy()
+        width = np.diff(ends, axis=1, prepend=0)
         assert (width >= 1).all()
-        assert (low == np.cumsum(width, axis=0) - width).all()
-        assert (low[-1] + width[-1] == 1 << taking.precision).all()
+        assert (ends[:, -1] == 1 << taking.precision).all()
         columns = generator.integers(len(ids), size=2)
-        rows = np.arange(2)
-        inside = 0 if step % 3 == 0 else width[columns, rows] - 1 if step % 3 == 1 else width[columns, rows] // 2
-        expected = (ids[columns], low[columns, rows], width[columns, rows])
-        for got, wanted in zip(taking.take(low[columns, rows] + inside), expected, strict=True):
-            assert (got == wanted).all()
-        given.extend(ids[columns])
-        for got, wanted in zip(taking.intervals(ids[:2]), given.intervals(ids[:2]), strict=True):
-            assert (got == wanted).all()
+        low, size = (ends - width)[rows, columns], width[rows, columns]
+        inside = (0, size - 1, size // 2)[step % 3]
+        for got, expected in zip(taking.take(low + inside), (ids[columns], low, size), strict=True):
+            assert np.array_equal(got, expected)
+        for got, expected in zip(given.read(ids[columns]), (low, size), strict=True):
+            assert np.array_equal(got, expected)
+        assert np.array_equal(taking._ends, given._ends)
+
+
+@pytest.mark.parametrize("count", [62, 63, 64, 65])
+def test_prompts_may_fill_what_a_cache_begins_with(pair: Pair, count: int) -> None:
+    engine, tokens = pair
+    state = TokenCoderState.start(engine, tokens, [tiny.PROSE.read_bytes()[:2000]], window=count)
+    state.take(np.zeros(1, dtype=np.int64))
+
+
+def test_a_state_is_let_go_of_with_its_last_name(pair: Pair) -> None:
+    """Caches are large: they do not wait for a collection of cycles."""
+    gc.disable()
+    try:
+        state = TokenCoderState.start(*pair, [b""])
+        state.take(np.zeros(1, dtype=np.int64))
+        there = weakref.ref(state)
+        del state
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("lanes", [1, 5])
@@ -263,10 +284,9 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
         with torch.no_grad():
             logits = engine.model(torch.tensor([begin + path])).logits[0, -1, tokens.ids].double()
         column = tokens.ids.tolist().index(token)
-        _, width = state.intervals(np.array([token]))
+        _, width = state.read(np.array([token]))
         expected = torch.softmax(logits, 0)[column].item() * (1 << state.precision)
         assert width[0] == pytest.approx(expected, rel=1e-3, abs=500), step
-        state.extend(np.array([token]))
         path = [*path, token]
         if len(path) == 6:
             path = path[-3:]
