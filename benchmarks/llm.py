@@ -136,13 +136,14 @@ def over_bytes(path: str, device: str, lanes: int, context: int, steps: int) -> 
     data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
-    state = LanguageModel(path).start(prompts)
+    model = LanguageModel(path)
+    state = model.start(prompts)
     begin = time.perf_counter()
     state.read(table[context:])
     encode = lanes * steps / (time.perf_counter() - begin)
 
     begin = time.perf_counter()
-    state = LanguageModel(path).start(prompts)
+    state = model.start(prompts)
     opening = time.perf_counter() - begin
     points = np.random.default_rng(1).integers(1 << PRECISION, size=(steps, lanes))
     step = timed_steps(lambda row: state.extend(state.locate(row)[0]), points)
@@ -206,7 +207,7 @@ def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
     )
 
 
-def over_tokens(engine: CausalLM, tokens: Tokens, device: str, lanes: int, context: int, steps: int) -> dict[str, Any]:
+def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a model with a tokeniser, token by token."""
     text = TEXT * (1 + 16 * context // len(TEXT))
     prompts = [(text + text)[lane % len(text) :][: 16 * context] for lane in range(lanes)]
@@ -220,7 +221,7 @@ def over_tokens(engine: CausalLM, tokens: Tokens, device: str, lanes: int, conte
     state = TokenCoderState.start(engine, tokens, prompts, window=context)
     opening = time.perf_counter() - begin
     step = timed_steps(state.take, points)
-    peak = peak_memory(device)
+    peak = peak_memory(engine.device)
     per_token = len(TEXT) / len(encoding)
 
     config = engine.model.config.get_text_config()
@@ -231,17 +232,18 @@ def over_tokens(engine: CausalLM, tokens: Tokens, device: str, lanes: int, conte
     sizes = [(m.in_features, m.out_features) for m in modules if isinstance(m, torch.nn.Linear)]
     sizes += [(m.nx, m.nf) for m in modules if isinstance(m, Conv1D)]
     traffic = 2 * config.num_hidden_layers * lanes * context * heads * width * dtype.itemsize
-    speed = bandwidth(device)
-    limit = products(sizes, lanes, device, dtype) + traffic / speed
-    engine.model.set_attn_implementation("sdpa")
-    read = torch.from_numpy(np.resize(np.array(encoding), (lanes, context + min(steps, 16)))).to(device)
+    speed = bandwidth(engine.device)
+    limit = products(sizes, lanes, engine.device, dtype) + traffic / speed
+    read = torch.from_numpy(np.resize(np.array(encoding), (lanes, context + min(steps, 16)))).to(engine.device)
+    with engine.ungrouped():
+        plain = plain_loop(engine.model, read, context)
     return {
         "encode": lanes / encoding_step * per_token,
         "decode": lanes / step * per_token,
         "decode_with_turns": lanes / (step + opening / context) * per_token,
         "peak_mb": peak,
         "limits": {engine.dtype: lanes / limit * per_token},
-        "plain": lanes / plain_loop(engine.model, read, context) * per_token,
+        "plain": lanes / plain * per_token,
         "forwards_per_byte": 1 / per_token,
         "bandwidth": speed,
     }
@@ -261,12 +263,12 @@ def main() -> None:
     os.environ["COMPGEN_DEVICE"] = arguments.device
     sizes = arguments.lanes, arguments.context, arguments.steps
     if arguments.random:
-        report = over_tokens(*random_model(arguments.device, arguments.dtype), arguments.device, *sizes)
+        report = over_tokens(*random_model(arguments.device, arguments.dtype), *sizes)
     elif speaks_bytes(read_config(folder(arguments.path))):
         report = over_bytes(arguments.path, arguments.device, *sizes)
     else:
         loaded = _loaded_tokenised(str(folder(arguments.path)), arguments.device, arguments.dtype)
-        report = over_tokens(*loaded, arguments.device, *sizes)
+        report = over_tokens(*loaded, *sizes)
     lanes, context, _ = sizes
     print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {arguments.device}")
     print(f"encoding                     {report['encode']:10.0f} bytes/s")

@@ -262,6 +262,18 @@ class CausalLM:
             self.forward(cache, padded[:, chunk], np.maximum(slots[:, chunk] - 1, 0), slots[:, chunk], visible, last=1)
         return cache
 
+    @contextmanager
+    def ungrouped(self) -> Iterator[None]:
+        """Let the model attend as transformers has it, head by head."""
+        here = self.model.config._attn_implementation
+        if here == GROUPED:
+            self.model.set_attn_implementation("sdpa")
+        try:
+            yield
+        finally:
+            if here == GROUPED:
+                self.model.set_attn_implementation(GROUPED)
+
     def _check(self) -> None:
         """Compare a tree in shuffled slots with the model's plain pass over each of its branches."""
         width = min(self.width, 64)
@@ -281,7 +293,7 @@ class CausalLM:
             visible = np.repeat(visible[:, 2:], 3, axis=1)
             visible[0, [0, 1, 2, 2], [2, 8, 2, 3]] = True
             logits = self.forward(cache, tree, np.array([[3, 3, 4]]), np.array([[2, 8, 3]]), visible)[0]
-            with torch.no_grad(), self._ungrouped():
+            with torch.no_grad(), self.ungrouped():
                 for branch, places in zip(branches, ([0, 2], [1]), strict=True):
                     text = torch.tensor([trunk + branch], device=self.model.device)
                     plain = self.model(input_ids=text, use_cache=False).logits[0, 3:].float()
@@ -291,18 +303,6 @@ class CausalLM:
             raise
         except Exception as error:
             raise IncompatibleError(f"{message} ({type(error).__name__}: {error})") from error
-
-    @contextmanager
-    def _ungrouped(self) -> Iterator[None]:
-        """Let the model attend as transformers would have it."""
-        here = self.model.config._attn_implementation
-        if here == GROUPED:
-            self.model.set_attn_implementation("sdpa")
-        try:
-            yield
-        finally:
-            if here == GROUPED:
-                self.model.set_attn_implementation(GROUPED)
 
 
 def versions() -> str:

@@ -40,12 +40,12 @@ def grouped(
     """
     batch, heads, count, width = query.shape
     shared = heads // key.shape[1]
+    biased = rest.get("position_bias") is not None
     # A single query it packs itself; a mask of each head's own, or a bias, is left to it.
-    own = attention_mask is None or attention_mask.shape[1] > 1 or rest.get("position_bias") is not None
-    if shared == 1 or count == 1 or own:
+    if shared == 1 or count == 1 or attention_mask is None or attention_mask.shape[1] > 1 or biased:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **rest)
     packed = query.reshape(batch, -1, shared * count, width)
-    mask = attention_mask.repeat(1, 1, shared, 1)  # type: ignore[union-attr]
+    mask = attention_mask.repeat(1, 1, shared, 1)
     attended, _ = sdpa_attention_forward(_UNGROUPED, packed, key, value, mask, **rest)
     return attended.transpose(1, 2).reshape(batch, heads, count, -1).transpose(1, 2).contiguous(), None
 
