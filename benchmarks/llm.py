@@ -1,11 +1,12 @@
 """Language models: bytes per second, beside what the machine could do and what a plain loop does.
 
     python benchmarks/llm.py [--device cpu|cuda] [--lanes N] [--context N] [--path DIR | --random] [--dtype TYPE]
-                             [--steps N]
+                             [--steps N] [--uncompiled]
 
 The shipped model, another in a folder, or 135 million random weights (Llama type, 30 layers of 576, 49,152 tokens).
 
-Coding bytes reads known ones many at once; decoding takes a step for each byte of each lane. Models with a tokeniser
+Coding bytes reads known ones many at once; decoding takes a step for each byte of each lane. On a CPU with numba,
+compiled loops do both, here from the first byte on; `--uncompiled` is as if it were not there. Models with a tokeniser
 take a step for each token in both. The limit of a step is the time that its matrix products take at the speed measured
 here on matrices of the same shapes, plus the time to read keys and values at the bandwidth measured here. It is given
 in the type that the model computes in; for networks over bytes, in float32, in which such are mostly computed, and for
@@ -32,6 +33,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.pytorch_utils import Conv1D
 
+from compgen.models import exact_llama
 from compgen.models.base import PRECISION
 from compgen.models.byte_lm import START
 from compgen.models.causal_lm import DTYPES, CausalLM, cache_argument
@@ -130,9 +132,11 @@ def timed_steps(step: Callable[[NDArray[np.int64]], object], rows: NDArray[np.in
     return float(np.median(seconds))
 
 
-def over_bytes(path: str, device: str, lanes: int, context: int, steps: int) -> dict[str, Any]:
+def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a network over bytes."""
+    exact_llama._WORTH_COMPILING = 0.0
     network = _loaded(str(folder(path)), device)
+    network._compilable &= compiled
     data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
@@ -175,6 +179,7 @@ def over_bytes(path: str, device: str, lanes: int, context: int, steps: int) -> 
         "limits": {name: lanes / limit for name, limit in limits.items()},
         "plain": lanes / plain_loop(reference, tokens[:, : context + 1 + min(steps, 16)], context + 1),
         "forwards_per_byte": 1.0,
+        "compiled": network._compilable,
         "rounding_bits": loss,
         "bandwidth": speed,
     }
@@ -259,18 +264,20 @@ def main() -> None:
     other.add_argument("--random", action="store_true", help="a model of 135 million random weights")
     parser.add_argument("--dtype", default="float32", choices=DTYPES, help="for models with a tokeniser")
     parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--uncompiled", action="store_true", help="without numba, by torch alone")
     arguments = parser.parse_args()
     os.environ["COMPGEN_DEVICE"] = arguments.device
     sizes = arguments.lanes, arguments.context, arguments.steps
     if arguments.random:
         report = over_tokens(*random_model(arguments.device, arguments.dtype), *sizes)
     elif speaks_bytes(read_config(folder(arguments.path))):
-        report = over_bytes(arguments.path, arguments.device, *sizes)
+        report = over_bytes(arguments.path, arguments.device, not arguments.uncompiled, *sizes)
     else:
         loaded = _loaded_tokenised(str(folder(arguments.path)), arguments.device, arguments.dtype)
         report = over_tokens(*loaded, *sizes)
     lanes, context, _ = sizes
-    print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {arguments.device}")
+    device = arguments.device + (", compiled loops" if report.get("compiled") else "")
+    print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {device}")
     print(f"encoding                     {report['encode']:10.0f} bytes/s")
     forwards = f"{report['forwards_per_byte']:.2f} forwards per byte"
     print(f"decoding                     {report['decode']:10.0f} bytes/s, {forwards}")

@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,11 +33,16 @@ from torch import Tensor
 
 from compgen.models.device_memory import room_for
 
+if TYPE_CHECKING:
+    from compgen.models.exact_loops import Loops
+
 _ARITHMETIC = 2  # raised whenever other numbers come out of the same weights: files of another are refused
 _HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
 _MOST = 127 * _HALF
 _FEWEST = 32  # rows, inputs and outputs of an int8 product; CUDA wants about half as many
+_WORTH_COMPILING = 4.0  # seconds of torch's work: about what compiling costs, so that neither choice is a bad one
 _WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
+_WORTH_A_TEAM = 128  # the same where they meet at each of torch's operations
 _GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
 _RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
 _POINTS = 1024  # entries of the exp2 table for a bit
@@ -64,6 +72,20 @@ def _whole_products() -> Iterator[None]:
             setting.fp32_precision = precision
 
 
+@contextmanager
+def _threads(several: bool) -> Iterator[None]:
+    """Have torch compute with as many threads as it is set to, or with one."""
+    threads = torch.get_num_threads()
+    if several or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)  # for the whole process, which gets them back
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @functools.cache
 def int8_products(device: str) -> bool:
     """Return whether the device multiplies int8 matrices without saturating: without VNNI some processors do not."""
@@ -83,15 +105,15 @@ class Matrix:
         scale = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-30) / 127
         whole = np.rint(weights / scale).astype(np.int8)
         self.digest = hashlib.blake2b(whole.tobytes() + scale.tobytes()).digest()
-        self._scale = torch.from_numpy(scale[:, 0].astype(np.float32)).to(device)
-        self._outputs = len(weights)
+        self.scale = torch.from_numpy(scale[:, 0].astype(np.float32)).to(device)
+        self.outputs, self.inputs = weights.shape
         # CUDA multiplies int8 by eights of inputs and of outputs.
-        self._integers = int8_products(device) and weights.shape[1] % 8 == 0 and min(weights.shape) >= _FEWEST
+        self.integers = int8_products(device) and self.inputs % 8 == 0 and min(weights.shape) >= _FEWEST
         # An int32 holds the whole sum up to this many inputs.
-        self._wide = weights.shape[1] > 1024
+        self._wide = self.inputs > 1024
         spare = -len(whole) % 8
         padded = torch.from_numpy(np.pad(whole, ((0, spare), (0, 0)))).to(device)
-        self._columns = (padded if self._integers else padded.float()).t()
+        self._columns = (padded if self.integers else padded.float()).t()
 
     def times(self, rows: Tensor, unit: Tensor | float) -> Tensor:
         """Return (R, outputs) float32.
@@ -102,15 +124,19 @@ class Matrix:
         """
         count = len(rows)
         upper = torch.round(rows / _HALF)
-        halves = torch.cat((upper, rows - upper * _HALF)).to(torch.int8)
-        if self._integers:
-            if self._columns.is_cuda and len(halves) < _FEWEST:
-                halves = torch.nn.functional.pad(halves, (0, 0, 0, _FEWEST - len(halves)))
-            sums = torch._int_mm(halves, self._columns)[: 2 * count, : self._outputs]
-            sums = sums.long() if self._wide else sums
-        else:
-            sums = self._in_float(halves.float())[:, : self._outputs]
-        return torch.add(sums[count:], sums[:count], alpha=_HALF) * (self._scale * unit)
+        sums = self.sums(torch.cat((upper, rows - upper * _HALF)).to(torch.int8))[:, : self.outputs]
+        if self.integers and self._wide:
+            sums = sums.long()
+        return torch.add(sums[count:], sums[:count], alpha=_HALF) * (self.scale * unit)
+
+    def sums(self, halves: Tensor) -> Tensor:
+        """Return (R, outputs) integers, the products with (R, inputs) int8; there may be more columns than outputs."""
+        if not self.integers:
+            return self._in_float(halves.float())
+        count = len(halves)
+        if self._columns.is_cuda and count < _FEWEST:
+            halves = torch.nn.functional.pad(halves, (0, 0, 0, _FEWEST - count))
+        return torch._int_mm(halves, self._columns)[:count]
 
     def _in_float(self, halves: Tensor) -> Tensor:
         """Return the products in float32, a few inputs at a time so that each sum is exact, as int64."""
@@ -177,14 +203,23 @@ class _Layer:
 class Cache:
     """Keys and values of B rows at up to ``slots`` positions each: integers, and the keys' scales.
 
-    A row may stand anywhere; what lies beyond its position is never read.
+    A row may stand anywhere; what lies beyond its position is never read. ``packed`` is for compiled loops: numbers are
+    of 16 bits, and each of a head's ``columns`` of keys lies together.
     """
 
-    def __init__(self, shape: Shape, rows: int, slots: int, device: str) -> None:
-        size = (shape.layers, rows, shape.kv_heads, slots)
-        self.keys = torch.zeros((*size, shape.head_width), device=device)
-        self.values = torch.zeros((*size, shape.head_width), device=device)
-        self.scales = torch.zeros(size, device=device)
+    def __init__(self, shape: Shape, rows: int, slots: int, device: str, *, packed: bool = False) -> None:
+        size = (shape.layers, rows, shape.kv_heads)
+        dtype = torch.int16 if packed else torch.float32
+        lying = (shape.head_width, slots) if packed else (slots, shape.head_width)
+        keys = torch.zeros((*size, *lying), dtype=dtype, device=device)
+        self.keys = keys.transpose(3, 4) if packed else keys
+        self.values = torch.zeros((*size, slots, shape.head_width), dtype=dtype, device=device)
+        self.scales = torch.zeros((*size, slots), device=device)
+
+    @property
+    def columns(self) -> Tensor:
+        """(layers, rows, heads, width, slots) keys."""
+        return self.keys.transpose(3, 4)
 
     def take(self, rows: Tensor) -> Cache:
         """Return a cache of the given rows; errors as in ``ExactLlama.forward``."""
@@ -218,35 +253,44 @@ class ExactLlama:
         self.shape = shape
         self.device = device
         embedding = tensors("model.embed_tokens.weight").astype(np.float32)
-        self._embedding = torch.from_numpy(embedding).to(device)
-        self._layers = [
+        self.embedding = torch.from_numpy(embedding).to(device)
+        self.layers = [
             _Layer(lambda name, i=i: tensors(f"model.layers.{i}.{name}"), shape, device)  # type: ignore[misc]
             for i in range(shape.layers)
         ]
-        self._head = Matrix(tensors("lm_head.weight") * tensors("model.norm.weight"), device)
+        self.head = Matrix(tensors("lm_head.weight") * tensors("model.norm.weight"), device)
         angles = np.arange(shape.positions)[:, None] * shape.theta ** (
             -np.arange(0, shape.head_width, 2) / shape.head_width
         )
-        self._cos, self._sin = _table(np.cos(angles)).to(device), _table(np.sin(angles)).to(device)
-        self._exp2 = torch.floor(_table(2.0 ** (-np.arange(_DEEPEST * _POINTS + 1) / _POINTS)) * (1 << 15)).to(device)
-        self._exp2[-1] = 0
+        self.cos, self.sin = _table(np.cos(angles)).to(device), _table(np.sin(angles)).to(device)
+        self.exp2 = torch.floor(_table(2.0 ** (-np.arange(_DEEPEST * _POINTS + 1) / _POINTS)) * (1 << 15)).to(device)
+        self.exp2[-1] = 0
         span = _SIGMOID * _SIGMOID_REACH
-        self._sigmoid = _table(1 / (1 + np.exp(-np.arange(-span, span + 1) / _SIGMOID))).to(device)
+        self.sigmoid = _table(1 / (1 + np.exp(-np.arange(-span, span + 1) / _SIGMOID))).to(device)
         self._key = float(int(math.sqrt((1 << 24) / shape.head_width)) - 1)
-        self._unit = math.floor(_MOST / math.sqrt(shape.width))
-        tables = (self._embedding, self._cos, self._sin, self._exp2, self._sigmoid)
+        self._score = _POINTS / math.log(2) / math.sqrt(shape.head_width)
+        self.unit = math.floor(_MOST / math.sqrt(shape.width))
+        tables = (self.embedding, self.cos, self.sin, self.exp2, self.sigmoid)
         digest = hashlib.blake2b(f"{_ARITHMETIC} {shape!r}".encode(), digest_size=16)
         for part in [t.cpu().numpy().tobytes() for t in tables] + [
-            m.digest for layer in self._layers for m in layer.matrices
+            m.digest for layer in self.layers for m in layer.matrices
         ]:
             digest.update(part)
-        digest.update(self._head.digest)
+        digest.update(self.head.digest)
         self.digest = digest.digest()
+        matrices = [self.head, *(matrix for layer in self.layers for matrix in layer.matrices)]
+        self._compilable = (
+            device == "cpu"
+            and importlib.util.find_spec("numba") is not None
+            and shape.head_width % 8 == 0
+            and all(matrix.integers for matrix in matrices)
+        )
+        self._spent = 0.0
 
     def cache(self, rows: int, slots: int) -> Cache:
         """Return an empty cache; errors as in ``forward``."""
         with room_for(rows):
-            return Cache(self.shape, rows, slots, self.device)
+            return Cache(self.shape, rows, slots, self.device, packed=self._compilable)
 
     def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
         """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
@@ -260,18 +304,35 @@ class ExactLlama:
             OutOfMemoryError: the device has no room for it.
         """
         rows, count = symbols.shape
-        together = bool((begin == begin[0]).all())
-        seen = int(begin.max()) + count
-        positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
-        threads = torch.get_num_threads()
-        with room_for(rows):
-            if symbols.numel() >= _WORTH_THREADS or threads == 1:
-                return self._forward(cache, symbols, positions, seen, together)
-            torch.set_num_threads(1)  # for the whole process, which gets them back
-            try:
-                return self._forward(cache, symbols, positions, seen, together)
-            finally:
-                torch.set_num_threads(threads)
+        compiled = self._compilable and self._spent >= _WORTH_COMPILING
+        with room_for(rows), _threads(symbols.numel() >= (_WORTH_THREADS if compiled else _WORTH_A_TEAM)):
+            if compiled:
+                return self._loops.forward(cache, symbols, begin)
+            started = time.perf_counter()
+            together = bool((begin == begin[0]).all())
+            seen = int(begin.max()) + count
+            positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
+            logits = self._forward(cache, symbols, positions, seen, together)
+            self._spent += time.perf_counter() - started
+            return logits
+
+    @functools.cached_property
+    def _loops(self) -> Loops:
+        from compgen.models.exact_loops import Loops, Numbers
+
+        numbers = {
+            "half": _HALF,
+            "most": _MOST,
+            "residual": _RESIDUAL,
+            "key": self._key,
+            "value": _VALUE,
+            "score": self._score,
+            "deepest": _DEEPEST * _POINTS,
+            "shares": _SHARES,
+            "sigmoid": _SIGMOID,
+            "sigmoid_end": _SIGMOID * _SIGMOID_REACH,
+        }
+        return Loops(self, Numbers(**{name: np.float32(number) for name, number in numbers.items()}))
 
     def step(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int) -> Tensor:
         """Return (B, symbols) logits after one more symbol in each row; a call that can be captured as a graph.
@@ -296,27 +357,27 @@ class ExactLlama:
             hidden = hidden[:, None, None].expand(-1, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
             hidden = hidden.reshape(rows, shape.kv_heads, -1, seen)
         end = seen if together else 0
-        cos, sin = (t[positions][:, :, None] for t in (self._cos, self._sin))
-        x = self._embedding[symbols].reshape(rows * count, shape.width)
-        for number, layer in enumerate(self._layers):
+        cos, sin = (t[positions][:, :, None] for t in (self.cos, self.sin))
+        x = self.embedding[symbols].reshape(rows * count, shape.width)
+        for number, layer in enumerate(self.layers):
             x = x + self._attend(layer, cache, number, x, (rows, count), (cos, sin), positions, seen, end, hidden)
-            gated = layer.gate_up.times(self._normed(x), 1 / self._unit)
+            gated = layer.gate_up.times(self._normed(x), 1 / self.unit)
             gate, up = gated.chunk(2, dim=1)
             index = torch.round(gate * _SIGMOID).clamp_(-_SIGMOID * _SIGMOID_REACH, _SIGMOID * _SIGMOID_REACH)
-            inner = gate * _looked_up(self._sigmoid, index + _SIGMOID * _SIGMOID_REACH) * up
+            inner = gate * _looked_up(self.sigmoid, index + _SIGMOID * _SIGMOID_REACH) * up
             x = x + layer.down.times(*_rounded(inner))
-        logits = self._head.times(self._normed(x), 1 / self._unit)
+        logits = self.head.times(self._normed(x), 1 / self.unit)
         return logits.reshape(rows, count, -1)
 
     def _normed(self, x: Tensor) -> Tensor:
-        """Return (R, width) integers: ``x`` with a root mean square of one, in units of 1 / self._unit."""
+        """Return (R, width) integers: ``x`` with a root mean square of one, in units of 1 / self.unit."""
         whole = torch.round(x * _RESIDUAL)
         squares = whole.double().square().sum(dim=1, keepdim=True)
         root = torch.floor(torch.sqrt(squares))
         # A square root may be off in its last bit; what its square is tells.
         root -= (root * root > squares).double()
         root += ((root + 1) * (root + 1) <= squares).double()
-        factor = self._unit * math.sqrt(self.shape.width) / root.clamp_(min=1.0)
+        factor = self.unit * math.sqrt(self.shape.width) / root.clamp_(min=1.0)
         return torch.round(whole * factor.float()).clamp_(-_MOST, _MOST)
 
     def _attend(
@@ -335,7 +396,7 @@ class ExactLlama:
         """Return (R, width), what attention adds to ``x``; symbols of rows that stand together end at ``end``."""
         shape, (rows, count) = self.shape, size
         heads, kv, width = shape.heads, shape.kv_heads, shape.head_width
-        mixed = layer.query_key_value.times(self._normed(x), 1 / self._unit).view(rows, count, heads + 2 * kv, width)
+        mixed = layer.query_key_value.times(self._normed(x), 1 / self.unit).view(rows, count, heads + 2 * kv, width)
         one, two = mixed[:, :, : heads + kv].chunk(2, dim=3)
         cos, sin = turn
         turned = torch.cat((one * cos - two * sin, two * cos + one * sin), dim=3)
@@ -348,18 +409,19 @@ class ExactLlama:
             if end:
                 memory[number, :, :, end - count : end] = new.transpose(1, 2)
             else:
-                memory[number, torch.arange(rows, device=self.device)[:, None], :, positions] = new
-        keys, known, scales = (m[number, :, :, :seen] for m in (cache.keys, cache.values, cache.scales))
+                row = torch.arange(rows, device=self.device)[:, None]
+                memory[number, row, :, positions] = new.to(memory.dtype)
+        keys, known, scales = (m[number, :, :, :seen].float() for m in (cache.keys, cache.values, cache.scales))
         # (rows, kv, heads of the group and steps, ...)
         queries = whole[:, :, :heads].view(rows, count, kv, -1, width).permute(0, 2, 3, 1, 4)
         queries = queries.reshape(rows, kv, -1, width)
         weight = scale[:, :, :heads].view(rows, count, kv, -1).permute(0, 2, 3, 1).reshape(rows, kv, -1, 1)
-        weight = weight * (_POINTS / math.log(2) / math.sqrt(width))
+        weight = weight * self._score
         scores = (queries @ keys.transpose(2, 3)) * weight * scales[:, :, None]
         if hidden is not None:
             scores.masked_fill_(hidden, -torch.inf)
         index = scores.amax(dim=3, keepdim=True) - scores
-        weights = _looked_up(self._exp2, torch.round(index).clamp_(max=_DEEPEST * _POINTS))
+        weights = _looked_up(self.exp2, torch.round(index).clamp_(max=_DEEPEST * _POINTS))
         total = weights.sum(dim=3, keepdim=True, dtype=torch.float64)
         shares = torch.floor(weights * (_SHARES / total).float()).clamp_(max=_SHARES)
         found = (shares @ known).view(rows, kv, -1, count, width).permute(0, 3, 1, 2, 4)

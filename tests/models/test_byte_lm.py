@@ -147,6 +147,13 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
     )
 
 
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have torch compute, however much there is to do, as on a GPU."""
+    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 1 << 60)
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lanes are halved until they fit, and one that does not fit is told of."""
     most = 2
@@ -215,7 +222,7 @@ def rounded_products() -> Iterator[None]:
     torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = before
 
 
-@pytest.mark.usefixtures("rounded_products")
+@pytest.mark.usefixtures("rounded_products", "uncompiled")
 def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, prose: bytes) -> None:
     """It multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618), mostly unseen."""
     with Watch() as seen:
@@ -225,19 +232,96 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, pro
     assert seen.precisions == {"ieee"}
 
 
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have loops compiled from the first symbol on; rows of each forward by them, where threads have some each."""
+    pytest.importorskip("numba")
+    from compgen.models.exact_loops import Loops
+
+    calls: list[int] = []
+    forward = Loops.forward
+
+    def counted(loops: Loops, cache: exact_llama.Cache, symbols: Any, begin: Any) -> Any:
+        calls.append(len(symbols))
+        return forward(loops, cache, symbols, begin)
+
+    monkeypatch.setattr(Loops, "forward", counted)
+    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(exact_llama, "_WORTH_THREADS", 2)
+    return calls
+
+
+@pytest.mark.usefixtures("compiled")
+def test_compiled_loops_conform(model: LanguageModel) -> None:
+    check_model(model)
+    check_model(LanguageModel(model.path, window=3))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_compiled_loops_give_the_integers_that_torch_gives(
+    folder: Path, prose: bytes, compiled: list[int], monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """To the last bit: of tiny weights and of shipped ones, rows apart, in steps and stretches, forked, turned."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for path, reach in ((str(folder), 19), ("", 40)):
+            model = LanguageModel(path, window=reach)
+            prompts = [b"", b"abcde", prose[:19], bytes(30), prose[50:59]]
+            symbols = np.frombuffer(prose[:250], dtype=np.uint8).reshape(50, 5)
+            found = []
+            for worth in (0, 1 << 60):
+                monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", worth)
+                compiled.clear()
+                state = model.start(prompts)
+                places = [state.read(symbols[:27])]
+                state = state.fork([2, 0, 1, 4, 2])
+                logits = []
+                for column in symbols[27:]:
+                    places.append(state.intervals(column))
+                    state.extend(column)
+                    logits.append(state._logits.clone())  # type: ignore[attr-defined]
+                assert {1, 5} <= set(compiled) if worth == 0 else compiled == []
+                found.append((places, logits))
+            (one, ours), (other, theirs) = found
+            assert all(np.array_equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
+            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_compiled_loops_take_over_in_the_middle(
+    model: LanguageModel, compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 1 << 60)
+    data = likely(model)
+    blob = compgen.compress(data, model, lanes=3)
+    assert compiled == []
+    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", model._network()._spent + 0.05)
+    assert compgen.decompress(blob, model) == data
+    assert compiled
+
+
 def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
-    folder: Path, model: LanguageModel, prose: bytes
+    folder: Path, model: LanguageModel, prose: bytes, tmp_path: Path
 ) -> None:
     data = prose[:300]
     blob = compgen.compress(data, model, lanes=3)
     script = (
         "import sys, torch, compgen; torch.set_num_threads(int(sys.argv[2]));"
+        "from compgen.models import exact_llama; exact_llama._WORTH_COMPILING = int(sys.argv[4]);"
         "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
         "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
     )
-    for threads, setting in (("1", {"ATEN_CPU_CAPABILITY": "default"}), ("2", {"ATEN_CPU_CAPABILITY": "avx2"})):
+    never, at_once = str(1 << 60), "0"  # when loops are compiled, where numba is installed
+    for threads, compiling, setting in (
+        ("1", never, {"ATEN_CPU_CAPABILITY": "default"}),
+        ("2", never, {"ATEN_CPU_CAPABILITY": "avx2"}),
+        ("1", at_once, {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}),
+    ):
         done = subprocess.run(
-            [sys.executable, "-c", script, str(folder), threads, blob.hex()],
+            [sys.executable, "-c", script, str(folder), threads, blob.hex(), compiling],
             input=data, env={**os.environ, **setting}, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
