@@ -291,6 +291,33 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(
+    ("width", "inner", "heads", "kv_heads", "head_width"), [(64, 1536, 4, 1, 24), (1096, 64, 2, 1, 40)]
+)
+def test_compiled_loops_of_other_shapes(
+    compiled: list[int], monkeypatch: pytest.MonkeyPatch,
+    width: int, inner: int, heads: int, kv_heads: int, head_width: int,
+) -> None:  # fmt: skip
+    """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
+    shape = exact_llama.Shape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+    generator = np.random.default_rng(3)
+    sizes = shape.tensors(257, inner)
+    tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
+    network = exact_llama.ExactLlama(shape, tensors.__getitem__)
+    symbols = torch.from_numpy(generator.integers(256, size=(3, 40)))
+    places = np.array([0, 3, 7])  # rows skip some, which are empty
+    found = []
+    for worth in (0, 1 << 60):
+        monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", worth)
+        cache = network.cache(3, 60)
+        logits = [network.forward(cache, symbols[:, :20], 0 * places)]
+        logits += [network.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
+        found.append(torch.cat(logits, dim=1))
+    assert len(compiled) == 21
+    assert torch.equal(*found)
+    assert found[0].std() > 1
+
+
 def test_compiled_loops_take_over_in_the_middle(
     model: LanguageModel, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
