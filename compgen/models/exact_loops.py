@@ -290,6 +290,8 @@ class Loops:
     def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
         """Return what ``ExactLlama.forward`` does; each of torch's threads computes rows of its own."""
         rows, count = symbols.shape
+        if begin.min() < 0 or begin.max() + count > min(cache.scales.shape[3], self._shape.positions):
+            raise IndexError("symbols stand where there is no slot")  # loops would write there
         logits = torch.empty((rows, count, self._head.outputs))
         threads = torch.get_num_threads()
         if threads == 1 or rows == 1:
