@@ -4,8 +4,8 @@ torch takes a pass over memory for each operation; a loop here does all that lie
 hand, and threads share rows, not operations. It is imported where numba is installed and there is enough to do.
 
 What rounds is neither reordered nor fused: leave to reorder is given to ``_sums`` alone, where all that is summed are
-integers that float32 holds. Constants come from the caller: numba keeps compiled code for as long as this file is the
-same, and would not notice that another one changed.
+integers that their type holds. Constants come from the caller: numba keeps compiled code for as long as this file is
+the same, and would not notice that another one changed.
 """
 
 from __future__ import annotations

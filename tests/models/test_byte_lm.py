@@ -234,7 +234,7 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, pro
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Have loops compiled from the first symbol on; rows of each forward by them, where threads have some each."""
+    """Have loops compute from the first symbol on, threads sharing rows from two on; a list of their forwards' rows."""
     pytest.importorskip("numba")
     from compgen.models.exact_loops import Loops
 
