@@ -21,7 +21,7 @@ from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import FRACTION, exp2_table
 from compgen.types import Frequencies, Symbols
 
-_BUCKET = 64  # a graph attends to a multiple of so many slots
+_BUCKET = 64  # a graph of torch's operations attends to a multiple of so many slots
 
 
 @functools.cache
@@ -69,7 +69,9 @@ class Step:
             OutOfMemoryError: the device has no room for it.
         """
         self.given.copy_(torch.from_numpy(np.stack((points, positions))))
-        seen = min(self._slots, (int(positions.max()) // _BUCKET + 1) * _BUCKET)
+        # Kernels look at no more slots than each row has; torch's operations at as many for all.
+        bucket = self._slots if self._network.kernels else _BUCKET
+        seen = min(self._slots, (int(positions.max()) // bucket + 1) * bucket)
         with room_for(len(self.ends)):
             self._graphs.run(seen, self._compute)
         return self.found.cpu().numpy()

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from torch import Tensor
 from compgen.models.device_memory import room_for
 
 if TYPE_CHECKING:
+    from compgen.models.exact_kernels import Kernels
     from compgen.models.exact_loops import Loops
 
 _ARITHMETIC = 2  # raised whenever other numbers come out of the same weights: files of another are refused
@@ -43,6 +44,8 @@ _FEWEST = 32  # rows, inputs and outputs of an int8 product; CUDA wants about ha
 _WORTH_COMPILING = 4.0  # seconds of torch's work: about what compiling costs, so that neither choice is a bad one
 _WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
 _WORTH_A_TEAM = 128  # the same where they meet at each of torch's operations
+SLOTS = 64
+"""A packed cache has a multiple of so many slots: compiled code takes them by blocks."""
 _GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
 _RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
 _POINTS = 1024  # entries of the exp2 table for a bit
@@ -86,6 +89,10 @@ def _threads(several: bool) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
 @functools.cache
 def int8_products(device: str) -> bool:
     """Return whether the device multiplies int8 matrices without saturating: without VNNI some processors do not."""
@@ -122,9 +129,13 @@ class Matrix:
             rows: (R, inputs) float32 that holds integers up to 127 * 128.
             unit: what one stands for, of all rows or (R, 1).
         """
-        count = len(rows)
         upper = torch.round(rows / _HALF)
-        sums = self.sums(torch.cat((upper, rows - upper * _HALF)).to(torch.int8))[:, : self.outputs]
+        return self.scaled(self.sums(torch.cat((upper, rows - upper * _HALF)).to(torch.int8)), unit)
+
+    def scaled(self, sums: Tensor, unit: Tensor | float) -> Tensor:
+        """Return what ``times`` does, by the ``sums`` of the upper halves of R rows and of the lower ones."""
+        count = len(sums) // 2
+        sums = sums[:, : self.outputs]
         if self.integers and self._wide:
             sums = sums.long()
         return torch.add(sums[count:], sums[:count], alpha=_HALF) * (self.scale * unit)
@@ -142,6 +153,21 @@ class Matrix:
         """Return the products in float32, a few inputs at a time so that each sum is exact, as int64."""
         parts = [halves[:, i : i + 1024] @ self._columns[i : i + 1024] for i in range(0, halves.shape[1], 1024)]
         return torch.stack([part.long() for part in parts]).sum(0)
+
+
+class Numbers(NamedTuple):
+    """What values are rounded to and limited by, float32, for code that is compiled."""
+
+    half: Any
+    most: Any
+    residual: Any
+    key: Any
+    value: Any
+    score: Any
+    deepest: Any
+    shares: Any
+    sigmoid: Any
+    sigmoid_end: Any
 
 
 @dataclass(frozen=True)
@@ -203,13 +229,14 @@ class _Layer:
 class Cache:
     """Keys and values of B rows at up to ``slots`` positions each: integers, and the keys' scales.
 
-    A row may stand anywhere; what lies beyond its position is never read. ``packed`` is for compiled loops: numbers are
+    A row may stand anywhere; what lies beyond its position is never read. ``packed`` is for compiled code: numbers are
     of 16 bits, and each of a head's ``columns`` of keys lies together.
     """
 
     def __init__(self, shape: Shape, rows: int, slots: int, device: str, *, packed: bool = False) -> None:
         size = (shape.layers, rows, shape.kv_heads)
         dtype = torch.int16 if packed else torch.float32
+        slots = -(-slots // SLOTS) * SLOTS if packed else slots
         lying = (shape.head_width, slots) if packed else (slots, shape.head_width)
         keys = torch.zeros((*size, *lying), dtype=dtype, device=device)
         self.keys = keys.transpose(3, 4) if packed else keys
@@ -279,47 +306,18 @@ class ExactLlama:
         digest.update(self.head.digest)
         self.digest = digest.digest()
         matrices = [self.head, *(matrix for layer in self.layers for matrix in layer.matrices)]
-        self._compilable = (
-            device == "cpu"
-            and importlib.util.find_spec("numba") is not None
-            and shape.head_width % 8 == 0
-            and all(matrix.integers for matrix in matrices)
-        )
+        integers = all(matrix.integers for matrix in matrices)
+        self._compilable = device == "cpu" and integers and shape.head_width % 8 == 0 and _installed("numba")
         self._spent = 0.0
+        self.kernels: Kernels | None = None
+        if device == "cuda" and integers and shape.head_width in (16, 32, 64, 128) and _installed("triton"):
+            from compgen.models.exact_kernels import proven
 
-    def cache(self, rows: int, slots: int) -> Cache:
-        """Return an empty cache; errors as in ``forward``."""
-        with room_for(rows):
-            return Cache(self.shape, rows, slots, self.device, packed=self._compilable)
-
-    def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
-        """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
-
-        Args:
-            cache: what came before.
-            symbols: (B, T) the next ones.
-            begin: (B,) the position of each row's first.
-
-        Raises:
-            OutOfMemoryError: the device has no room for it.
-        """
-        rows, count = symbols.shape
-        compiled = self._compilable and self._spent >= _WORTH_COMPILING
-        with room_for(rows), _threads(symbols.numel() >= (_WORTH_THREADS if compiled else _WORTH_A_TEAM)):
-            if compiled:
-                return self._loops.forward(cache, symbols, begin)
-            started = time.perf_counter()
-            together = bool((begin == begin[0]).all())
-            seen = int(begin.max()) + count
-            positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
-            logits = self._forward(cache, symbols, positions, seen, together)
-            self._spent += time.perf_counter() - started
-            return logits
+            self.kernels = proven(self)
 
     @functools.cached_property
-    def _loops(self) -> Loops:
-        from compgen.models.exact_loops import Loops, Numbers
-
+    def numbers(self) -> Numbers:
+        """What compiled code needs to know."""
         numbers = {
             "half": _HALF,
             "most": _MOST,
@@ -332,7 +330,47 @@ class ExactLlama:
             "sigmoid": _SIGMOID,
             "sigmoid_end": _SIGMOID * _SIGMOID_REACH,
         }
-        return Loops(self, Numbers(**{name: np.float32(number) for name, number in numbers.items()}))
+        return Numbers(**{name: np.float32(number) for name, number in numbers.items()})
+
+    def cache(self, rows: int, slots: int) -> Cache:
+        """Return an empty cache; errors as in ``forward``."""
+        with room_for(rows):
+            return Cache(self.shape, rows, slots, self.device, packed=self._compilable or self.kernels is not None)
+
+    def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
+        """Return (B, T, symbols) logits, nats, and leave keys and values in ``cache``.
+
+        Args:
+            cache: what came before.
+            symbols: (B, T) the next ones.
+            begin: (B,) the position of each row's first.
+
+        Raises:
+            IndexError: symbols stand where there is no slot; compiled code would write there.
+            OutOfMemoryError: the device has no room for it.
+        """
+        rows, count = symbols.shape
+        if begin.min() < 0 or begin.max() + count > min(cache.scales.shape[3], self.shape.positions):
+            raise IndexError(f"no slots from {begin.min()} to {begin.max() + count}")
+        compiled = self._compilable and self._spent >= _WORTH_COMPILING
+        with room_for(rows), _threads(symbols.numel() >= (_WORTH_THREADS if compiled else _WORTH_A_TEAM)):
+            if compiled:
+                return self._loops.forward(cache, symbols, begin)
+            started = time.perf_counter()
+            together = bool((begin == begin[0]).all())
+            seen = int(begin.max()) + count
+            positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
+            if self.kernels:
+                return self.kernels.forward(cache, symbols, positions)
+            logits = self._forward(cache, symbols, positions, seen, together)
+            self._spent += time.perf_counter() - started
+            return logits
+
+    @functools.cached_property
+    def _loops(self) -> Loops:
+        from compgen.models.exact_loops import Loops
+
+        return Loops(self)
 
     def step(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int) -> Tensor:
         """Return (B, symbols) logits after one more symbol in each row; a call that can be captured as a graph.
@@ -343,6 +381,8 @@ class ExactLlama:
             positions: (B,) where they stand.
             seen: slots that attention looks at; all positions lie under it.
         """
+        if self.kernels:
+            return self.kernels.forward(cache, symbols[:, None], positions[:, None])[:, 0]
         return self._forward(cache, symbols[:, None], positions[:, None], seen, together=False)[:, 0]
 
     @_whole_products()

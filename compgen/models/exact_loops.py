@@ -14,7 +14,7 @@ import functools
 import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -30,21 +30,6 @@ _LEAST = _F(1e-20)
 
 _loop = numba.njit(cache=True, nogil=True, error_model="numpy")
 _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-
-
-class Numbers(NamedTuple):
-    """What values are rounded to and limited by, float32; ``exact_llama.py`` says why."""
-
-    half: Any
-    most: Any
-    residual: Any
-    key: Any
-    value: Any
-    score: Any
-    deepest: Any
-    shares: Any
-    sigmoid: Any
-    sigmoid_end: Any
 
 
 @_loop
@@ -278,10 +263,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 class Loops:
     """A network's forward by these loops."""
 
-    def __init__(self, network: ExactLlama, numbers: Numbers) -> None:
+    def __init__(self, network: ExactLlama) -> None:
         self._shape = network.shape
         self._embedding, self._layers, self._head = network.embedding, network.layers, network.head
-        self._numbers = numbers
+        self._numbers = network.numbers
         self._unit = _F(1 / network.unit)
         self._norm_unit = network.unit * math.sqrt(network.shape.width)
         self._tables = network.cos.numpy(), network.sin.numpy(), network.exp2.numpy()
@@ -290,8 +275,6 @@ class Loops:
     def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
         """Return what ``ExactLlama.forward`` does; each of torch's threads computes rows of its own."""
         rows, count = symbols.shape
-        if begin.min() < 0 or begin.max() + count > min(cache.scales.shape[3], self._shape.positions):
-            raise IndexError("symbols stand where there is no slot")  # loops would write there
         logits = torch.empty((rows, count, self._head.outputs))
         threads = torch.get_num_threads()
         if threads == 1 or rows == 1:

@@ -315,8 +315,8 @@ def test_compiled_loops_of_other_shapes(
         found.append(torch.cat(logits, dim=1))
     monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 0)
     with pytest.raises(IndexError, match="no slot"):
-        network.forward(cache, symbols[:, :1], 53 + places)
-    assert len(compiled) == 22
+        network.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
+    assert len(compiled) == 21
     assert torch.equal(*found)
     assert found[0].std() > 1
 

@@ -1,0 +1,81 @@
+"""Triton's kernels without a GPU: its interpreter runs them, in a process that is told to before it imports triton.
+
+``test_exact_kernels.py`` runs this as ``TRITON_INTERPRET=1 python -m tests.models.interpreted_kernels FOLDER``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+
+from compgen.models import exact_llama
+from compgen.models.device_lm import DeviceLanguageState
+from compgen.models.exact_kernels import Kernels, proven
+from compgen.models.exact_llama import Cache, ExactLlama, Shape
+from compgen.models.llm import _loaded
+
+PROSE = b"Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my purse"
+
+
+def networks() -> list[ExactLlama]:
+    """Groups that are no power of two, sums beyond int32, rows beyond a tile's power of two, weights of heavy tails."""
+    generator = np.random.default_rng(3)
+    found = []
+    for layers, width, inner, heads, kv_heads, head_width in ((1, 64, 1544, 3, 1, 32), (1, 1096, 64, 4, 2, 16)):
+        shape = Shape(layers, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+        sizes = shape.tensors(257, inner)
+        tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
+        found.append(ExactLlama(shape, tensors.__getitem__))
+    return found
+
+
+def give_what_torch_gives(network: ExactLlama) -> None:
+    """A stretch beyond a block of attention, then steps of rows that stand apart; logits and caches."""
+    symbols = torch.from_numpy(np.random.default_rng(4).integers(256, size=(2, 44)))
+    caches = [Cache(network.shape, 2, 70, "cpu", packed=True) for _ in range(2)]
+    kernels = Kernels(network)
+    long = min(40, network.shape.positions - 24)
+    for begin, end, apart in ((0, long, 0), (long, long + 1, 3), (long + 1, long + 4, 20)):
+        starts = begin + np.array([0, apart])
+        part = symbols[:, begin:end]
+        places = torch.from_numpy(starts[:, None] + np.arange(end - begin))
+        logits = network.forward(caches[0], part, starts)
+        assert torch.equal(kernels.forward(caches[1], part, places), logits)
+        assert logits.std() > 0.1
+        for memory in ("keys", "values", "scales"):
+            assert torch.equal(*(getattr(cache, memory) for cache in caches))
+
+
+def decode_as_torch_does(network: ExactLlama) -> None:
+    """Steps that are located, windows that turn, rows that are forked."""
+    states = []
+    for kernels in (None, Kernels(network)):
+        network.kernels = kernels
+        states.append(DeviceLanguageState.start(network, 8, [b"", PROSE[:5], PROSE[:30]]))
+    points = np.random.default_rng(5).integers(1 << 24, size=(12, 3))
+    for step, row in enumerate(points):
+        found = []
+        for i, state in enumerate(states):
+            network.kernels = Kernels(network) if i else None
+            found.append(state.locate(row))
+            state.extend(found[-1][0])
+            if step == 5:
+                states[i] = state.fork([2, 0, 0])
+        assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), f"step {step}"
+    network.kernels = None
+
+
+def main() -> None:
+    exact_llama._WORTH_COMPILING = 1 << 60  # torch is what kernels are compared with
+    tiny = _loaded(sys.argv[1], "cpu")
+    for network in (tiny, *networks()):
+        give_what_torch_gives(network)
+    decode_as_torch_does(tiny)
+    assert proven(tiny)
+    print("the same")
+
+
+if __name__ == "__main__":
+    main()
