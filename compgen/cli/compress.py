@@ -58,7 +58,8 @@ def compress(
     files.check_output(target, force, binary=True)
     files.check_other(target, file)
 
-    from compgen.coding.stream import Writer, segment_size
+    from compgen.coding.container import MAX_SEGMENT
+    from compgen.coding.stream import Writer, layout
     from compgen.models import load
 
     model = load(compressor, rule=rule, effort=effort, window=context)
@@ -68,12 +69,10 @@ def compress(
         size = os.fstat(source.fileno()).st_size if file != "-" else 0
         watch = stack.enter_context(progress("compressing", size or None))
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
-        parts = segment_size(size or sys.maxsize, jobs, model.exact)
-        piece = source.read(parts)  # from a pipe, too, the first segment tells how many lanes suit
-        side_by_side = model.lanes(len(piece)) if lanes is None else lanes
-        with Writer(
-            sink, model, jobs=jobs, lanes=side_by_side, verify=verify, segment_size=parts, watch=watch
-        ) as writer:
+        piece = source.read(MAX_SEGMENT)  # a pipe that ends within it is as long as that
+        known = size or (len(piece) if len(piece) < MAX_SEGMENT else sys.maxsize)
+        lanes, parts = layout(model, known, jobs, lanes)
+        with Writer(sink, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=parts, watch=watch) as writer:
             total = 0
             while piece:
                 writer.write(piece)

@@ -24,9 +24,10 @@ from compgen.errors import CorruptDataError, IncompatibleError
 MAGIC = b"\x89CGN"
 VERSION = 1
 SEGMENT = 1 << 20
-"""Most bytes in a segment."""
+"""Bytes in a segment, where nothing speaks for more or fewer."""
+MAX_SEGMENT = 1 << 24
 MAX_LANES = 1 << 12
-_MAX_CODE = SEGMENT + 8 * MAX_LANES
+_MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
 
 _MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")  # precision, flags, lanes, fingerprint, bytes of spec, of versions
 _CODED = struct.Struct("<II8s")  # length, length of the code, checksum
@@ -174,12 +175,12 @@ class FrameReader:
             return self._model()
         if letter in (b"C", b"T"):
             length, size, check = _CODED.unpack(self._exactly(_CODED.size))
-            self._bound(length, SEGMENT)
+            self._bound(length, MAX_SEGMENT)
             self._bound(size, _MAX_CODE)
             return SegmentFrame(length, self._exactly(size), check, coded=True, tokens=letter == b"T")
         if letter == b"S":
             length, check = _STORED.unpack(self._exactly(_STORED.size))
-            self._bound(length, SEGMENT)
+            self._bound(length, MAX_SEGMENT)
             return SegmentFrame(length, self._exactly(length), check, coded=False)
         if letter == b"E":
             end = EndFrame(*_END.unpack(self._exactly(_END.size)))

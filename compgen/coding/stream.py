@@ -16,6 +16,7 @@ from compgen.atomic import replacing
 from compgen.coding import rans, segment
 from compgen.coding.container import (
     MAX_LANES,
+    MAX_SEGMENT,
     MAX_SPEC,
     SEGMENT,
     EndFrame,
@@ -36,6 +37,7 @@ from compgen.models.llm import LanguageModel
 from compgen.registry import Spec, split_mixture
 
 _CHECKPOINT = 1 << 17
+_LANE = 1 << 12
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
 
@@ -66,8 +68,7 @@ def compress(
     """
     out = io.BytesIO()
     model = load(model)
-    size = segment_size(len(data), jobs, model.exact)
-    lanes = model.lanes(min(len(data), size)) if lanes is None else lanes
+    lanes, size = layout(model, len(data), jobs, lanes)
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=size, watch=watch) as writer:
         writer.write(data)
     return out.getvalue()
@@ -121,13 +122,21 @@ def open(
     return Writer.to_path(path, "gzip" if model is None else model, jobs=jobs, verify=verify)
 
 
-def segment_size(total: int, jobs: int, exact: bool = True) -> int:
-    """Return how many bytes go into a segment so that ``total`` bytes keep all jobs busy.
+def layout(model: ByteModel, total: int, jobs: int, lanes: int | None = None) -> tuple[int, int]:
+    """Return how many lanes suit ``total`` bytes, unless given, and how many bytes go into a segment."""
+    # As many segments as keep all jobs busy.
+    most = min(MAX_SEGMENT, max(1 << 14, -(-total // jobs))) if jobs > 1 else MAX_SEGMENT
+    if lanes is None:
+        lanes = model.lanes(min(total, most))
+    return lanes, min(most, _segment_size(lanes, model.exact))
+
+
+def _segment_size(lanes: int, exact: bool) -> int:
+    """Return how many bytes a segment has: enough for lanes to begin anew seldom.
 
     Where floats decide, a decoder that goes astray should find out soon.
     """
-    most = SEGMENT if exact else _CHECKPOINT
-    return min(most, max(1 << 14, -(-total // jobs))) if jobs > 1 else most
+    return min(MAX_SEGMENT, max(SEGMENT if exact else _CHECKPOINT, lanes * _LANE))
 
 
 class Writer(io.RawIOBase):
@@ -144,7 +153,7 @@ class Writer(io.RawIOBase):
         segment_size: int | None = None,
         watch: Watch = lambda done: None,
     ) -> None:
-        """See ``compress``; ``segment_size`` is in bytes, at most ``SEGMENT``, by default what suits the model."""
+        """See ``compress``; ``segment_size`` is in bytes, at most ``MAX_SEGMENT``, by default what suits the model."""
         self._stack = ExitStack()
         if jobs < 1 or not 1 <= lanes <= MAX_LANES:
             raise UsageError(f"jobs must be 1 or more, and lanes 1 to {MAX_LANES:,}, not {jobs} and {lanes}")
@@ -157,7 +166,7 @@ class Writer(io.RawIOBase):
         self._together = jobs > 1
         self._lanes = lanes
         self._verify = verify
-        self._size = segment_size or (SEGMENT if self._exact else _CHECKPOINT)
+        self._size = segment_size or _segment_size(lanes, self._exact)
         self._watch = watch
         self._pending = bytearray()
         self._states: tuple[State, State | None] | None = None  # of the coder, and of its verification

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import compgen
 from compgen.coding import container, stream
-from compgen.coding.container import SEGMENT, EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.container import MAX_LANES, MAX_SEGMENT, SEGMENT, EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from compgen.types import Frequencies
@@ -102,9 +102,20 @@ def test_jobs_give_the_same_bytes_back(prose: bytes) -> None:
         writer.write(data)
     blob = out.getvalue()
     assert sum(isinstance(f, SegmentFrame) for f in frames(blob)) == 6
-    assert stream.segment_size(100_000, 2) == 50_000
-    assert stream.segment_size(1 << 30, 2) == stream.segment_size(100_000, 1) == SEGMENT
     assert compgen.decompress(blob) == compgen.decompress(blob, jobs=2) == data
+
+
+def test_segments_suit_jobs_and_lanes() -> None:
+    model, much = load("backoff:order=0"), 1 << 30
+    assert stream.layout(model, 100_000, 2) == (1, 50_000)
+    assert stream.layout(model, much, 2) == stream.layout(model, 100_000, 1) == (1, SEGMENT)
+    assert stream.layout(model, much, 1, 256) == (256, SEGMENT)
+    assert stream.layout(model, much, 1, 2048) == (2048, 8 * SEGMENT), "4 KB a lane"
+    assert stream.layout(model, much, 1, MAX_LANES) == (MAX_LANES, MAX_SEGMENT)
+    data = random.Random(1).randbytes(2 * SEGMENT)
+    blob = compgen.compress(data, "uniform", lanes=512)
+    assert sum(isinstance(frame, SegmentFrame) for frame in frames(blob)) == 1
+    assert compgen.decompress(blob) == data
 
 
 @pytest.mark.parametrize("name", GOLDEN_SPECS)

@@ -68,6 +68,22 @@ def test_round_trips(spec: str, prose: bytes) -> None:
     assert compgen.decompress(compgen.compress(b"", model), model) == b""
 
 
+def test_lanes_suit_the_size_and_the_device(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr(llm, "device", lambda device=device: device)
+        for name in ("llm", gpt2):
+            model = load(name)
+            assert [model.lanes(size) for size in (0, 4095, 40_960)] == [1, 1, 10]
+            found[device, name] = stream.layout(model, 1 << 30, 1)
+    assert found == {
+        ("cpu", "llm"): (64, 1 << 20),
+        ("cpu", gpt2): (32, 1 << 17),
+        ("cuda", "llm"): (2048, 1 << 23),
+        ("cuda", gpt2): (256, 1 << 20),
+    }
+
+
 def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: bytes) -> None:
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
     blob = compgen.compress(likely, gpt2)
