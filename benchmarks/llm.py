@@ -6,12 +6,13 @@
 The shipped model, another in a folder, or 135 million random weights (Llama type, 30 layers of 576, 49,152 tokens).
 
 Coding bytes reads known ones many at once; decoding takes a step for each byte of each lane. On a CPU with numba,
-compiled loops do both, here from the first byte on; `--uncompiled` is as if it were not there. Models with a tokeniser
-take a step for each token in both. The limit of a step is the time that its matrix products take at the speed measured
-here on matrices of the same shapes, plus the time to read keys and values at the bandwidth measured here. It is given
-in the type that the model computes in; for networks over bytes, in float32, in which such are mostly computed, and for
-the int8 products that are made here (two for each product). A window that is full turns, reading its last half again:
-once in as many steps as there is context, which is told apart. Ends in one JSON line.
+compiled loops do both, here from the first byte on, and on a GPU with Triton its kernels; `--uncompiled` is as if
+neither were there. Models with a tokeniser take a step for each token in both. The limit of a step is the time that its
+matrix products take at the speed measured here on matrices of the same shapes, plus the time to read keys and values at
+the bandwidth measured here. It is given in the type that the model computes in; for networks over bytes, in float32, in
+which such are mostly computed, and for what is made here: two int8 products for each, and a cache of the type it has.
+A window that is full turns, reading its last half again: once in as many steps as there is context, which is told
+apart. Ends in one JSON line.
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
     exact_llama._WORTH_COMPILING = 0.0
     network = _loaded(str(folder(path)), device)
     network._compilable &= compiled
+    network.kernels = network.kernels if compiled else None
     data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
@@ -157,11 +159,12 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
     reference.to(device)
     sizes = shapes(network, reference.config.intermediate_size)
     s = network.shape
-    traffic = 2 * s.layers * lanes * context * s.kv_heads * s.head_width * 4
+    read = 2 * s.layers * lanes * context * s.kv_heads * s.head_width
     speed = bandwidth(device)
+    item = network.cache(1, 1).keys.element_size()
     limits = {
-        name: products(sizes, lanes, device, dtype) + traffic / speed
-        for name, dtype in (("float32", torch.float32), ("int8", torch.int8))
+        "float32": products(sizes, lanes, device, torch.float32) + 4 * read / speed,
+        "int8": products(sizes, lanes, device, torch.int8) + item * read / speed,
     }
     tokens = torch.from_numpy(np.concatenate([np.full((1, lanes), START), table]).T.astype(np.int64)).to(device)
     few = tokens[:8, : context + 1]
@@ -179,7 +182,7 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
         "limits": {name: lanes / limit for name, limit in limits.items()},
         "plain": lanes / plain_loop(reference, tokens[:, : context + 1 + min(steps, 16)], context + 1),
         "forwards_per_byte": 1.0,
-        "compiled": network._compilable,
+        "compiled": network._compilable or network.kernels is not None,
         "rounding_bits": loss,
         "bandwidth": speed,
     }
@@ -264,7 +267,7 @@ def main() -> None:
     other.add_argument("--random", action="store_true", help="a model of 135 million random weights")
     parser.add_argument("--dtype", default="float32", choices=DTYPES, help="for models with a tokeniser")
     parser.add_argument("--steps", type=int, default=32)
-    parser.add_argument("--uncompiled", action="store_true", help="without numba, by torch alone")
+    parser.add_argument("--uncompiled", action="store_true", help="without numba or Triton, by torch alone")
     arguments = parser.parse_args()
     os.environ["COMPGEN_DEVICE"] = arguments.device
     sizes = arguments.lanes, arguments.context, arguments.steps
@@ -276,7 +279,7 @@ def main() -> None:
         loaded = _loaded_tokenised(str(folder(arguments.path)), arguments.device, arguments.dtype)
         report = over_tokens(*loaded, *sizes)
     lanes, context, _ = sizes
-    device = arguments.device + (", compiled loops" if report.get("compiled") else "")
+    device = arguments.device + (", compiled" if report.get("compiled") else "")
     print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {device}")
     print(f"encoding                     {report['encode']:10.0f} bytes/s")
     forwards = f"{report['forwards_per_byte']:.2f} forwards per byte"

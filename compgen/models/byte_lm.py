@@ -26,7 +26,7 @@ START = 256
 
 # Symbols that are computed together: over all rows on a CPU, whose caches the scores of attention should fit; of any
 # one row; and over all rows on another device, where nothing has been measured (docs/gpu.md).
-_AT_ONCE, _OF_A_ROW, _ON_A_DEVICE = 512, 256, 4096
+_AT_ONCE, _OF_A_ROW, _ON_A_DEVICE = 512, 256, 1 << 15
 NAT = 1 / math.log(2)  # bits
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from compgen.models import load
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from compgen.models import exact_llama, llm  # noqa: E402
 from compgen.models.causal_lm import CausalLM  # noqa: E402
 from compgen.models.token_coder import TokenCoderState  # noqa: E402
 from compgen.models.tokens import Tokens  # noqa: E402
@@ -45,6 +47,30 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return done
 
 
+@pytest.fixture(params=["kernels", "torch"])
+def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks over bytes, computed by Triton's kernels, or by torch as where Triton is not installed."""
+    if request.param == "kernels":
+        pytest.importorskip("triton")
+    else:
+        monkeypatch.setattr(exact_llama, "_installed", lambda module: False)
+    llm._loaded.cache_clear()
+    assert (llm._loaded(str(llm.folder("")), "cuda").kernels is None) == (request.param == "torch")
+    yield
+    llm._loaded.cache_clear()
+
+
+def test_kernels_give_the_numbers_that_torch_gives() -> None:
+    """Of other shapes than the shipped network's, with weights of heavy tails."""
+    pytest.importorskip("triton")
+    from tests.models.kernels import decode_as_torch_does, give_what_torch_gives, networks
+
+    for network in networks("cuda"):
+        give_what_torch_gives(network)
+        decode_as_torch_does(network)
+
+
+@pytest.mark.usefixtures("computed")
 def test_the_integers_are_those_of_a_cpu(cuda: pytest.MonkeyPatch, replays: list[Any], prose: bytes) -> None:
     """By graphs and without, with windows that turn over."""
     prompts, generator = [b"", prose[:300], prose[7:900]], np.random.default_rng(1)
@@ -63,6 +89,7 @@ def test_the_integers_are_those_of_a_cpu(cuda: pytest.MonkeyPatch, replays: list
     assert len(replays) > 200
 
 
+@pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize("lanes", [1, 64, 2048])
 def test_files_of_bytes_go_to_and_from_a_gpu(cuda: pytest.MonkeyPatch, prose: bytes, lanes: int) -> None:
     data = (prose * (1 + lanes * 40 // len(prose)))[: max(600, lanes * 40)]

@@ -1,6 +1,7 @@
-"""Triton's kernels without a GPU: its interpreter runs them, in a process that is told to before it imports triton.
+"""Triton's kernels beside torch: by ``test_gpu.py`` on a GPU, and without one by Triton's interpreter.
 
-``test_exact_kernels.py`` runs this as ``TRITON_INTERPRET=1 python -m tests.models.interpreted_kernels FOLDER``.
+That wants a process that is told to interpret before it imports triton, so ``test_exact_kernels.py`` runs this as
+``TRITON_INTERPRET=1 python -m tests.models.kernels FOLDER``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from compgen.models.llm import _loaded
 PROSE = b"Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my purse"
 
 
-def networks() -> list[ExactLlama]:
+def networks(device: str) -> list[ExactLlama]:
     """Groups that are no power of two, sums beyond int32, rows beyond a tile's power of two, weights of heavy tails."""
     generator = np.random.default_rng(3)
     found = []
@@ -27,20 +28,20 @@ def networks() -> list[ExactLlama]:
         shape = Shape(layers, width, heads, kv_heads, head_width, theta=1e4, positions=100)
         sizes = shape.tensors(257, inner)
         tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
-        found.append(ExactLlama(shape, tensors.__getitem__))
+        found.append(ExactLlama(shape, tensors.__getitem__, device))
     return found
 
 
 def give_what_torch_gives(network: ExactLlama) -> None:
     """A stretch beyond a block of attention, then steps of rows that stand apart; logits and caches."""
-    symbols = torch.from_numpy(np.random.default_rng(4).integers(256, size=(2, 44)))
-    caches = [Cache(network.shape, 2, 70, "cpu", packed=True) for _ in range(2)]
-    kernels = Kernels(network)
+    symbols = torch.from_numpy(np.random.default_rng(4).integers(256, size=(2, 44))).to(network.device)
+    caches = [Cache(network.shape, 2, 70, network.device, packed=True) for _ in range(2)]
+    kernels, network.kernels = Kernels(network), None
     long = min(40, network.shape.positions - 24)
     for begin, end, apart in ((0, long, 0), (long, long + 1, 3), (long + 1, long + 4, 20)):
         starts = begin + np.array([0, apart])
         part = symbols[:, begin:end]
-        places = torch.from_numpy(starts[:, None] + np.arange(end - begin))
+        places = torch.from_numpy(starts[:, None] + np.arange(end - begin)).to(network.device)
         logits = network.forward(caches[0], part, starts)
         assert torch.equal(kernels.forward(caches[1], part, places), logits)
         assert logits.std() > 0.1
@@ -70,7 +71,7 @@ def decode_as_torch_does(network: ExactLlama) -> None:
 def main() -> None:
     exact_llama._WORTH_COMPILING = 1 << 60  # torch is what kernels are compared with
     tiny = _loaded(sys.argv[1], "cpu")
-    for network in (tiny, *networks()):
+    for network in (tiny, *networks("cpu")):
         give_what_torch_gives(network)
     decode_as_torch_does(tiny)
     assert proven(tiny)
