@@ -10,10 +10,12 @@ import sys
 
 import numpy as np
 import torch
+import triton
+import triton.language as tl
 
 from compgen.models import exact_llama
 from compgen.models.device_lm import DeviceLanguageState
-from compgen.models.exact_kernels import Kernels, proven
+from compgen.models.exact_kernels import Kernels, _rint, proven
 from compgen.models.exact_llama import Cache, ExactLlama, Shape
 from compgen.models.llm import _loaded
 
@@ -30,6 +32,22 @@ def networks(device: str) -> list[ExactLlama]:
         tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
         found.append(ExactLlama(shape, tensors.__getitem__, device))
     return found
+
+
+@triton.jit
+def _rint_each(x, out, COUNT: tl.constexpr):
+    places = tl.arange(0, COUNT)
+    tl.store(out + places, _rint(tl.load(x + places)))
+
+
+def round_as_torch_does(device: str) -> None:
+    """Where float32 has halves, where it has none, and beyond."""
+    edges = [0.0, 0.3, 0.5, 1.5, 2.5, 2.0**22 + 0.5, 2.0**22 + 1.5, 2.0**23 - 0.5, 2.0**23 + 1, 1e30, float("inf")]
+    x = torch.tensor([*edges, *(-edge for edge in edges)], device=device)
+    x = torch.cat((x, torch.linspace(-9, 9, 64 - len(x), device=device)))
+    out = torch.empty_like(x)
+    _rint_each[(1,)](x, out, len(x), enable_fp_fusion=False)
+    assert torch.equal(out, torch.round(x))
 
 
 def give_what_torch_gives(network: ExactLlama) -> None:
@@ -70,6 +88,7 @@ def decode_as_torch_does(network: ExactLlama) -> None:
 
 def main() -> None:
     exact_llama._WORTH_COMPILING = 1 << 60  # torch is what kernels are compared with
+    round_as_torch_does("cpu")
     tiny = _loaded(sys.argv[1], "cpu")
     for network in (tiny, *networks("cpu")):
         give_what_torch_gives(network)

@@ -63,8 +63,9 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
     """Of other shapes than the shipped network's, with weights of heavy tails."""
     pytest.importorskip("triton")
-    from tests.models.kernels import decode_as_torch_does, give_what_torch_gives, networks
+    from tests.models.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
+    round_as_torch_does("cuda")
     for network in networks("cuda"):
         give_what_torch_gives(network)
         decode_as_torch_does(network)
