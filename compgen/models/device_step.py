@@ -11,14 +11,14 @@ from torch import Tensor
 
 def located(ends: Tensor, points: Tensor) -> Tensor:
     """Return (3, N): the columns of (N, n) ``ends`` whose intervals hold ``points``, (N,); where they begin; widths."""
-    columns = torch.searchsorted(ends, points[:, None], right=True)
+    columns = torch.searchsorted(ends, points[:, None].to(ends.dtype), right=True)
     return torch.stack((columns[:, 0], *intervals(ends, columns)))
 
 
 def intervals(ends: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Return low and width, (N,) each, of (N, 1) columns of intervals that end at (N, n) ``ends``."""
-    high = ends.gather(1, columns)
-    low = torch.where(columns > 0, ends.gather(1, (columns - 1).clamp(min=0)), 0)
+    """Return low and width, (N,) int64 each, of (N, 1) columns of intervals that end at (N, n) ``ends``."""
+    high = ends.gather(1, columns).long()
+    low = torch.where(columns > 0, ends.gather(1, (columns - 1).clamp(min=0)).long(), 0)
     return low[:, 0], (high - low)[:, 0]
 
 

@@ -30,16 +30,19 @@ class TokenCoderState:
         self._tokens = tokens
         self._size = window
         self._contexts = contexts
-        self._ids = torch.from_numpy(tokens.ids).to(engine.model.device)
-        self._columns = np.full(int(tokens.ids.max()) + 1, -1, dtype=np.int64)
-        self._columns[tokens.ids] = np.arange(len(tokens.ids))
+        ids = np.sort(tokens.ids)
+        self._ids = torch.from_numpy(ids).to(engine.model.device)
+        self._columns = np.full(int(ids[-1]) + 1, -1, dtype=np.int64)
+        self._columns[ids] = np.arange(len(ids))
+        together = ids[-1] - ids[0] + 1 == len(ids)  # so that nothing need be picked out
+        self._spelling = slice(int(ids[0]), int(ids[-1]) + 1) if together else self._ids
         rows, device = len(contexts), self._ids.device
         self._cache = engine.cache(rows)
         self._graphs = Graphs(device)
         with room_for(rows):
             self._given = torch.zeros((2, rows), dtype=torch.int64, device=device)  # points, and sizes of contexts
             self._found = torch.zeros((3, rows), dtype=torch.int64, device=device)  # tokens, lows, widths
-            self._ends = torch.zeros((rows, len(self._ids)), dtype=torch.int64, device=device)
+            self._ends = torch.zeros((rows, len(self._ids)), dtype=torch.int32, device=device)
             self._open(range(rows), [context[:-1] for context in contexts])
             self._cache.reserve(max(map(len, contexts)) + 1)
             self._given[1] = torch.tensor([len(context) for context in contexts])
@@ -117,10 +120,10 @@ class TokenCoderState:
         here = torch.arange(self._cache.slots, device=sizes.device)
         visible = torch.where(sizes > 0, (here > 0) & (here <= sizes), here == 0)[:, None]
         logits = self._engine.step(self._cache, tokens[:, None], (sizes - 1).clamp(min=0), sizes, visible)[:, 0]
-        shares = torch.softmax(logits[:, self._ids].double(), dim=1)
+        shares = torch.softmax(logits[:, self._spelling], dim=1)
         # Where nothing begins a text, all tokens are as likely.
         shares = torch.where(sizes > 0, shares, 1 / count)
-        widths = (shares * ((1 << self.precision) - count)).long() + 1
-        rest = (1 << self.precision) - widths.sum(dim=1, keepdim=True)  # what rounding down left: to the largest
-        widths.scatter_add_(1, widths.argmax(dim=1, keepdim=True), rest)
-        torch.cumsum(widths, dim=1, out=self._ends)
+        widths = (shares * ((1 << self.precision) - count)).int() + 1
+        rest = (1 << self.precision) - widths.sum(dim=1, keepdim=True)  # what rounding left, or took: to the largest
+        widths.scatter_add_(1, widths.argmax(dim=1, keepdim=True), rest.int())
+        torch.cumsum(widths, dim=1, dtype=torch.int32, out=self._ends)

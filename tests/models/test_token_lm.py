@@ -211,10 +211,16 @@ def test_2048_lanes(pair: Pair) -> None:
     assert segment.decode(TokenState.start(*pair, [b""] * 2048), code, len(data)) == data
 
 
-def test_tokens_own_intervals_that_fill_the_line(pair: Pair) -> None:
-    """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given."""
+@pytest.mark.parametrize("sharpness", [0, 1, 1e4])
+def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest.MonkeyPatch, sharpness: float) -> None:
+    """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given.
+
+    Where all tokens are as likely, and where one is certain, too.
+    """
+    forward = CausalLM.step
+    monkeypatch.setattr(CausalLM, "step", lambda *given: forward(*given) * sharpness)
     taking, given = (TokenCoderState.start(*pair, [b"", b"The sea"], window=5) for _ in range(2))
-    ids, generator, rows = pair[1].ids, np.random.default_rng(3), np.arange(2)
+    ids, generator, rows = np.sort(pair[1].ids), np.random.default_rng(3), np.arange(2)
     for step in range(12):
         ends = taking._ends.numpy().copy()
         width = np.diff(ends, axis=1, prepend=0)
