@@ -89,7 +89,7 @@ def _embed(
     TILE: tl.constexpr,
 ):
     """Begin ``x`` with what symbols stand for, and write the halves of its norm."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(embedding + tl.load(symbols + row) * width + columns, mask=mask, other=0.0)
@@ -114,7 +114,7 @@ def _add(
     TILE: tl.constexpr,
 ):
     """Add to ``x`` what the products of rows of ``units`` stand for, and write the halves of its norm."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(x + row * width + columns, mask=mask, other=0.0)
@@ -156,9 +156,9 @@ def _turn(
     The cache is (rows, kv, head_width, slots) keys, (rows, kv, slots, head_width) values and (rows, kv, slots) scales
     of keys; ``steps`` symbols in turn belong to a row of it.
     """
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     place = tl.load(positions + row)
-    memory = (row // steps).to(tl.int64) * kv  # where the row's heads begin in the cache
+    memory = row // steps * kv  # where the row's heads begin in the cache
     head = tl.arange(0, HEADS)[:, None]
     half = tl.arange(0, head_width // 2)[None, :]
     mask = head < heads + kv
@@ -231,9 +231,9 @@ def _attend(
     Scores are ``kept`` in (symbols, heads, slots) of memory from one pass over them to the next. Whole blocks of slots
     are read; what lies beyond a symbol's own gets no score and no share.
     """
-    row, head = tl.program_id(0), tl.program_id(1)
+    row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     place = tl.load(positions + row).to(tl.int32)
-    memory = (row // steps).to(tl.int64) * kv + head
+    memory = row // steps * kv + head
     member, column, slot = tl.arange(0, GROUP), tl.arange(0, head_width), tl.arange(0, BLOCK)
     asked = row * (kv * group) + head * group + member
     here = (member < group)[:, None]
@@ -243,7 +243,7 @@ def _attend(
     keys += memory * head_width * slots + column[:, None] * slots + slot[None, :]
     values += memory * slots * head_width + slot[:, None] * head_width + column[None, :]
     scales += memory * slots + slot
-    kept += asked.to(tl.int64)[:, None] * slots + slot[None, :]
+    kept += asked[:, None] * slots + slot[None, :]
 
     most = tl.full((GROUP,), float("-inf"), tl.float32)
     for begin in range(0, place + 1, BLOCK):
@@ -270,7 +270,7 @@ def _attend(
 @triton.jit(do_not_specialize=["count"])
 def _halve(x, halves, units, count, width: tl.constexpr, HALF: tl.constexpr, MOST: tl.constexpr, TILE: tl.constexpr):
     """Write the halves of rows, and their units."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(x + row * width + columns, mask=mask, other=0.0)
@@ -295,7 +295,7 @@ def _gate(
     TILE: tl.constexpr,
 ):
     """Write the halves of gated rows, and their units."""
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     gate = _product(sums, row, count, columns, stride, mask, HALF)
