@@ -1,0 +1,108 @@
+"""When a computation is run, captured and replayed; CUDA is played by a stand-in, ``test_gpu.py`` has the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from compgen.models.device_step import Graphs  # noqa: E402
+
+
+class Cuda:
+    """Keeps what is computed (``c``), captured (``C``) and replayed (``r``), on the stream of captures (``s``) or not."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.stream_now = "d"
+        self.capturing = False
+        self.mode: Any = 0
+
+    def compute(self, slots: int) -> None:
+        self.done.append(("C" if self.capturing else "c") + self.stream_now + str(slots))
+
+    def compute_and_wait(self, slots: int) -> None:
+        assert not self.capturing, "a wait cannot be captured"
+        if self.mode == "error":
+            raise RuntimeError("called a synchronizing CUDA operation")
+        self.compute(slots)
+
+    @contextmanager
+    def stream(self, name: Any) -> Iterator[None]:
+        before, self.stream_now = self.stream_now, "s"
+        yield
+        self.stream_now = before
+
+    @contextmanager
+    def graph(self, fresh: Any, pool: object, stream: object) -> Iterator[None]:
+        begin = len(self.done)
+        with self.stream(stream):
+            self.capturing = True
+            yield
+            self.capturing = False
+        (fresh.held,) = self.done[begin:]
+
+    def set_mode(self, mode: Any) -> None:
+        self.mode = mode
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    played = Cuda()
+    streams = SimpleNamespace(wait_stream=lambda other: None)
+
+    class CUDAGraph:
+        held = ""
+
+        def replay(self) -> None:
+            played.done.append("r" + self.held[2:])
+
+    for name, part in {
+        "Stream": lambda device: streams,
+        "current_stream": lambda: streams,
+        "graph_pool_handle": object,
+        "CUDAGraph": CUDAGraph,
+        "graph": played.graph,
+        "stream": played.stream,
+        "get_sync_debug_mode": lambda: played.mode,
+        "set_sync_debug_mode": played.set_mode,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, part)
+    return played
+
+
+def runs(graphs: Graphs, compute: Callable[[int], None], *slots: int) -> None:
+    for number in slots:
+        graphs.run(number, compute)
+
+
+def test_a_third_run_is_captured_and_replayed(cuda: Cuda) -> None:
+    """For each number of slots by itself, after two on the stream of captures."""
+    runs(Graphs(torch.device("cuda")), cuda.compute, 64, 64, 128, 64, 64, 128, 128, 64)
+    assert cuda.done == ["cs64", "cs64", "cs128", "Cs64", "r64", "r64", "cs128", "Cs128", "r128", "r64"]
+    assert cuda.mode == 0
+
+
+def test_what_waits_for_the_device_is_never_captured(cuda: Cuda) -> None:
+    runs(Graphs(torch.device("cuda")), cuda.compute_and_wait, 64, 64, 64, 64)
+    assert cuda.done == ["cs64", "cs64", "cd64", "cd64"]
+    assert cuda.mode == 0, "the mode is as it was"
+
+
+def test_other_errors_are_raised(cuda: Cuda) -> None:
+    def fail(slots: int) -> None:
+        raise RuntimeError("an illegal memory access")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        runs(Graphs(torch.device("cuda")), fail, 64)
+    assert cuda.mode == 0
+
+
+def test_on_a_cpu_it_is_just_run(cuda: Cuda) -> None:
+    runs(Graphs(torch.device("cpu")), cuda.compute, 64, 64, 64)
+    assert cuda.done == ["cd64"] * 3
