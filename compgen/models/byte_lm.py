@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, State, last_window
+from compgen.models.device_memory import room_for
 from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.types import Frequencies, Rows, Symbols
@@ -98,8 +99,13 @@ class ByteLanguageState(State):
         return self._frequencies
 
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row."""
-        self._append(symbols[None])
+        """Append one byte to each row.
+
+        Raises:
+            OutOfMemoryError: the device has no room for it.
+        """
+        with room_for(self.rows):
+            self._append(symbols[None])
 
     def read(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (T, B) low and frequency of the bytes that follow in each row, and extend the rows by them."""
@@ -110,8 +116,9 @@ class ByteLanguageState(State):
             room = 2 * self._reach - int(self._lengths.max(initial=0))
             count = max(1, min(len(symbols) - done, room, _OF_A_ROW, self._at_once // max(1, self.rows)))
             part = symbols[done : done + count]
-            logits = self._append(part).reshape(-1, ALPHABET)
-            found = self._places(logits, part.reshape(-1))
+            with room_for(self.rows):
+                logits = self._append(part).reshape(-1, ALPHABET)
+                found = self._places(logits, part.reshape(-1))
             low[done : done + count], width[done : done + count] = (x.reshape(part.shape) for x in found)
             done += count
         return low, width

@@ -91,7 +91,7 @@ class DeviceLanguageState(ByteLanguageState):
     _ahead: Symbols | None = None  # what the step has read already
 
     def frequencies(self) -> Frequencies:
-        """Return (B, 256) frequencies."""
+        """Return (B, 256) frequencies; errors as in ``extend``."""
         if self._frequencies is None:
             self._frequencies = np.diff(self._ends_now().cpu().numpy(), axis=1, prepend=0)
         return self._frequencies
@@ -105,23 +105,30 @@ class DeviceLanguageState(ByteLanguageState):
         """Return (symbols, low, frequency), (B,) each; the symbols are read at once, since they mostly follow."""
         if (self._lengths + 1 < 2 * self._reach).all():
             if self._step is None:
-                self._step = Step(self._network, self._cache, self._ends_now(), 2 * self._reach)
+                with room_for(self.rows):
+                    self._step = Step(self._network, self._cache, self._ends_now(), 2 * self._reach)
             self._step.ends.copy_(self._ends_now())
             found = self._step.run(points, self._lengths + 1)
             self._ahead = found[0].astype(np.uint8)
         else:
-            found = located(self._ends_now(), torch.from_numpy(points).to(self._network.device)).cpu().numpy()
+            with room_for(self.rows):
+                found = located(self._ends_now(), torch.from_numpy(points).to(self._network.device)).cpu().numpy()
         return found[0].astype(np.uint8), found[1], found[2]
 
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row: what ``locate`` found has been read already."""
+        """Append one byte to each row: what ``locate`` found has been read already.
+
+        Raises:
+            OutOfMemoryError: the device has no room for it.
+        """
         if self._step is None or self._ahead is None or not np.array_equal(symbols, self._ahead):
             super().extend(symbols)
             return
         self._windows[np.arange(self.rows), self._lengths] = symbols
         self._lengths = self._lengths + 1
-        self._logits = self._step.logits.clone()
-        self._ends = self._step.next_ends.clone()
+        with room_for(self.rows):
+            self._logits = self._step.logits.clone()
+            self._ends = self._step.next_ends.clone()
         self._ahead = self._frequencies = None
 
     def _append(self, symbols: NDArray[np.uint8]) -> Tensor:
@@ -130,7 +137,8 @@ class DeviceLanguageState(ByteLanguageState):
 
     def _ends_now(self) -> Tensor:
         if self._ends is None:
-            self._ends = ends_of(self._logits)
+            with room_for(self.rows):
+                self._ends = ends_of(self._logits)
         return self._ends
 
     def _there(self, symbols: Symbols) -> Tensor:

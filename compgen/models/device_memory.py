@@ -9,7 +9,7 @@ import torch
 
 from compgen.errors import OutOfMemoryError
 
-_SIGNS = ("not enough memory", "can't allocate memory")
+_SIGNS = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 
@@ -33,7 +34,7 @@ class Graphs:
         self._runs: dict[int, int] = {}
         self._graphs: dict[int, torch.cuda.CUDAGraph | None] = {}
         if self._cuda:
-            self._stream = torch.cuda.Stream(device)
+            self._stream = _stream(device)
             self._pool = torch.cuda.graph_pool_handle()  # one for all, since they run one after another
 
     def run(self, slots: int, compute: Callable[[int], None]) -> None:
@@ -49,15 +50,29 @@ class Graphs:
             self._aside(slots, compute, watched=runs == 2)
             return
         if slots not in self._graphs:
-            fresh = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(fresh, pool=self._pool, stream=self._stream):
-                compute(slots)
-            self._graphs[slots] = fresh
+            self._graphs[slots] = self._captured(slots, compute)
         graph = self._graphs[slots]
         if graph is None:
             compute(slots)
         else:
             graph.replay()
+
+    def _captured(self, slots: int, compute: Callable[[int], None]) -> torch.cuda.CUDAGraph | None:
+        """Return the graph of a computation, which is not done yet; none, with a warning, if it cannot be captured."""
+        fresh, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(fresh, pool=self._pool, stream=self._stream):
+                compute(slots)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if isinstance(error.__context__, torch.OutOfMemoryError):  # which ended the capture, and that another error
+                raise error.__context__ from None
+            warnings.warn(f"a step cannot be captured, and takes longer: {error}", RuntimeWarning, stacklevel=2)
+            return None
+        finally:
+            torch.cuda.set_stream(before)  # where a capture fails, torch stays on its stream
+        return fresh
 
     def _aside(self, slots: int, compute: Callable[[int], None], *, watched: bool) -> None:
         """Compute on the stream of captures; if ``watched``, find out whether the host waits for the device in it."""
@@ -70,6 +85,12 @@ class Graphs:
                     compute(slots)
         finally:
             torch.cuda.current_stream().wait_stream(self._stream)
+
+
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream of captures, one for all: libraries keep memory for each stream that they have seen."""
+    return torch.cuda.Stream(device)
 
 
 def _waits(slots: int, compute: Callable[[int], None]) -> bool:

@@ -393,7 +393,7 @@ def proven(network: ExactLlama) -> Kernels | None:
             found = kernels.forward(caches[0], given[:, part], places[:, part])
             if not torch.equal(found, network.forward(caches[1], given[:, part], begin + part.start)):
                 raise ArithmeticError("they give other numbers")
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # for want of a compiler, say
         warnings.warn(

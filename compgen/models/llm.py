@@ -200,6 +200,7 @@ def _loaded(path: str, place: str) -> ExactLlama:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from compgen.models.device_memory import room_for
     from compgen.models.exact_llama import ExactLlama
 
     config = read_config(Path(path))
@@ -211,7 +212,8 @@ def _loaded(path: str, place: str) -> ExactLlama:
             if tensors[name].shape != size:
                 found = " x ".join(map(str, tensors[name].shape))
                 raise UsageError(f"'{weights}' is not of this config.json: {name} is {found} there")
-        return ExactLlama(shape, lambda name: tensors[name].double().numpy(), place)
+        with room_for(0):
+            return ExactLlama(shape, lambda name: tensors[name].double().numpy(), place)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"'{weights}' cannot be read: {error}") from None
     except KeyError as error:

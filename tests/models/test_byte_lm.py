@@ -174,15 +174,25 @@ def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch:
         compgen.compress(data, model)
 
 
-def test_a_step_that_fills_the_device_is_told_of(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = OnADevice(model.path).start([b"one", b"two"])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+)
+@pytest.mark.parametrize("place", ["exact_llama.ExactLlama.step", "device_lm.ends_of"])
+def test_a_step_that_fills_the_device_is_told_of(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+) -> None:
+    start = OnADevice(model.path).start
 
     def full(*arguments: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
-    monkeypatch.setattr(exact_llama.ExactLlama, "step", full)
+    located, read = start([b"one", b"two"]), start([b"one", b"two"])
+    monkeypatch.setattr(f"compgen.models.{place}", full)
     with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
-        state.locate(np.zeros(2, dtype=np.int64))
+        located.locate(np.zeros(2, dtype=np.int64))
+    if place == "device_lm.ends_of":
+        with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
+            read.read(np.zeros((3, 2), dtype=np.uint8))
 
 
 def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compgen.models.device_step import Graphs  # noqa: E402
+from compgen.models.device_step import Graphs, _stream  # noqa: E402
 
 
 class Cuda:
-    """Keeps what is computed (``c``), captured (``C``) and replayed (``r``), on the stream of captures (``s``) or not."""
+    """Keeps what is computed (c), captured (C) and replayed (r), on the stream of captures (s) or on the other (d)."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -41,18 +41,23 @@ class Cuda:
     @contextmanager
     def graph(self, fresh: Any, pool: object, stream: object) -> Iterator[None]:
         begin = len(self.done)
-        with self.stream(stream):
-            self.capturing = True
+        self.stream_now, self.capturing = "s", True  # where it stays if the capture fails
+        try:
             yield
+        finally:
             self.capturing = False
+        self.stream_now = "d"
         (fresh.held,) = self.done[begin:]
+
+    def set_stream(self, stream: object) -> None:
+        self.stream_now = "d"
 
     def set_mode(self, mode: Any) -> None:
         self.mode = mode
 
 
 @pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cuda]:
     played = Cuda()
     streams = SimpleNamespace(wait_stream=lambda other: None)
 
@@ -68,12 +73,15 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         "graph_pool_handle": object,
         "CUDAGraph": CUDAGraph,
         "graph": played.graph,
+        "set_stream": played.set_stream,
         "stream": played.stream,
         "get_sync_debug_mode": lambda: played.mode,
         "set_sync_debug_mode": played.set_mode,
     }.items():
         monkeypatch.setattr(torch.cuda, name, part)
-    return played
+    _stream.cache_clear()
+    yield played
+    _stream.cache_clear()
 
 
 def runs(graphs: Graphs, compute: Callable[[int], None], *slots: int) -> None:
@@ -92,6 +100,40 @@ def test_what_waits_for_the_device_is_never_captured(cuda: Cuda) -> None:
     runs(Graphs(torch.device("cuda")), cuda.compute_and_wait, 64, 64, 64, 64)
     assert cuda.done == ["cs64", "cs64", "cd64", "cd64"]
     assert cuda.mode == 0, "the mode is as it was"
+
+
+def test_what_cannot_be_captured_is_run_as_it_is(cuda: Cuda) -> None:
+    def compute(slots: int) -> None:
+        if cuda.capturing:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        cuda.compute(slots)
+
+    graphs = Graphs(torch.device("cuda"))
+    with pytest.warns(RuntimeWarning, match="cannot be captured.*not permitted"):
+        runs(graphs, compute, 64, 64, 64)
+    runs(graphs, compute, 64)
+    assert cuda.done == ["cs64", "cs64", "cd64", "cd64"]
+
+
+def test_a_capture_that_fills_the_device_is_told_of(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its end, torch's own, fails for that with another error."""
+
+    @contextmanager
+    def graph(fresh: object, pool: object, stream: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+
+    def compute(slots: int) -> None:
+        if len(cuda.done) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        cuda.compute(slots)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        runs(Graphs(torch.device("cuda")), compute, 64, 64, 64)
 
 
 def test_other_errors_are_raised(cuda: Cuda) -> None:
