@@ -117,20 +117,23 @@ def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[s
         surprisals: (n,) bits, one for each byte.
     """
     stream = TextStream()
-    pending = 0.0
+    pending: list[float] = []
+
+    def shown(text: str) -> Iterator[tuple[str, float]]:
+        """Yield the characters that pending bytes have come to: broken ones a byte each, the last all that is left."""
+        for place, character in enumerate(text, 1):
+            taken = len(pending) if place == len(text) else 1
+            yield character, sum(pending[:taken])
+            del pending[:taken]
+
     for byte, bits in zip(data, surprisals, strict=True):
         text = stream.feed(bytes([byte]))
         # A byte that cannot go on a character shows it as broken, and only then itself, now or later.
         broken = text[: len(text) - 1] if text[-1:] != "\N{REPLACEMENT CHARACTER}" or stream.whole else text
-        for character in broken:
-            yield character, pending
-            pending = 0.0
-        pending += float(bits)
-        for character in text[len(broken) :]:
-            yield character, pending
-            pending = 0.0
-    for character in stream.feed(b"", final=True):
-        yield character, pending
+        yield from shown(broken)
+        pending.append(float(bits))
+        yield from shown(text[len(broken) :])
+    yield from shown(stream.feed(b"", final=True))
 
 
 _SCALE = ((46, 160, 67), (154, 160, 60), (219, 142, 40), (228, 88, 60), (207, 34, 110))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compgen.media.text import TextStream, characters, readable, surprisal_colour, surprisal_html
@@ -23,6 +23,8 @@ def test_a_stream_shows_what_the_whole_would(data: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
+@example(b"\xed\xa0")
+@example(b"\xed\xa0A\xed\xa0\xed")
 def test_characters_carry_all_the_surprisal(data: bytes) -> None:
     surprisals = np.arange(1.0, len(data) + 1)
     found = list(characters(data, surprisals))
@@ -40,6 +42,8 @@ def test_what_breaks_a_character_keeps_its_own_surprisal() -> None:
     assert list(characters(b"\xe2A", np.array([1.0, 10.0]))) == [(broken, 1.0), ("A", 10.0)]
     assert list(characters(b"\xe2\xe2\x82\xac", np.array([1.0, 10, 20, 30]))) == [(broken, 1.0), ("€", 60.0)]
     assert list(characters(b"\xe2\xff", np.array([1.0, 2.0]))) == [(broken, 1.0), (broken, 2.0)]
+    assert list(characters(b"\xed\xa0", np.array([1.0, 2.0]))) == [(broken, 1.0), (broken, 2.0)], "half a surrogate"
+    assert list(characters(b"\xe2\x82", np.array([1.0, 2.0]))) == [(broken, 3.0)]
 
 
 def test_colours_run_from_expected_to_surprising() -> None:
