@@ -26,6 +26,7 @@ VERSION = 1
 SEGMENT = 1 << 20
 """Bytes in a segment, where nothing speaks for more or fewer."""
 MAX_SEGMENT = 1 << 24
+"""Most bytes in a segment."""
 MAX_LANES = 1 << 12
 _MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
 

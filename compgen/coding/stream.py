@@ -32,12 +32,11 @@ from compgen.coding.segment import Watch
 from compgen.compressors.base import Compressor
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, State, load, load_from_file
-from compgen.models.base import PRECISION
+from compgen.models.base import PRECISION, WORTH_A_LANE
 from compgen.models.llm import LanguageModel
 from compgen.registry import Spec, split_mixture
 
 _CHECKPOINT = 1 << 17
-_LANE = 1 << 12
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
 
@@ -136,7 +135,7 @@ def _segment_size(lanes: int, exact: bool) -> int:
 
     Where floats decide, a decoder that goes astray should find out soon.
     """
-    return min(MAX_SEGMENT, max(SEGMENT if exact else _CHECKPOINT, lanes * _LANE))
+    return min(MAX_SEGMENT, max(SEGMENT if exact else _CHECKPOINT, lanes * WORTH_A_LANE))
 
 
 class Writer(io.RawIOBase):

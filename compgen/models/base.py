@@ -20,6 +20,9 @@ PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
 
+WORTH_A_LANE = 4096
+"""Bytes that a lane is worth: it begins with nothing known, which costs about 9."""
+
 _FEW = 16  # rows whose search costs more in calls than in sums
 
 

@@ -63,17 +63,12 @@ class Step:
         self.next_ends = ends.clone()
 
     def run(self, points: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (3, B) symbols, lows and widths at ``points``; symbols are read at ``positions``.
-
-        Raises:
-            OutOfMemoryError: the device has no room for it.
-        """
+        """Return (3, B) symbols, lows and widths at ``points``; symbols are read at ``positions``."""
         self.given.copy_(torch.from_numpy(np.stack((points, positions))))
         # Kernels look at no more slots than each row has; torch's operations at as many for all.
         bucket = self._slots if self._network.kernels else _BUCKET
         seen = min(self._slots, (int(positions.max()) // bucket + 1) * bucket)
-        with room_for(len(self.ends)):
-            self._graphs.run(seen, self._compute)
+        self._graphs.run(seen, self._compute)
         return self.found.cpu().numpy()
 
     @torch.inference_mode()
@@ -102,16 +97,19 @@ class DeviceLanguageState(ByteLanguageState):
         return low.cpu().numpy(), width.cpu().numpy()
 
     def locate(self, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
-        """Return (symbols, low, frequency), (B,) each; the symbols are read at once, since they mostly follow."""
-        if (self._lengths + 1 < 2 * self._reach).all():
-            if self._step is None:
-                with room_for(self.rows):
+        """Return (symbols, low, frequency), (B,) each; the symbols are read at once, since they mostly follow.
+
+        Raises:
+            OutOfMemoryError: the device has no room for it.
+        """
+        with room_for(self.rows):
+            if (self._lengths + 1 < 2 * self._reach).all():
+                if self._step is None:
                     self._step = Step(self._network, self._cache, self._ends_now(), 2 * self._reach)
-            self._step.ends.copy_(self._ends_now())
-            found = self._step.run(points, self._lengths + 1)
-            self._ahead = found[0].astype(np.uint8)
-        else:
-            with room_for(self.rows):
+                self._step.ends.copy_(self._ends_now())
+                found = self._step.run(points, self._lengths + 1)
+                self._ahead = found[0].astype(np.uint8)
+            else:
                 found = located(self._ends_now(), torch.from_numpy(points).to(self._network.device)).cpu().numpy()
         return found[0].astype(np.uint8), found[1], found[2]
 

@@ -8,7 +8,6 @@ gives other numbers than torch gives there, torch computes.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,22 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from compgen.models.exact_llama import SLOTS, Cache
+from compgen.models import exact_llama as llama
+from compgen.models.exact_llama import Cache
 
 if TYPE_CHECKING:
     from compgen.models.exact_llama import ExactLlama, Matrix
 
 _TILE = 4096  # products that a block of attention has at hand; blocks divide the slots of a cache
 _LEAST = tl.constexpr(1e-20)
+HALF = tl.constexpr(llama.HALF)
+MOST = tl.constexpr(float(llama.MOST))
+RESIDUAL = tl.constexpr(float(llama.RESIDUAL))
+DEEPEST = tl.constexpr(float(llama.DEEPEST))
+SIGMOID = tl.constexpr(float(llama.SIGMOID))
+SIGMOID_END = tl.constexpr(float(llama.SIGMOID_END))
+SHARES = tl.constexpr(float(llama.SHARES))
+VALUE = tl.constexpr(float(llama.VALUE))
 
 
 @triton.jit
@@ -35,15 +43,15 @@ def _rint(x):
 
 
 @triton.jit
-def _product(sums, row, count, columns, stride, mask, HALF: tl.constexpr):
-    """Return what the products of both halves of numbers come to, float32, at ``columns`` of a row."""
+def _product(sums, scale, unit, row, count, columns, stride, mask):
+    """Return what the products of both halves of a row's numbers stand for, float32, at ``columns``."""
     upper = tl.load(sums + row * stride + columns, mask=mask, other=0).to(tl.int64)
     lower = tl.load(sums + (count + row) * stride + columns, mask=mask, other=0).to(tl.int64)
-    return (upper * HALF + lower).to(tl.float32)
+    return (upper * HALF + lower).to(tl.float32) * (tl.load(scale + columns, mask=mask, other=0.0) * unit)
 
 
 @triton.jit
-def _split(whole, row, count, columns, stride, mask, halves, HALF: tl.constexpr):
+def _split(whole, row, count, columns, stride, mask, halves):
     """Write the halves of a row's integers."""
     upper = _rint(whole * (1 / HALF))
     tl.store(halves + row * stride + columns, upper.to(tl.int8), mask=mask)
@@ -51,19 +59,18 @@ def _split(whole, row, count, columns, stride, mask, halves, HALF: tl.constexpr)
 
 
 @triton.jit
-def _round(x, row, count, columns, stride, mask, halves, units, HALF: tl.constexpr, MOST: tl.constexpr):
+def _round(x, row, count, columns, stride, mask, halves, units):
     """Write the halves of a row in proportion to ``x``, and what one of them stands for."""
     largest = tl.maximum(tl.max(tl.abs(x), axis=0), _LEAST)
     tl.store(units + row, largest * (1 / MOST))
-    _split(_rint(x * (tl.div_rn(1.0, largest) * MOST)), row, count, columns, stride, mask, halves, HALF)
+    _split(_rint(x * (tl.div_rn(1.0, largest) * MOST)), row, count, columns, stride, mask, halves)
 
 
 @triton.jit
-def _norm(
-    x, row, count, columns, width, mask, unit, halves, HALF: tl.constexpr, MOST: tl.constexpr, RESIDUAL: tl.constexpr
-):
-    """Write the halves of a row with a root mean square of one; ``unit`` holds a one's times the root of its width."""
-    whole = _rint(x * RESIDUAL)
+def _norm(values, x, row, count, columns, width, mask, unit, halves):
+    """Write a row of ``x``, and its halves with a root mean square of one; ``unit`` is for that (``norm_unit``)."""
+    tl.store(x + row * width + columns, values, mask=mask)
+    whole = _rint(values * RESIDUAL)
     wide = whole.to(tl.float64)
     squares = tl.sum(wide * wide, axis=0)
     root = tl.floor(tl.sqrt(squares))
@@ -71,57 +78,28 @@ def _norm(
     root = tl.where((root + 1.0) * (root + 1.0) <= squares, root + 1.0, root)
     factor = ((1.0 / tl.maximum(root, 1.0)) * tl.load(unit)).to(tl.float32)
     whole = tl.minimum(tl.maximum(_rint(whole * factor), -MOST), MOST)
-    _split(whole, row, count, columns, width, mask, halves, HALF)
+    _split(whole, row, count, columns, width, mask, halves)
 
 
 @triton.jit(do_not_specialize=["count"])
-def _embed(
-    symbols,
-    embedding,
-    x,
-    unit,
-    halves,
-    count,
-    width: tl.constexpr,
-    HALF: tl.constexpr,
-    MOST: tl.constexpr,
-    RESIDUAL: tl.constexpr,
-    TILE: tl.constexpr,
-):
+def _embed(symbols, embedding, x, unit, halves, count, width: tl.constexpr, TILE: tl.constexpr):
     """Begin ``x`` with what symbols stand for, and write the halves of its norm."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(embedding + tl.load(symbols + row) * width + columns, mask=mask, other=0.0)
-    tl.store(x + row * width + columns, values, mask=mask)
-    _norm(values, row, count, columns, width, mask, unit, halves, HALF, MOST, RESIDUAL)
+    _norm(values, x, row, count, columns, width, mask, unit, halves)
 
 
 @triton.jit(do_not_specialize=["count"])
-def _add(
-    sums,
-    scale,
-    units,
-    x,
-    unit,
-    halves,
-    count,
-    stride: tl.constexpr,
-    width: tl.constexpr,
-    HALF: tl.constexpr,
-    MOST: tl.constexpr,
-    RESIDUAL: tl.constexpr,
-    TILE: tl.constexpr,
-):
+def _add(sums, scale, units, x, unit, halves, count, stride: tl.constexpr, width: tl.constexpr, TILE: tl.constexpr):
     """Add to ``x`` what the products of rows of ``units`` stand for, and write the halves of its norm."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(x + row * width + columns, mask=mask, other=0.0)
-    weight = tl.load(scale + columns, mask=mask, other=0.0) * tl.load(units + row)
-    values += _product(sums, row, count, columns, stride, mask, HALF) * weight
-    tl.store(x + row * width + columns, values, mask=mask)
-    _norm(values, row, count, columns, width, mask, unit, halves, HALF, MOST, RESIDUAL)
+    values += _product(sums, scale, tl.load(units + row), row, count, columns, stride, mask)
+    _norm(values, x, row, count, columns, width, mask, unit, halves)
 
 
 @triton.jit(do_not_specialize=["count", "steps"])
@@ -144,9 +122,7 @@ def _turn(
     heads: tl.constexpr,
     kv: tl.constexpr,
     head_width: tl.constexpr,
-    HALF: tl.constexpr,
     KEY: tl.constexpr,
-    VALUE: tl.constexpr,
     SCORE: tl.constexpr,
     HEADS: tl.constexpr,
     KV: tl.constexpr,
@@ -164,10 +140,8 @@ def _turn(
     mask = head < heads + kv
     first = head * head_width + half
     second = first + head_width // 2
-    one = _product(sums, row, count, first, stride, mask, HALF)
-    one = one * (tl.load(scale + first, mask=mask, other=0.0) * UNIT)
-    two = _product(sums, row, count, second, stride, mask, HALF)
-    two = two * (tl.load(scale + second, mask=mask, other=0.0) * UNIT)
+    one = _product(sums, scale, UNIT, row, count, first, stride, mask)
+    two = _product(sums, scale, UNIT, row, count, second, stride, mask)
     c = tl.load(cos + place * (head_width // 2) + half)
     s = tl.load(sin + place * (head_width // 2) + half)
     upper = one * c - two * s
@@ -193,14 +167,13 @@ def _turn(
     column = tl.arange(0, head_width)[None, :]
     mask = group < kv
     source = (heads + kv + group) * head_width + column
-    value = _product(sums, row, count, source, stride, mask, HALF)
-    value = _rint(value * (tl.load(scale + source, mask=mask, other=0.0) * UNIT))
+    value = _rint(_product(sums, scale, UNIT, row, count, source, stride, mask))
     value = tl.minimum(tl.maximum(value, -VALUE), VALUE)
     tl.store(values + ((memory + group) * slots + place) * head_width + column, value.to(tl.int16), mask=mask)
 
 
 @triton.jit
-def _powers(scores, most, exp2, DEEPEST: tl.constexpr):
+def _powers(scores, most, exp2):
     """Return the weights that scores have beside the largest."""
     return tl.load(exp2 + tl.minimum(_rint(most[:, None] - scores), DEEPEST).to(tl.int32))
 
@@ -221,8 +194,6 @@ def _attend(
     kv: tl.constexpr,
     group: tl.constexpr,
     head_width: tl.constexpr,
-    DEEPEST: tl.constexpr,
-    SHARES: tl.constexpr,
     GROUP: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -256,25 +227,25 @@ def _attend(
     total = tl.zeros((GROUP,), tl.int64)
     for begin in range(0, place + 1, BLOCK):
         score = tl.load(kept + begin, mask=here, other=0.0)
-        total += tl.sum(_powers(score, most, exp2, DEEPEST).to(tl.int64), axis=1)
+        total += tl.sum(_powers(score, most, exp2).to(tl.int64), axis=1)
     factor = ((1.0 / total.to(tl.float64)) * SHARES).to(tl.float32)
     found = tl.zeros((GROUP, head_width), tl.float32)
     for begin in range(0, place + 1, BLOCK):
         score = tl.load(kept + begin, mask=here, other=0.0)
-        share = tl.minimum(tl.floor(_powers(score, most, exp2, DEEPEST) * factor[:, None]), SHARES)
+        share = tl.minimum(tl.floor(_powers(score, most, exp2) * factor[:, None]), SHARES)
         value = tl.load(values + begin * head_width).to(tl.float32)
         found += tl.sum(share[:, :, None] * value[None, :, :], axis=1)
     tl.store(attended + places, found * (1 / SHARES), mask=here)
 
 
 @triton.jit(do_not_specialize=["count"])
-def _halve(x, halves, units, count, width: tl.constexpr, HALF: tl.constexpr, MOST: tl.constexpr, TILE: tl.constexpr):
+def _halve(x, halves, units, count, width: tl.constexpr, TILE: tl.constexpr):
     """Write the halves of rows, and their units."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
     values = tl.load(x + row * width + columns, mask=mask, other=0.0)
-    _round(values, row, count, columns, width, mask, halves, units, HALF, MOST)
+    _round(values, row, count, columns, width, mask, halves, units)
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -288,23 +259,17 @@ def _gate(
     stride: tl.constexpr,
     width: tl.constexpr,
     UNIT: tl.constexpr,
-    HALF: tl.constexpr,
-    MOST: tl.constexpr,
-    SIGMOID: tl.constexpr,
-    SIGMOID_END: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """Write the halves of gated rows, and their units."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
     mask = columns < width
-    gate = _product(sums, row, count, columns, stride, mask, HALF)
-    gate = gate * (tl.load(scale + columns, mask=mask, other=0.0) * UNIT)
-    up = _product(sums, row, count, width + columns, stride, mask, HALF)
-    up = up * (tl.load(scale + width + columns, mask=mask, other=0.0) * UNIT)
+    gate = _product(sums, scale, UNIT, row, count, columns, stride, mask)
+    up = _product(sums, scale, UNIT, row, count, width + columns, stride, mask)
     index = tl.minimum(tl.maximum(_rint(gate * SIGMOID), -SIGMOID_END), SIGMOID_END) + SIGMOID_END
     inner = gate * tl.load(sigmoid + index.to(tl.int32)) * up
-    _round(inner, row, count, columns, width, mask, halves, units, HALF, MOST)
+    _round(inner, row, count, columns, width, mask, halves, units)
 
 
 def _tile(width: int) -> dict[str, int]:
@@ -321,9 +286,9 @@ class Kernels:
         self._network = network
         group = shape.heads // shape.kv_heads
         self._constants = {
-            **{name.upper(): float(number) for name, number in network.numbers._asdict().items()},
-            "HALF": int(network.numbers.half),
             "UNIT": float(np.float32(1 / network.unit)),
+            "KEY": network.key,
+            "SCORE": float(np.float32(network.score)),
             "heads": shape.heads,
             "kv": shape.kv_heads,
             "group": group,
@@ -331,11 +296,10 @@ class Kernels:
             "HEADS": triton.next_power_of_2(shape.heads + shape.kv_heads),
             "KV": triton.next_power_of_2(shape.kv_heads),
             "GROUP": triton.next_power_of_2(group),
-            "BLOCK": max(16, min(SLOTS, _TILE // (triton.next_power_of_2(group) * shape.head_width))),
+            "BLOCK": max(16, min(llama.SLOTS, _TILE // (triton.next_power_of_2(group) * shape.head_width))),
         }
         # In float64, which numbers given to kernels are not.
-        norm_unit = network.unit * math.sqrt(shape.width)
-        self._norm_unit = torch.tensor([norm_unit], dtype=torch.float64, device=network.device)
+        self._norm_unit = torch.tensor([network.norm_unit], dtype=torch.float64, device=network.device)
 
     @torch.inference_mode()
     def forward(self, cache: Cache, symbols: Tensor, positions: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -38,23 +38,22 @@ if TYPE_CHECKING:
     from compgen.models.exact_loops import Loops
 
 _ARITHMETIC = 2  # raised whenever other numbers come out of the same weights: files of another are refused
-_HALF = 128  # a number of 15 bits is _HALF times its upper half, plus its lower one
-_MOST = 127 * _HALF
+HALF = 128  # a number of 15 bits is HALF times its upper half, plus its lower one
+MOST = 127 * HALF
+RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
+_POINTS = 1024  # entries of the exp2 table for a bit
+DEEPEST = 16 * _POINTS  # the entry from which on a weight of attention is none beside the largest
+SIGMOID = 512  # entries of the sigmoid's table for one
+SIGMOID_END = 20 * SIGMOID  # the largest entry, and less it the smallest
+SHARES = 1 << 14  # what the weights of attention sum to at most
+VALUE = 1023  # the largest value that attention sums; VALUE * SHARES < 2**24
+_VALUE_REACH = 12.0  # standard deviations of a value that VALUE stands for
+_GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
+SLOTS = 64  # a packed cache has a multiple of so many slots: compiled code takes them by blocks
 _FEWEST = 32  # rows, inputs and outputs of an int8 product; CUDA wants about half as many
 _WORTH_COMPILING = 4.0  # seconds of torch's work: about what compiling costs, so that neither choice is a bad one
 _WORTH_THREADS = 32  # symbols in a forward from which on threads gain more than they cost
 _WORTH_A_TEAM = 128  # the same where they meet at each of torch's operations
-SLOTS = 64
-"""A packed cache has a multiple of so many slots: compiled code takes them by blocks."""
-_GRID = 1 << 20  # tables hold whole multiples of 1 / _GRID
-_RESIDUAL = 1024  # what the residual stream is rounded to for sums of squares, in parts of one
-_POINTS = 1024  # entries of the exp2 table for a bit
-_DEEPEST = 16  # bits below the largest weight of attention under which a weight is none
-_SIGMOID = 512  # entries of the sigmoid's table for one
-_SIGMOID_REACH = 20
-_SHARES = 1 << 14  # what the weights of attention sum to at most
-_VALUE = 1023  # the largest value that attention sums; _VALUE * _SHARES < 2**24
-_VALUE_REACH = 12.0  # standard deviations of a value that _VALUE stands for
 
 
 def _table(values: NDArray[np.float64]) -> Tensor:
@@ -129,8 +128,8 @@ class Matrix:
             rows: (R, inputs) float32 that holds integers up to 127 * 128.
             unit: what one stands for, of all rows or (R, 1).
         """
-        upper = torch.round(rows / _HALF)
-        return self.scaled(self.sums(torch.cat((upper, rows - upper * _HALF)).to(torch.int8)), unit)
+        upper = torch.round(rows / HALF)
+        return self.scaled(self.sums(torch.cat((upper, rows - upper * HALF)).to(torch.int8)), unit)
 
     def scaled(self, sums: Tensor, unit: Tensor | float) -> Tensor:
         """Return what ``times`` does, by the ``sums`` of the upper halves of R rows and of the lower ones."""
@@ -138,7 +137,7 @@ class Matrix:
         sums = sums[:, : self.outputs]
         if self.integers and self._wide:
             sums = sums.long()
-        return torch.add(sums[count:], sums[:count], alpha=_HALF) * (self.scale * unit)
+        return torch.add(sums[count:], sums[:count], alpha=HALF) * (self.scale * unit)
 
     def sums(self, halves: Tensor) -> Tensor:
         """Return (R, outputs) integers, the products with (R, inputs) int8; there may be more columns than outputs."""
@@ -153,21 +152,6 @@ class Matrix:
         """Return the products in float32, a few inputs at a time so that each sum is exact, as int64."""
         parts = [halves[:, i : i + 1024] @ self._columns[i : i + 1024] for i in range(0, halves.shape[1], 1024)]
         return torch.stack([part.long() for part in parts]).sum(0)
-
-
-class Numbers(NamedTuple):
-    """What values are rounded to and limited by, float32, for code that is compiled."""
-
-    half: Any
-    most: Any
-    residual: Any
-    key: Any
-    value: Any
-    score: Any
-    deepest: Any
-    shares: Any
-    sigmoid: Any
-    sigmoid_end: Any
 
 
 @dataclass(frozen=True)
@@ -211,7 +195,7 @@ class _Layer:
         gain = get("input_layernorm.weight")
         query, key, value = (get(f"self_attn.{name}_proj.weight") * gain for name in "qkv")
         # Inputs have a mean square of one, so a value's standard deviation is about the length of its row.
-        unit = np.maximum(np.sqrt(np.square(value).sum(axis=1)), 1e-30) * (_VALUE_REACH / _VALUE)
+        unit = np.maximum(np.sqrt(np.square(value).sum(axis=1)), 1e-30) * (_VALUE_REACH / VALUE)
         self.query_key_value = Matrix(np.concatenate([query, key, value / unit[:, None]]), device)
         grouped = np.repeat(unit.reshape(shape.kv_heads, -1), shape.heads // shape.kv_heads, axis=0).reshape(-1)
         self.out = Matrix(get("self_attn.o_proj.weight") * grouped, device)
@@ -290,13 +274,13 @@ class ExactLlama:
             -np.arange(0, shape.head_width, 2) / shape.head_width
         )
         self.cos, self.sin = _table(np.cos(angles)).to(device), _table(np.sin(angles)).to(device)
-        self.exp2 = torch.floor(_table(2.0 ** (-np.arange(_DEEPEST * _POINTS + 1) / _POINTS)) * (1 << 15)).to(device)
+        self.exp2 = torch.floor(_table(2.0 ** (-np.arange(DEEPEST + 1) / _POINTS)) * (1 << 15)).to(device)
         self.exp2[-1] = 0
-        span = _SIGMOID * _SIGMOID_REACH
-        self.sigmoid = _table(1 / (1 + np.exp(-np.arange(-span, span + 1) / _SIGMOID))).to(device)
-        self._key = float(int(math.sqrt((1 << 24) / shape.head_width)) - 1)
-        self._score = _POINTS / math.log(2) / math.sqrt(shape.head_width)
-        self.unit = math.floor(_MOST / math.sqrt(shape.width))
+        self.sigmoid = _table(1 / (1 + np.exp(-np.arange(-SIGMOID_END, SIGMOID_END + 1) / SIGMOID))).to(device)
+        self.key = float(int(math.sqrt((1 << 24) / shape.head_width)) - 1)
+        self.score = _POINTS / math.log(2) / math.sqrt(shape.head_width)
+        self.unit = math.floor(MOST / math.sqrt(shape.width))
+        self.norm_unit = self.unit * math.sqrt(shape.width)
         tables = (self.embedding, self.cos, self.sin, self.exp2, self.sigmoid)
         digest = hashlib.blake2b(f"{_ARITHMETIC} {shape!r}".encode(), digest_size=16)
         for part in [t.cpu().numpy().tobytes() for t in tables] + [
@@ -314,23 +298,6 @@ class ExactLlama:
             from compgen.models.exact_kernels import proven
 
             self.kernels = proven(self)
-
-    @functools.cached_property
-    def numbers(self) -> Numbers:
-        """What compiled code needs to know."""
-        numbers = {
-            "half": _HALF,
-            "most": _MOST,
-            "residual": _RESIDUAL,
-            "key": self._key,
-            "value": _VALUE,
-            "score": self._score,
-            "deepest": _DEEPEST * _POINTS,
-            "shares": _SHARES,
-            "sigmoid": _SIGMOID,
-            "sigmoid_end": _SIGMOID * _SIGMOID_REACH,
-        }
-        return Numbers(**{name: np.float32(number) for name, number in numbers.items()})
 
     def cache(self, rows: int, slots: int) -> Cache:
         """Return an empty cache; errors as in ``forward``."""
@@ -360,8 +327,6 @@ class ExactLlama:
             together = bool((begin == begin[0]).all())
             seen = int(begin.max()) + count
             positions = torch.from_numpy(begin[:, None] + np.arange(count)).to(self.device)
-            if self.kernels:
-                return self.kernels.forward(cache, symbols, positions)
             logits = self._forward(cache, symbols, positions, seen, together)
             self._spent += time.perf_counter() - started
             return logits
@@ -381,14 +346,14 @@ class ExactLlama:
             positions: (B,) where they stand.
             seen: slots that attention looks at; all positions lie under it.
         """
-        if self.kernels:
-            return self.kernels.forward(cache, symbols[:, None], positions[:, None])[:, 0]
         return self._forward(cache, symbols[:, None], positions[:, None], seen, together=False)[:, 0]
 
     @_whole_products()
     @torch.inference_mode()
     def _forward(self, cache: Cache, symbols: Tensor, positions: Tensor, seen: int, together: bool) -> Tensor:
         """Compute; ``seen`` is how many slots are looked at, the last one that of the last symbol if ``together``."""
+        if self.kernels:
+            return self.kernels.forward(cache, symbols, positions)
         shape = self.shape
         rows, count = symbols.shape
         hidden = None
@@ -403,22 +368,22 @@ class ExactLlama:
             x = x + self._attend(layer, cache, number, x, (rows, count), (cos, sin), positions, seen, end, hidden)
             gated = layer.gate_up.times(self._normed(x), 1 / self.unit)
             gate, up = gated.chunk(2, dim=1)
-            index = torch.round(gate * _SIGMOID).clamp_(-_SIGMOID * _SIGMOID_REACH, _SIGMOID * _SIGMOID_REACH)
-            inner = gate * _looked_up(self.sigmoid, index + _SIGMOID * _SIGMOID_REACH) * up
+            index = torch.round(gate * SIGMOID).clamp_(-SIGMOID_END, SIGMOID_END)
+            inner = gate * _looked_up(self.sigmoid, index + SIGMOID_END) * up
             x = x + layer.down.times(*_rounded(inner))
         logits = self.head.times(self._normed(x), 1 / self.unit)
         return logits.reshape(rows, count, -1)
 
     def _normed(self, x: Tensor) -> Tensor:
         """Return (R, width) integers: ``x`` with a root mean square of one, in units of 1 / self.unit."""
-        whole = torch.round(x * _RESIDUAL)
+        whole = torch.round(x * RESIDUAL)
         squares = whole.double().square().sum(dim=1, keepdim=True)
         root = torch.floor(torch.sqrt(squares))
         # A square root may be off in its last bit; what its square is tells.
         root -= (root * root > squares).double()
         root += ((root + 1) * (root + 1) <= squares).double()
-        factor = self.unit * math.sqrt(self.shape.width) / root.clamp_(min=1.0)
-        return torch.round(whole * factor.float()).clamp_(-_MOST, _MOST)
+        factor = self.norm_unit / root.clamp_(min=1.0)
+        return torch.round(whole * factor.float()).clamp_(-MOST, MOST)
 
     def _attend(
         self,
@@ -441,9 +406,9 @@ class ExactLlama:
         cos, sin = turn
         turned = torch.cat((one * cos - two * sin, two * cos + one * sin), dim=3)
         largest = turned.abs().amax(dim=3, keepdim=True).clamp_(min=1e-20)
-        whole = torch.round(turned * (self._key / largest))
-        scale = largest[:, :, :, 0] * (1 / self._key)
-        values = torch.round(mixed[:, :, heads + kv :]).clamp_(-_VALUE, _VALUE)
+        whole = torch.round(turned * (self.key / largest))
+        scale = largest[:, :, :, 0] * (1 / self.key)
+        values = torch.round(mixed[:, :, heads + kv :]).clamp_(-VALUE, VALUE)
         written = (whole[:, :, heads:], values, scale[:, :, heads:])
         for memory, new in zip((cache.keys, cache.values, cache.scales), written, strict=True):
             if end:
@@ -456,16 +421,16 @@ class ExactLlama:
         queries = whole[:, :, :heads].view(rows, count, kv, -1, width).permute(0, 2, 3, 1, 4)
         queries = queries.reshape(rows, kv, -1, width)
         weight = scale[:, :, :heads].view(rows, count, kv, -1).permute(0, 2, 3, 1).reshape(rows, kv, -1, 1)
-        weight = weight * self._score
+        weight = weight * self.score
         scores = (queries @ keys.transpose(2, 3)) * weight * scales[:, :, None]
         if hidden is not None:
             scores.masked_fill_(hidden, -torch.inf)
         index = scores.amax(dim=3, keepdim=True) - scores
-        weights = _looked_up(self.exp2, torch.round(index).clamp_(max=_DEEPEST * _POINTS))
+        weights = _looked_up(self.exp2, torch.round(index).clamp_(max=DEEPEST))
         total = weights.sum(dim=3, keepdim=True, dtype=torch.float64)
-        shares = torch.floor(weights * (_SHARES / total).float()).clamp_(max=_SHARES)
+        shares = torch.floor(weights * (SHARES / total).float()).clamp_(max=SHARES)
         found = (shares @ known).view(rows, kv, -1, count, width).permute(0, 3, 1, 2, 4)
-        return layer.out.times(*_rounded(found.reshape(rows * count, -1) / _SHARES))
+        return layer.out.times(*_rounded(found.reshape(rows * count, -1) / SHARES))
 
 
 def _looked_up(table: Tensor, index: Tensor) -> Tensor:
@@ -476,4 +441,4 @@ def _looked_up(table: Tensor, index: Tensor) -> Tensor:
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return (R, n) integers of 15 bits in proportion to ``x``, and (R, 1) what one of them stands for."""
     largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=1e-20)
-    return torch.round(x * (_MOST / largest)), largest * (1 / _MOST)
+    return torch.round(x * (MOST / largest)), largest * (1 / MOST)

@@ -4,7 +4,7 @@ torch takes a pass over memory for each operation; a loop here does all that lie
 hand, and threads share rows, not operations. It is imported where numba is installed and there is enough to do.
 
 What rounds is neither reordered nor fused: leave to reorder is given to ``_sums`` alone, where all that is summed are
-integers that their type holds. Constants come from the caller: numba keeps compiled code for as long as this file is
+integers that their type holds. Constants are given to each: numba keeps compiled code for as long as this file is
 the same, and would not notice that another one changed.
 """
 
@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from compgen.models import exact_llama as llama
 
 if TYPE_CHECKING:
     from compgen.models.exact_llama import Cache, ExactLlama, Matrix
@@ -30,6 +31,21 @@ _LEAST = _F(1e-20)
 
 _loop = numba.njit(cache=True, nogil=True, error_model="numpy")
 _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+class Numbers(NamedTuple):
+    """What values are rounded to and limited by, float32, which ``exact_llama.py`` explains."""
+
+    half: Any
+    most: Any
+    residual: Any
+    key: Any
+    value: Any
+    score: Any
+    deepest: Any
+    shares: Any
+    sigmoid: Any
+    sigmoid_end: Any
 
 
 @_loop
@@ -266,9 +282,13 @@ class Loops:
     def __init__(self, network: ExactLlama) -> None:
         self._shape = network.shape
         self._embedding, self._layers, self._head = network.embedding, network.layers, network.head
-        self._numbers = network.numbers
+        numbers = (
+            *(llama.HALF, llama.MOST, llama.RESIDUAL, network.key, llama.VALUE, network.score),
+            *(llama.DEEPEST, llama.SHARES, llama.SIGMOID, llama.SIGMOID_END),
+        )
+        self._numbers = Numbers(*map(_F, numbers))
         self._unit = _F(1 / network.unit)
-        self._norm_unit = network.unit * math.sqrt(network.shape.width)
+        self._norm_unit = network.norm_unit
         self._tables = network.cos.numpy(), network.sin.numpy(), network.exp2.numpy()
         self._sigmoid = network.sigmoid.numpy()
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from compgen.errors import MissingExtraError, UsageError
-from compgen.models.base import ByteModel, State
+from compgen.models.base import WORTH_A_LANE, ByteModel, State
 
 if TYPE_CHECKING:
     from compgen.models.causal_lm import CausalLM
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _SYMBOLS = 257
-_LANE = 4096  # bytes of a file for each lane: a lane begins with nothing known, which costs about 9 bytes
-_MOST_LANES = {"cpu": (64, 32), "cuda": (2048, 256)}  # of networks over bytes, and of those with a tokeniser
+# By device, and whether the network speaks bytes.
+_MOST_LANES = {("cpu", True): 64, ("cpu", False): 32, ("cuda", True): 2048, ("cuda", False): 256}
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ class LanguageModel(ByteModel):
 
     def lanes(self, size: int) -> int:
         """Return one lane for every 4 KB, as many as keep the device busy at most."""
-        most = _MOST_LANES[device()][0 if self.exact else 1]
-        return max(1, min(most, size // _LANE))
+        return max(1, min(_MOST_LANES[device(), self.exact], size // WORTH_A_LANE))
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``."""
