@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,12 @@ def train(
         from compgen.training.train import train as run
     except ImportError as error:
         raise MissingExtraError(f"training needs {error.name}; install it with: pip install 'compgen[llm]'") from None
-    root = Path() if data is None else data
-    rate = run(plan, root, out, lambda line: print(line, file=sys.stderr, flush=True))
-    print(f"{out}: {rate:.4f} bits per byte on held-out data")
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts: the one that speaks
+
+    def tell(line: str) -> None:
+        if first:
+            print(line, file=sys.stderr, flush=True)
+
+    rate = run(plan, Path() if data is None else data, out, tell)
+    if first:
+        print(f"{out}: {rate:.4f} bits per byte on held-out data")

@@ -185,6 +185,7 @@ def fit(
         UsageError: there is too little data, or no weights to begin with.
     """
     start, context = vocabulary.start, model.context
+    transformers.utils.logging.disable_progress_bar()  # of saving; what is worth telling goes to ``tell``
     transformers.set_seed(plan.seed)
     trained = network(model, vocabulary, initial)
     begun = {name: weights.clone() for name, weights in trained.state_dict().items()} if initial_share else {}
@@ -197,15 +198,17 @@ def fit(
         f"{len(corpus.held_out)} held out"
     )
     log = _Log(tell, plan.batch * context, corpus.bytes_per_symbol)
-    # torchrun tells its processes, each of which has a GPU; without it, one has them all.
-    gpus = int(os.environ.get("WORLD_SIZE", 0)) or max(1, torch.cuda.device_count())
-    if plan.batch % gpus:
-        raise UsageError(f"training: batch must be a multiple of the {gpus} GPUs, not {plan.batch}")
+    # torchrun tells how many processes it started, each with its GPU; without it, one process has them all.
+    processes = int(os.environ.get("WORLD_SIZE", 0))
+    shares = processes or max(1, torch.cuda.device_count())
+    if plan.batch % shares:
+        of = "processes" if processes else "GPUs"
+        raise UsageError(f"training: batch must be a multiple of the {shares} {of}, not {plan.batch}")
     arguments = transformers.TrainingArguments(
         output_dir=str(out / "checkpoints"),
         max_steps=plan.steps,
-        per_device_train_batch_size=plan.batch // gpus,
-        per_device_eval_batch_size=plan.batch // gpus,
+        per_device_train_batch_size=plan.batch // shares,
+        per_device_eval_batch_size=plan.batch // shares,
         learning_rate=plan.learning_rate,
         lr_scheduler_type="warmup_stable_decay",
         warmup_steps=plan.warm_up,
@@ -221,6 +224,7 @@ def fit(
         logging_steps=min(50, plan.evaluate_every),
         report_to="none",
         disable_tqdm=True,
+        ddp_find_unused_parameters=False,
     )
     trainer = transformers.Trainer(
         trained,
@@ -277,7 +281,6 @@ def fit_alone(
     if not (out / CARD).exists():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        transformers.utils.logging.disable_progress_bar()
         try:
             fit(model, plan, vocabulary, corpus, out, lambda line: None, source)
         finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -126,6 +129,34 @@ def test_training_makes_a_model_and_resumes(root: Path, cgn: Run, prose: bytes) 
     assert b"going on from" in more.stderr
     assert b"step 18" in more.stderr
     assert b"step 6:" not in more.stderr, "what was done is not done again"
+
+
+def test_processes_of_torchrun_share_a_batch_and_one_goes_on_alone(root: Path, cgn: Run) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "compgen"]
+    train = ["train", str(root / "c.toml"), "-o"]
+    environment = {**os.environ, "COMPGEN_DATA": str(root), "OMP_NUM_THREADS": "1"}
+    two = subprocess.run(
+        [*launch, *train, str(root / "two")], capture_output=True, check=False, timeout=120, env=environment
+    )
+    one = cgn(*train, str(root / "one"), COMPGEN_DATA=str(root))
+    (root / "c.toml").write_text(CONFIG.replace("steps = 12", "steps = 18"))
+    alone = cgn(*train, str(root / "two"), COMPGEN_DATA=str(root))
+    for done, last in ((two, b"step 12 of 12"), (one, b"step 12 of 12"), (alone, b"step 18 of 18")):
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stderr.count(last) == 1, "one process speaks"
+    rates = [float(done.stdout.split(b": ")[1].split()[0]) for done in (two, one, alone)]
+    assert rates[0] == pytest.approx(rates[1], abs=0.01), "the same windows in each step"
+    assert rates[2] < rates[0]
+    assert b"going on from" in alone.stderr
+    assert b"step 6:" not in alone.stderr
+
+
+def test_a_batch_that_processes_cannot_share(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compgen.training.train import train
+
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UsageError, match="multiple of the 3 processes, not 4"):
+        train(TrainingConfig.read(root / "c.toml"), root, root / "out", print)
 
 
 def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:

@@ -1,0 +1,36 @@
+"""The benchmark of language models runs as its docs say; what it measures is for a quiet machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tests.conftest import ROOT
+from tests.models import tiny
+
+
+@pytest.mark.parametrize("kind", ["bytes", "llama"])
+def test_language_models_are_measured(kind: str, tmp_path: Path) -> None:
+    path = tiny.byte_network(tmp_path) if kind == "bytes" else tiny.make(kind, tmp_path)
+    sizes = ["--lanes", "4", "--context", "24", "--steps", "4"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks/llm.py"), "--path", str(path), *sizes],
+        capture_output=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["benchmark"], report["device"], report["lanes"], report["context"]) == ("llm", "cpu", 4, 24)
+    measured = ["encode", "decode", "decode_with_turns", "plain", "peak_mb", "bandwidth", "forwards_per_byte"]
+    assert all(report[name] > 0 for name in measured)
+    assert list(report["limits"]) == (["float32", "int8"] if kind == "bytes" else ["float32"])
