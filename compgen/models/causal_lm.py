@@ -68,6 +68,8 @@ class _Layer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return -1
 
+    get_max_cache_shape = get_max_length  # as older releases of transformers call it
+
     def grow(self, slots: int) -> None:
         self.buffers = [torch.nn.functional.pad(buffer, (0, 0, 0, slots - self.slots)) for buffer in self.buffers]
         self.slots = slots

@@ -77,6 +77,7 @@ def test_any_bytes_come_back(spec: str, data: bytes) -> None:
         (b"", "text"),
         (bytes(range(256)), "text"),
     ],
+    ids=["wav", "flac", "ogg", "png", "jpeg", "webp", "riff", "empty", "bytes"],  # Ogg's bytes are new each time
 )
 def test_items_are_recognised_by_content(item: bytes, name: str) -> None:
     assert recognise(item).name == name
