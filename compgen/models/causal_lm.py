@@ -68,7 +68,7 @@ class _Layer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return -1
 
-    get_max_cache_shape = get_max_length  # as older releases of transformers call it
+    get_max_cache_shape = get_max_length  # as transformers before 5.13 calls it
 
     def grow(self, slots: int) -> None:
         self.buffers = [torch.nn.functional.pad(buffer, (0, 0, 0, slots - self.slots)) for buffer in self.buffers]
