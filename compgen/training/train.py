@@ -199,11 +199,9 @@ def fit(
     )
     log = _Log(tell, plan.batch * context, corpus.bytes_per_symbol)
     # torchrun tells how many processes it started, each with its GPU; without it, one process has them all.
-    processes = int(os.environ.get("WORLD_SIZE", 0))
-    shares = processes or max(1, torch.cuda.device_count())
+    shares = int(os.environ.get("WORLD_SIZE", 0)) or max(1, torch.cuda.device_count())
     if plan.batch % shares:
-        of = "processes" if processes else "GPUs"
-        raise UsageError(f"training: batch must be a multiple of the {shares} {of}, not {plan.batch}")
+        raise UsageError(f"training: batch must be a multiple of the {shares} processes or GPUs, not {plan.batch}")
     arguments = transformers.TrainingArguments(
         output_dir=str(out / "checkpoints"),
         max_steps=plan.steps,

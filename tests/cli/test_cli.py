@@ -200,7 +200,7 @@ def test_prompts_come_from_files_pipes_and_words(cgn: Run, prompt: str) -> None:
         (["--text", "x", "--stop", ""], 2, "must not be empty"),
         (["--text", "x", "--out", "/no/such/place"], 2, "there is no directory '/no/such'; make it first"),
         (["--text", "x", "--out", "/tmp"], 2, "is a directory"),
-        (["--text", "x", "--lenght", "3"], 2, "No such option"),
+        (["--text", "x", "--lenght", "3"], 2, "--length"),  # the rest of it is worded by releases of Click
     ],
 )
 def test_bad_input_is_one_line_that_names_the_fix(cgn: Run, arguments: list[str], code: int, said: str) -> None:

@@ -257,7 +257,7 @@ print(digest.hexdigest(), hashlib.sha256(control.tobytes() + product.tobytes()).
 
 def simd_features() -> list[str]:
     """What the NumPy in use has switched on for this processor."""
-    found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return found
 
 

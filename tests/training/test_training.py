@@ -155,7 +155,7 @@ def test_a_batch_that_processes_cannot_share(root: Path, monkeypatch: pytest.Mon
     from compgen.training.train import train
 
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(UsageError, match="multiple of the 3 processes, not 4"):
+    with pytest.raises(UsageError, match="multiple of the 3 processes or GPUs, not 4"):
         train(TrainingConfig.read(root / "c.toml"), root, root / "out", print)
 
 
