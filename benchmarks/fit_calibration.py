@@ -1,4 +1,4 @@
-"""Fit the initial weights of the calibrated rule, and write compgen/models/calibration.json.
+"""Fit the initial weights of the calibrated rule, and write compgen/models/derived/calibration.json.
 
     python benchmarks/fit_calibration.py [--data DIR] [--pieces N] [--only NAME]
 
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
-from compgen.models import calibrated
-from compgen.models.calibrated import ABOVE, COMMON_RATE, EFFORTS, RATE, SETS, Row, period
+from compgen.models.derived import calibrated
+from compgen.models.derived.calibrated import ABOVE, COMMON_RATE, EFFORTS, RATE, SETS, Row, period
+from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
-from compgen.models.signal import BINS, KINDS, PREDICTIONS
 
 OUTPUT = Path(calibrated.__file__).with_name("calibration.json")
 RATES = (8, 4, 2, 1)  # of the learning, over the rate in use: an equal share of the pieces each

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.calibration import one_step, read, windows
 from compgen.compressors import COMPRESSORS
-from compgen.models.calibrated import EFFORTS, Row, initial_weights
+from compgen.models.derived.calibrated import EFFORTS, Row, initial_weights
 from compgen.models.mixing import WEIGHT_ONE
 
 FILES = ("text/enwik8_tail.xml", "text/tinyshakespeare.txt")

@@ -34,14 +34,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.pytorch_utils import Conv1D
 
-from compgen.models import exact_llama
 from compgen.models.base import PRECISION
-from compgen.models.byte_lm import START
-from compgen.models.causal_lm import DTYPES, CausalLM, cache_argument
-from compgen.models.exact_llama import ExactLlama
-from compgen.models.llm import LanguageModel, _loaded, _loaded_tokenised, folder, read_config, speaks_bytes
-from compgen.models.token_coder import TokenCoderState
-from compgen.models.tokens import Tokens
+from compgen.neural.bytes import torch_forward
+from compgen.neural.bytes.state import START
+from compgen.neural.bytes.torch_forward import ExactLlama
+from compgen.neural.llm import LanguageModel, _loaded, _loaded_tokenised, folder, read_config, speaks_bytes
+from compgen.neural.tokens.engine import DTYPES, CausalLM, cache_argument
+from compgen.neural.tokens.token_state import TokenCoderState
+from compgen.neural.tokens.tokeniser import Tokens
 
 TEXT = (Path(__file__).resolve().parents[1] / "examples/prompts/lighthouse.txt").read_bytes()
 
@@ -142,7 +142,7 @@ def timed_steps(step: Callable[[NDArray[np.int64]], object], rows: NDArray[np.in
 
 def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a network over bytes."""
-    exact_llama._WORTH_COMPILING = 0.0
+    torch_forward._WORTH_COMPILING = 0.0
     network = _loaded(str(folder(path)), device)
     network._compilable &= compiled
     network.kernels = network.kernels if compiled else None

@@ -21,7 +21,7 @@ import numpy as np
 from compgen.evaluation.score import score
 from compgen.media import MEDIA, Layout
 from compgen.models import load
-from compgen.models.code_length import CodeLengthModel
+from compgen.models.derived.model import CodeLengthModel
 
 PICTURES = tuple(f"image/kodak_half/kodim{number}.png" for number in ("01", "05", "15", "23"))
 SPEECH = tuple(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from compgen.models import load as load
     from compgen.models.base import ByteModel as ByteModel
     from compgen.models.base import State as State
-    from compgen.models.code_length import CodeLengthModel as CodeLengthModel
+    from compgen.models.derived.model import CodeLengthModel as CodeLengthModel
     from compgen.sampling import sample as sample
     from compgen.sampling.base import Sample as Sample
     from compgen.sampling.base import Sampler as Sampler
@@ -37,7 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ByteModel": "compgen.models.base",
-    "CodeLengthModel": "compgen.models.code_length",
+    "CodeLengthModel": "compgen.models.derived.model",
     "CompgenError": "compgen.errors",
     "Compressor": "compgen.compressors.base",
     "ModelCompressor": "compgen.coding.model_compressor",

@@ -17,8 +17,8 @@ from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CompgenError, UsageError
 from compgen.media.base import Medium
+from compgen.models.backoff import Backoff
 from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
-from compgen.models.counts import Backoff
 from compgen.sampling.base import Request, Sampler
 from compgen.types import Frequencies
 

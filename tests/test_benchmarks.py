@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from tests.conftest import ROOT
-from tests.models import tiny
+from tests.neural import tiny
 
 
 @pytest.mark.parametrize("kind", ["bytes", "llama"])

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import CorruptDataError
-from compgen.kernels import WIDE, compiled
+from compgen.jit import WIDE, compiled
 
 LEAST = 1 << 32
 """The smallest state."""

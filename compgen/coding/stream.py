@@ -33,7 +33,7 @@ from compgen.compressors.base import Compressor
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, State, load, load_from_file
 from compgen.models.base import PRECISION, WORTH_A_LANE
-from compgen.models.llm import LanguageModel
+from compgen.neural.llm import LanguageModel
 from compgen.registry import Spec, split_mixture
 
 _CHECKPOINT = 1 << 17

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from compgen.coding import rans
 from compgen.coding.segment import Watch, beginning, joined
 from compgen.errors import CorruptDataError
-from compgen.models.token_coder import TokenCoderState
+from compgen.neural.tokens.token_state import TokenCoderState
 
 _COUNT = struct.Struct("<I")
 

@@ -14,7 +14,7 @@ from compgen.errors import UsageError
 from compgen.media.text import as_bytes, surprisal_html
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
-from compgen.models.code_length import CodeLengthModel
+from compgen.models.derived.model import CodeLengthModel
 from compgen.registry import Spec
 
 _BLOCK = 256  # bytes that are read together where a model can

@@ -22,7 +22,7 @@ from compgen.errors import CompgenError
 from compgen.evaluation.accounting import published, seven_bits
 from compgen.evaluation.data import Piece
 from compgen.models import ByteModel, load
-from compgen.models.code_length import CodeLengthModel
+from compgen.models.derived.model import CodeLengthModel
 from compgen.registry import Spec, split_mixture
 from compgen.training.config import Architecture, Budget
 

@@ -9,7 +9,7 @@ from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import IncompatibleError, SpecError, UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
-from compgen.models.code_length import CodeLengthModel
+from compgen.models.derived.model import CodeLengthModel
 from compgen.models.mixture import Mixture
 from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
@@ -20,9 +20,9 @@ MODELS: Registry[ByteModel] = Registry(
     "compgen.models",
     {
         "mixture": Entry("compgen.models.mixture:Mixture"),
-        "llm": Entry("compgen.models.llm:LanguageModel", extra="llm"),
-        "backoff": Entry("compgen.models.counts:Backoff"),
-        "uniform": Entry("compgen.models.counts:Uniform"),
+        "llm": Entry("compgen.neural.llm:LanguageModel", extra="llm"),
+        "backoff": Entry("compgen.models.backoff:Backoff"),
+        "uniform": Entry("compgen.models.backoff:Uniform"),
     },
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import CorruptDataError
-from compgen.kernels import WIDE, compiled
+from compgen.jit import WIDE, compiled
 from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
@@ -106,7 +106,7 @@ class ByteModel(Configured, ABC):
         return None
 
     def token_coder(self, rows: int) -> Any:
-        """Return the state of ``rows`` empty prompts that codes tokens (``token_coder.py``).
+        """Return the state of ``rows`` empty prompts that codes tokens (``neural/tokens/token_state.py``).
 
         Raises:
             CorruptDataError: it codes bytes alone, so that a file which asks for this is damaged.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.kernels import compiled_by_now
+from compgen.jit import compiled_by_now
 from compgen.models.base import PRECISION
 from compgen.models.quantise import FRACTION, exp2_table, frequencies_from_weights, weights_from_units
 from compgen.types import Frequencies

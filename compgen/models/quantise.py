@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.kernels import compiled_by_now
+from compgen.jit import compiled_by_now
 from compgen.models.base import ALPHABET, PRECISION
 from compgen.types import Frequencies
 

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from compgen.errors import UsageError
-from compgen.models.token_tree import FREE
+from compgen.neural.tokens.tree import FREE
 from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus

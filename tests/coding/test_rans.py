@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compgen.coding import rans
 from compgen.errors import CorruptDataError
-from compgen.kernels import WIDE
+from compgen.jit import WIDE
 from compgen.models.base import find
 
 Table = tuple[np.ndarray, np.ndarray]

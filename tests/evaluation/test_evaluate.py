@@ -189,8 +189,8 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
 def test_results_of_other_weights_are_not_gone_on_with(folder: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from compgen.models import llm
-    from tests.models import tiny
+    from compgen.neural import llm
+    from tests.neural import tiny
 
     spec = f"llm:{tiny.byte_network(folder / 'network')}"
     config = CONFIG.replace('spec = "backoff:order=2"', f'spec = "{spec}"').replace("2048", "512")

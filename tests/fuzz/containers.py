@@ -61,7 +61,7 @@ def spec_of(family: str) -> Iterator[str]:
     if family in FAMILIES:
         yield FAMILIES[family]
         return
-    from tests.models import tiny
+    from tests.neural import tiny
 
     with tempfile.TemporaryDirectory() as place:
         folder = tiny.byte_network(Path(place)) if family == "network" else tiny.make("gpt2", Path(place))

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compgen
-from compgen import kernels
+from compgen import jit as kernels
 from compgen.compressors import COMPRESSORS
 from compgen.models import ByteModel, load
-from compgen.models.calibrated import EFFORTS, SETS, WARM_UP, Row, initial_weights, period
-from compgen.models.history import History, suffix
+from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, Row, initial_weights, period
+from compgen.models.derived.history import History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
 from compgen.testing import check_model
+from tests.conftest import ROOT
 
 TEXT = b"the cat sat on the mat; the rat sat on the cat; the bat sat on the rat; " * 12
 
@@ -310,7 +310,7 @@ def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pyte
 
         return loop
 
-    monkeypatch.setattr("compgen.models.calibrated.compiled_by_now", greedy)
+    monkeypatch.setattr("compgen.models.derived.calibrated.compiled_by_now", greedy)
     state = load("gzip").start([b"a window that grows, a window "])
     for symbol in np.frombuffer(b"that grows", dtype=np.uint8):
         state.extend(symbol.reshape(1))
@@ -318,8 +318,6 @@ def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pyte
 
 
 def test_the_weights_file_is_small_and_readable() -> None:
-    import compgen.models
-
-    path = Path(compgen.models.__file__).with_name("calibration.json")
+    path = ROOT / "compgen/models/derived/calibration.json"
     assert path.stat().st_size < 100_000
     assert sorted(json.loads(path.read_text())) == sorted([*EFFORTS, "line", "rows"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import compgen
 from compgen.media.layout import Layout
 from compgen.models import load
-from compgen.models.signal import Signal, solve
+from compgen.models.derived.signal import Signal, solve
 from compgen.testing import check_model
 
 

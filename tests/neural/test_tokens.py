@@ -18,11 +18,11 @@ pytest.importorskip("transformers")
 from compgen.coding import segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
-from compgen.models.causal_lm import CausalLM  # noqa: E402
-from compgen.models.token_coder import TokenCoderState  # noqa: E402
-from compgen.models.token_lm import TokenState  # noqa: E402
-from compgen.models.tokens import _PROBES, Tokens  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural.tokens.byte_state import TokenState  # noqa: E402
+from compgen.neural.tokens.engine import CausalLM  # noqa: E402
+from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
+from compgen.neural.tokens.tokeniser import _PROBES, Tokens  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 TEXTS = {
     "words": b"The lighthouse keeper's lamp, and the sea.",

@@ -30,12 +30,12 @@ pytest.importorskip("transformers")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from compgen.models import exact_llama  # noqa: E402
-from compgen.models.byte_lm import frequencies_of  # noqa: E402
-from compgen.models.device_lm import DeviceLanguageState, ends_of  # noqa: E402
-from compgen.models.device_step import located  # noqa: E402
-from compgen.models.llm import LanguageModel  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural.bytes import torch_forward  # noqa: E402
+from compgen.neural.bytes.cuda_state import DeviceLanguageState, ends_of  # noqa: E402
+from compgen.neural.bytes.state import frequencies_of  # noqa: E402
+from compgen.neural.cuda_graphs import located  # noqa: E402
+from compgen.neural.llm import LanguageModel  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have torch compute, however much there is to do, as on a GPU."""
-    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 1 << 60)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -163,9 +163,9 @@ def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(network, cache, symbols, *rest)  # type: ignore[arg-type]
 
-    forward = exact_llama.ExactLlama._forward
+    forward = torch_forward.ExactLlama._forward
     data = likely(model)
-    monkeypatch.setattr(exact_llama.ExactLlama, "_forward", small)
+    monkeypatch.setattr(torch_forward.ExactLlama, "_forward", small)
     blob = compgen.compress(data, model, lanes=16)
     assert [frame.lanes for frame in frames(blob) if isinstance(frame, ModelFrame)] == [2]
     assert compgen.decompress(blob, model) == data
@@ -177,7 +177,7 @@ def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch:
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
-@pytest.mark.parametrize("place", ["exact_llama.ExactLlama.step", "device_lm.ends_of"])
+@pytest.mark.parametrize("place", ["torch_forward.ExactLlama.step", "cuda_state.ends_of"])
 def test_a_step_that_fills_the_device_is_told_of(
     model: LanguageModel, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
@@ -187,10 +187,10 @@ def test_a_step_that_fills_the_device_is_told_of(
         raise error
 
     located, read = start([b"one", b"two"]), start([b"one", b"two"])
-    monkeypatch.setattr(f"compgen.models.{place}", full)
+    monkeypatch.setattr(f"compgen.neural.bytes.{place}", full)
     with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
         located.locate(np.zeros(2, dtype=np.int64))
-    if place == "device_lm.ends_of":
+    if place == "cuda_state.ends_of":
         with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
             read.read(np.zeros((3, 2), dtype=np.uint8))
 
@@ -200,9 +200,9 @@ def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, m
     weights = generator.normal(size=(44, 2104))
     rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
     rows[0] = 127 * 128  # as large as sums can get
-    one = exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
-    monkeypatch.setattr(exact_llama, "int8_products", lambda device: False)
-    assert torch.equal(exact_llama.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
+    one = torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
+    monkeypatch.setattr(torch_forward, "int8_products", lambda device: False)
+    assert torch.equal(torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
 
 
 class Watch(TorchDispatchMode):
@@ -246,18 +246,18 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, pro
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have loops compute from the first symbol on, threads sharing rows from two on; a list of their forwards' rows."""
     pytest.importorskip("numba")
-    from compgen.models.exact_loops import Loops
+    from compgen.neural.bytes.numba_forward import Loops
 
     calls: list[int] = []
     forward = Loops.forward
 
-    def counted(loops: Loops, cache: exact_llama.Cache, symbols: Any, begin: Any) -> Any:
+    def counted(loops: Loops, cache: torch_forward.Cache, symbols: Any, begin: Any) -> Any:
         calls.append(len(symbols))
         return forward(loops, cache, symbols, begin)
 
     monkeypatch.setattr(Loops, "forward", counted)
-    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 0)
-    monkeypatch.setattr(exact_llama, "_WORTH_THREADS", 2)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(torch_forward, "_WORTH_THREADS", 2)
     return calls
 
 
@@ -281,7 +281,7 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
             symbols = np.frombuffer(prose[:250], dtype=np.uint8).reshape(50, 5)
             found = []
             for worth in (0, 1 << 60):
-                monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", worth)
+                monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
                 compiled.clear()
                 state = model.start(prompts)
                 places = [state.read(symbols[:27])]
@@ -309,21 +309,21 @@ def test_compiled_loops_of_other_shapes(
     width: int, inner: int, heads: int, kv_heads: int, head_width: int,
 ) -> None:  # fmt: skip
     """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
-    shape = exact_llama.Shape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+    shape = torch_forward.Shape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
     generator = np.random.default_rng(3)
     sizes = shape.tensors(257, inner)
     tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
-    network = exact_llama.ExactLlama(shape, tensors.__getitem__)
+    network = torch_forward.ExactLlama(shape, tensors.__getitem__)
     symbols = torch.from_numpy(generator.integers(256, size=(3, 40)))
     places = np.array([0, 3, 7])  # rows skip some, which are empty
     found = []
     for worth in (0, 1 << 60):
-        monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", worth)
+        monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
         cache = network.cache(3, 60)
         logits = [network.forward(cache, symbols[:, :20], 0 * places)]
         logits += [network.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
         found.append(torch.cat(logits, dim=1))
-    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
     with pytest.raises(IndexError, match="no slot"):
         network.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
     assert len(compiled) == 21
@@ -334,11 +334,11 @@ def test_compiled_loops_of_other_shapes(
 def test_compiled_loops_take_over_in_the_middle(
     model: LanguageModel, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", 1 << 60)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
     data = likely(model)
     blob = compgen.compress(data, model, lanes=3)
     assert compiled == []
-    monkeypatch.setattr(exact_llama, "_WORTH_COMPILING", model._network()._spent + 0.05)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", model._network()._spent + 0.05)
     assert compgen.decompress(blob, model) == data
     assert compiled
 
@@ -350,7 +350,7 @@ def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
     blob = compgen.compress(data, model, lanes=3)
     script = (
         "import sys, torch, compgen; torch.set_num_threads(int(sys.argv[2]));"
-        "from compgen.models import exact_llama; exact_llama._WORTH_COMPILING = int(sys.argv[4]);"
+        "from compgen.neural.bytes import torch_forward; torch_forward._WORTH_COMPILING = int(sys.argv[4]);"
         "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
         "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
     )
@@ -418,7 +418,7 @@ def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path:
     folder.rename(moved)
     (tmp_path / "other").rename(folder)
     try:
-        from compgen.models import llm
+        from compgen.neural import llm
 
         llm._loaded.cache_clear()
         assert model.versions != versions

@@ -21,10 +21,10 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 from triton.runtime.jit import JITFunction  # noqa: E402
 
-from compgen.models import exact_kernels  # noqa: E402
-from compgen.models.exact_llama import Cache, ExactLlama  # noqa: E402
-from compgen.models.llm import _loaded, folder  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural.bytes import triton_forward  # noqa: E402
+from compgen.neural.bytes.torch_forward import Cache, ExactLlama  # noqa: E402
+from compgen.neural.llm import _loaded, folder  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 POINTERS = {
     torch.float32: "*fp32",
@@ -38,14 +38,14 @@ POINTERS = {
 
 def step(network: ExactLlama) -> None:
     nothing = torch.zeros((2, 1), dtype=torch.int64)
-    exact_kernels.Kernels(network).forward(Cache(network.shape, 2, 64, "cpu", packed=True), nothing, nothing)
+    triton_forward.Kernels(network).forward(Cache(network.shape, 2, 64, "cpu", packed=True), nothing, nothing)
 
 
 def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> None:
     """To the last bit: the script beside this one, since Triton asks at its import whether it is to interpret."""
     pytest.importorskip("triton", minversion="3.7", reason="before, Triton's interpreter did what NumPy 2.4 refuses")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.models.kernels", str(tiny.byte_network(tmp_path))],
+        [sys.executable, "-W", "error", "-m", "tests.neural.kernels", str(tiny.byte_network(tmp_path))],
         env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "the same\n"), done.stderr
@@ -95,6 +95,6 @@ def astray(kernels: object, cache: object, symbols: Any, positions: object) -> A
 def test_where_they_do_not_serve_torch_computes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forward: Callable[..., Any], reason: str
 ) -> None:
-    monkeypatch.setattr(exact_kernels.Kernels, "forward", forward)
+    monkeypatch.setattr(triton_forward.Kernels, "forward", forward)
     with pytest.warns(RuntimeWarning, match=f"do not serve here .*{reason}.*torch alone"):
-        assert exact_kernels.proven(_loaded(str(tiny.byte_network(tmp_path)), "cpu")) is None
+        assert triton_forward.proven(_loaded(str(tiny.byte_network(tmp_path)), "cpu")) is None

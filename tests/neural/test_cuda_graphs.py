@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compgen.models.device_step import Graphs, _stream  # noqa: E402
+from compgen.neural.cuda_graphs import Graphs, _stream  # noqa: E402
 
 
 class Cuda:

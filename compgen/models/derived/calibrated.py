@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
-from compgen.kernels import compiled_by_now
+from compgen.jit import compiled_by_now
 from compgen.media.layout import Layout
 from compgen.models.base import State, last_window
-from compgen.models.history import Context, History, suffix
+from compgen.models.derived.history import Context, History, suffix
+from compgen.models.derived.signal import Signal
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
-from compgen.models.signal import Signal
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -104,7 +104,7 @@ def initial_weights(name: str) -> tuple[NDArray[np.int64], ...]:
 
     ``name`` is an effort, or of samples ``rows`` or ``line``.
     """
-    text = importlib.resources.files("compgen.models").joinpath("calibration.json").read_text(encoding="utf-8")
+    text = importlib.resources.files("compgen.models.derived").joinpath("calibration.json").read_text(encoding="utf-8")
     weights = tuple(np.array(family, dtype=np.int64) for family in json.loads(text)[name])
     # Where the last byte is new, the fit would flatten what is left: right for the noise of pictures, where that mostly
     # happens, but a text that is sampled would never find back. So the latest bytes are taken as they are.

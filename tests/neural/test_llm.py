@@ -22,8 +22,8 @@ pytest.importorskip("transformers")
 
 from transformers import PreTrainedTokenizerFast  # noqa: E402
 
-from compgen.models import llm  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural import llm  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=tiny.KINDS)
@@ -124,7 +124,7 @@ def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, mon
 
 
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compgen.models.token_coder import TokenCoderState
+    from compgen.neural.tokens.token_state import TokenCoderState
 
     follow = TokenCoderState._follow
 
@@ -198,7 +198,7 @@ def test_other_floats_are_refused(gpt2: str) -> None:
 
 
 def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compgen.models.token_lm import TokenState
+    from compgen.neural.tokens.byte_state import TokenState
 
     asked: list[int] = []
     start = TokenState.start

@@ -18,11 +18,12 @@ from tests.fuzz.containers import frames
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.models import exact_llama, llm  # noqa: E402
-from compgen.models.causal_lm import CausalLM  # noqa: E402
-from compgen.models.token_coder import TokenCoderState  # noqa: E402
-from compgen.models.tokens import Tokens  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural import llm  # noqa: E402
+from compgen.neural.bytes import torch_forward  # noqa: E402
+from compgen.neural.tokens.engine import CausalLM  # noqa: E402
+from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
+from compgen.neural.tokens.tokeniser import Tokens  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 pytestmark = [
     pytest.mark.gpu,
@@ -55,7 +56,7 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "kernels":
         pytest.importorskip("triton")
     else:
-        monkeypatch.setattr(exact_llama, "_installed", lambda module: False)
+        monkeypatch.setattr(torch_forward, "_installed", lambda module: False)
     llm._loaded.cache_clear()
     assert (llm._loaded(str(llm.folder("")), "cuda").kernels is None) == (request.param == "torch")
     yield
@@ -65,7 +66,7 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
     """Of other shapes than the shipped network's, with weights of heavy tails."""
     pytest.importorskip("triton")
-    from tests.models.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
+    from tests.neural.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
     round_as_torch_does("cuda")
     for network in networks("cuda"):

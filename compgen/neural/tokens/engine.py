@@ -25,8 +25,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from compgen.errors import CompgenError, IncompatibleError, UsageError
-from compgen.models.device_memory import room_for
-from compgen.models.grouped_attention import GROUPED
+from compgen.neural.memory import room_for
+from compgen.neural.tokens.attention import GROUPED
 
 DTYPES = ("float32", "bfloat16", "float16")
 """What weights and states may be held in; the default first."""

@@ -1,8 +1,8 @@
 """Language models: the one inside the package, one trained with ``cgn train``, any causal model of Hugging Face's.
 
-A folder whose network speaks bytes is computed by ``exact_llama.py``: its files decode on every machine. All others are
-computed in floating point by transformers, through their tokeniser (``token_lm.py``), and their files decode where the
-same floats come out. ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
+A folder whose network speaks bytes is computed by ``torch_forward.py``: its files decode on every machine. All others
+are computed in floating point by transformers, through their tokeniser (``byte_state.py``), and their files decode
+where the same floats come out. ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from compgen.errors import MissingExtraError, UsageError
 from compgen.models.base import WORTH_A_LANE, ByteModel, State
 
 if TYPE_CHECKING:
-    from compgen.models.causal_lm import CausalLM
-    from compgen.models.exact_llama import ExactLlama, Shape
-    from compgen.models.token_coder import TokenCoderState
-    from compgen.models.tokens import Tokens
+    from compgen.neural.bytes.torch_forward import ExactLlama, Shape
+    from compgen.neural.tokens.engine import CausalLM
+    from compgen.neural.tokens.token_state import TokenCoderState
+    from compgen.neural.tokens.tokeniser import Tokens
 
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _SYMBOLS = 257
@@ -41,7 +41,7 @@ class LanguageModel(ByteModel):
     ``path`` is a folder in Hugging Face's layout (config.json, safetensors) or the name of one on its hub; without one,
     the weights inside the package. ``window`` is N: a row looks back N to 2N bytes, or tokens; 0 stands for half of
     what the network was trained on. For models with a tokeniser, ``dtype`` is what they compute in, and ``beam``
-    leaves out ways of reading that are so many bits behind (``token_lm.py``); 0 leaves out none.
+    leaves out ways of reading that are so many bits behind (``byte_state.py``); 0 leaves out none.
     """
 
     path: str = field(default="", metadata={"argument": True})
@@ -71,7 +71,7 @@ class LanguageModel(ByteModel):
         weights = f"weights {self.behaviour(b'').hex()[:8]}"
         if self.exact:
             return weights
-        from compgen.models.causal_lm import versions
+        from compgen.neural.tokens.engine import versions
 
         return f"{weights}, {versions()}, {device()}, {self.dtype}"
 
@@ -86,10 +86,10 @@ class LanguageModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``."""
         if not self.exact:
-            from compgen.models.token_lm import TokenState
+            from compgen.neural.tokens.byte_state import TokenState
 
             return TokenState.start(*self._tokenised(), prompts, self.window, self.beam)
-        from compgen.models.byte_lm import ByteLanguageState
+        from compgen.neural.bytes.state import ByteLanguageState
 
         if self.dtype != "float32" or self.beam:
             raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
@@ -98,7 +98,7 @@ class LanguageModel(ByteModel):
         if self.window > longest:
             raise UsageError(f"window must be at most {longest} for this network, not {self.window}")
         if network.device == "cuda":
-            from compgen.models.device_lm import DeviceLanguageState
+            from compgen.neural.bytes.cuda_state import DeviceLanguageState
 
             return DeviceLanguageState.start(network, self.window or longest, prompts)
         return ByteLanguageState.start(network, self.window or longest, prompts)
@@ -111,7 +111,7 @@ class LanguageModel(ByteModel):
         """Return a state that codes tokens; see ``ByteModel.token_coder``."""
         if self.exact:
             return super().token_coder(rows)  # type: ignore[no-any-return]
-        from compgen.models.token_coder import TokenCoderState
+        from compgen.neural.tokens.token_state import TokenCoderState
 
         return TokenCoderState.start(*self._tokenised(), [b""] * rows, self.window)
 
@@ -170,7 +170,7 @@ def folder(path: str) -> Path:
         UsageError: there is none.
     """
     if not path:
-        return Path(str(importlib.resources.files("compgen.models").joinpath("weights")))
+        return Path(str(importlib.resources.files("compgen.neural").joinpath("weights")))
     if Path(path).is_dir():
         return Path(path)
     if Path(path).exists():
@@ -199,8 +199,8 @@ def _loaded(path: str, place: str) -> ExactLlama:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from compgen.models.device_memory import room_for
-    from compgen.models.exact_llama import ExactLlama
+    from compgen.neural.bytes.torch_forward import ExactLlama
+    from compgen.neural.memory import room_for
 
     config = read_config(Path(path))
     weights = _weights(Path(path))
@@ -222,8 +222,8 @@ def _loaded(path: str, place: str) -> ExactLlama:
 @functools.lru_cache(maxsize=2)
 def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Tokens]:
     """Return the model of a folder, and its tokeniser."""
-    from compgen.models.causal_lm import CausalLM
-    from compgen.models.tokens import Tokens
+    from compgen.neural.tokens.engine import CausalLM
+    from compgen.neural.tokens.tokeniser import Tokens
 
     return CausalLM.load(path, place, dtype), Tokens.load(path)
 
@@ -272,7 +272,7 @@ def speaks_bytes(config: dict[str, Any]) -> bool:
 
 def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
     """Return the network's shape, and how many gated units it has."""
-    from compgen.models.exact_llama import Shape
+    from compgen.neural.bytes.torch_forward import Shape
 
     if not speaks_bytes(config):
         raise UsageError(f"'{path}' is no byte-level model of the Llama type (257 symbols)")

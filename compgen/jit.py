@@ -88,7 +88,7 @@ def advance(states: Any, low: Any, width: Any, precision: Any, words: Any, used:
 
 
 def blend(data: Any, positions: Any, sizes: Any, worth: Any, orders: Any, one: Any, shares: Any, distinct: Any) -> None:
-    """Fill ``shares`` from its third row on, and ``distinct``: see ``compgen.models.calibrated.blend``."""
+    """Fill ``shares`` from its third row on, and ``distinct``: see ``compgen.models.derived.calibrated.blend``."""
     counts = np.zeros(256, dtype=np.int64)
     start = 0
     for k in range(len(sizes)):

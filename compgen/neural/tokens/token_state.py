@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compgen.models.causal_lm import CausalLM
-from compgen.models.device_memory import room_for
-from compgen.models.device_step import Graphs, intervals, located
-from compgen.models.token_tree import fitting_window
-from compgen.models.tokens import Tokens
+from compgen.neural.cuda_graphs import Graphs, intervals, located
+from compgen.neural.memory import room_for
+from compgen.neural.tokens.engine import CausalLM
+from compgen.neural.tokens.tokeniser import Tokens
+from compgen.neural.tokens.tree import fitting_window
 
 
 class TokenCoderState:

@@ -16,9 +16,9 @@ safetensors = pytest.importorskip("safetensors.torch")
 from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
 
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
-from compgen.models.causal_lm import CausalLM  # noqa: E402
-from compgen.models.grouped_attention import GROUPED, grouped  # noqa: E402
-from tests.models import tiny  # noqa: E402
+from compgen.neural.tokens.attention import GROUPED, grouped  # noqa: E402
+from compgen.neural.tokens.engine import CausalLM  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])

@@ -31,11 +31,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compgen.models.device_memory import room_for
+from compgen.neural.memory import room_for
 
 if TYPE_CHECKING:
-    from compgen.models.exact_kernels import Kernels
-    from compgen.models.exact_loops import Loops
+    from compgen.neural.bytes.numba_forward import Loops
+    from compgen.neural.bytes.triton_forward import Kernels
 
 _ARITHMETIC = 2  # raised whenever other numbers come out of the same weights: files of another are refused
 HALF = 128  # a number of 15 bits is HALF times its upper half, plus its lower one
@@ -295,7 +295,7 @@ class ExactLlama:
         self._spent = 0.0
         self.kernels: Kernels | None = None
         if device == "cuda" and integers and shape.head_width in (16, 32, 64, 128) and _installed("triton"):
-            from compgen.models.exact_kernels import proven
+            from compgen.neural.bytes.triton_forward import proven
 
             self.kernels = proven(self)
 
@@ -333,7 +333,7 @@ class ExactLlama:
 
     @functools.cached_property
     def _loops(self) -> Loops:
-        from compgen.models.exact_loops import Loops
+        from compgen.neural.bytes.numba_forward import Loops
 
         return Loops(self)
 

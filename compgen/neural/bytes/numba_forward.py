@@ -1,4 +1,4 @@
-"""What ``exact_llama.py`` does between matrix products, as loops that numba compiles: the same numbers in less time.
+"""What ``torch_forward.py`` does between matrix products, as loops that numba compiles: the same numbers in less time.
 
 torch takes a pass over memory for each operation; a loop here does all that lies between two products while a row is at
 hand, and threads share rows, not operations. It is imported where numba is installed and there is enough to do.
@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compgen.models import exact_llama as llama
+from compgen.neural.bytes import torch_forward as llama
 
 if TYPE_CHECKING:
-    from compgen.models.exact_llama import Cache, ExactLlama, Matrix
+    from compgen.neural.bytes.torch_forward import Cache, ExactLlama, Matrix
 
 _F = np.float32
 _LEAST = _F(1e-20)
@@ -34,7 +34,7 @@ _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reass
 
 
 class Numbers(NamedTuple):
-    """What values are rounded to and limited by, float32, which ``exact_llama.py`` explains."""
+    """What values are rounded to and limited by, float32, which ``torch_forward.py`` explains."""
 
     half: Any
     most: Any

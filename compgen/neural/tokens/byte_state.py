@@ -2,7 +2,8 @@
 
 **The law of bytes.** Let p be the token model, restricted to tokens that spell bytes and those that end a text. For
 a window of bytes x, let N(x) be the set of token sequences that canonical encodings of beginnings of x, each followed
-by nothing or by a probe (``tokens.py``), begin with and that spell a beginning of x; each with its own beginnings. Then
+by nothing or by a probe (``tokeniser.py``), begin with and that spell a beginning of x; each with its own beginnings.
+Then
 
     W(x, b) = sum over s in N(x), spelling x[:i], of p(s) * (mass under p(. | s) of tokens that begin with x[i:] b)
     E(x)    = sum over s in N(x), spelling x, of p(s) * p(end | s)
@@ -14,7 +15,7 @@ such. Coding leaves the end out, for a coder knows lengths: rows renormalise ove
 takes part in each of its bytes; so a text costs at most what its canonical tokens cost, but where a pre-tokeniser
 looks further ahead than the probes. Each byte offset opens one sequence, rarely two: one token-forward per byte.
 
-**Windows.** A row's window grows until its complete pieces (``tokens.py``) have 2N tokens, and then starts again at
+**Windows.** A row's window grows until its complete pieces (``tokeniser.py``) have 2N tokens, and then starts again at
 the pieces that hold its last N. Where it starts is a function of the bytes alone, so a fresh start on the same
 bytes stands in the same window, and over the same N(x).
 
@@ -31,11 +32,11 @@ import torch
 from numpy.typing import NDArray
 
 from compgen.models.base import ALPHABET, State
-from compgen.models.causal_lm import CausalLM, TreeCache
-from compgen.models.device_memory import room_for
 from compgen.models.quantise import frequencies_from_lengths
-from compgen.models.token_tree import NOTHING, Node, Row, Window, fitting_window
-from compgen.models.tokens import Tokens
+from compgen.neural.memory import room_for
+from compgen.neural.tokens.engine import CausalLM, TreeCache
+from compgen.neural.tokens.tokeniser import Tokens
+from compgen.neural.tokens.tree import NOTHING, Node, Row, Window, fitting_window
 from compgen.types import Frequencies, Rows, Symbols
 
 _LOGITS = 1 << 26  # logits computed at a time

@@ -1,7 +1,7 @@
 """What one row of a tokenised model keeps: its window of bytes, and a tree of token sequences over its last pieces.
 
-Nothing here asks the model. The tree says which sequences want to be opened; ``token_lm.py`` opens them, all rows side
-by side, and gives each what may follow it. The law that the tree follows is told there.
+Nothing here asks the model. The tree says which sequences want to be opened; ``byte_state.py`` opens them, all rows
+side by side, and gives each what may follow it. The law that the tree follows is told there.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from compgen.errors import IncompatibleError, UsageError
 from compgen.models.base import ALPHABET
-from compgen.models.causal_lm import CausalLM
-from compgen.models.tokens import LONGEST, Branch, Tokens
+from compgen.neural.tokens.engine import CausalLM
+from compgen.neural.tokens.tokeniser import LONGEST, Branch, Tokens
 
 WINDOW = 512
 """N, tokens, of a context window, where the model has positions for it."""

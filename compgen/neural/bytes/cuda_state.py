@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, PRECISION
-from compgen.models.byte_lm import NAT, ByteLanguageState
-from compgen.models.device_memory import room_for
-from compgen.models.device_step import Graphs, intervals, located
-from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import FRACTION, exp2_table
+from compgen.neural.bytes.state import NAT, ByteLanguageState
+from compgen.neural.bytes.torch_forward import Cache, ExactLlama
+from compgen.neural.cuda_graphs import Graphs, intervals, located
+from compgen.neural.memory import room_for
 from compgen.types import Frequencies, Symbols
 
 _BUCKET = 64  # a graph of torch's operations attends to a multiple of so many slots
@@ -30,7 +30,7 @@ def _table(device: torch.device) -> Tensor:
 
 
 def ends_of(logits: Tensor) -> Tensor:
-    """Return (N, 256) where the intervals of the bytes end, by (N, 256) logits: sums of ``byte_lm.frequencies_of``."""
+    """Return (N, 256) where the intervals of the bytes end, by (N, 256) logits: sums of ``state.frequencies_of``."""
     units = torch.round(logits.double() * -NAT * (1 << FRACTION)).long()
     excess = units - units.amin(dim=1, keepdim=True)
     weights = _table(logits.device)[excess & ((1 << FRACTION) - 1)] >> (excess >> FRACTION).clamp(max=63)

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from compgen.errors import IncompatibleError, UsageError
-from compgen.models.tokens import LONGEST, Tokens
-from tests.models import tiny
+from compgen.neural.tokens.tokeniser import LONGEST, Tokens
+from tests.neural import tiny
 
 BYTE_LEVEL = tiny.byte_level()
 SENTENCE_PIECE = tiny.sentence_piece()

@@ -24,7 +24,7 @@ from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State, last_window
-from compgen.models.calibrated import EFFORTS, CalibratedState, warm_up
+from compgen.models.derived.calibrated import EFFORTS, CalibratedState, warm_up
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.registry import Spec, convert, suggest
 from compgen.types import CodeLengths, Frequencies, Rows, Symbols

@@ -14,7 +14,7 @@ import torch
 
 from compgen.errors import UsageError
 from compgen.models import load
-from compgen.models.hugging_face import END, ByteCausalLM
+from compgen.neural.generate import END, ByteCausalLM
 
 SPEC = "backoff:order=3"
 

@@ -1,7 +1,7 @@
 """Triton's kernels beside torch: by ``test_gpu.py`` on a GPU, and without one by Triton's interpreter.
 
-That wants a process that is told to interpret before it imports triton, so ``test_exact_kernels.py`` runs this as
-``TRITON_INTERPRET=1 python -m tests.models.kernels FOLDER``.
+That wants a process that is told to interpret before it imports triton, so ``test_triton_forward.py`` runs this as
+``TRITON_INTERPRET=1 python -m tests.neural.kernels FOLDER``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 import triton
 import triton.language as tl
 
-from compgen.models import exact_llama
-from compgen.models.device_lm import DeviceLanguageState
-from compgen.models.exact_kernels import Kernels, _rint, proven
-from compgen.models.exact_llama import Cache, ExactLlama, Shape
-from compgen.models.llm import _loaded
+from compgen.neural.bytes import torch_forward
+from compgen.neural.bytes.cuda_state import DeviceLanguageState
+from compgen.neural.bytes.torch_forward import Cache, ExactLlama, Shape
+from compgen.neural.bytes.triton_forward import Kernels, _rint, proven
+from compgen.neural.llm import _loaded
 
 PROSE = b"Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my purse"
 
@@ -90,7 +90,7 @@ def decode_as_torch_does(network: ExactLlama) -> None:
 
 
 def main() -> None:
-    exact_llama._WORTH_COMPILING = 1 << 60  # torch is what kernels are compared with
+    torch_forward._WORTH_COMPILING = 1 << 60  # torch is what kernels are compared with
     round_as_torch_does("cpu")
     tiny = _loaded(sys.argv[1], "cpu")
     for network in (tiny, *networks("cpu")):

@@ -1,4 +1,4 @@
-"""What ``exact_llama.py`` does between matrix products, as kernels that Triton compiles for a GPU: the same numbers.
+"""What ``torch_forward.py`` does between matrix products, as kernels that Triton compiles for a GPU: the same numbers.
 
 On a GPU a step of torch's operations is a thousand launches, and each reads and writes all rows; here about ten a layer
 do all that lies between two products. What rounds is neither reordered nor fused (``enable_fp_fusion``): sums are of
@@ -17,11 +17,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from compgen.models import exact_llama as llama
-from compgen.models.exact_llama import Cache
+from compgen.neural.bytes import torch_forward as llama
+from compgen.neural.bytes.torch_forward import Cache
 
 if TYPE_CHECKING:
-    from compgen.models.exact_llama import ExactLlama, Matrix
+    from compgen.neural.bytes.torch_forward import ExactLlama, Matrix
 
 _TILE = 4096  # products that a block of attention has at hand; blocks divide the slots of a cache
 _LEAST = tl.constexpr(1e-20)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, State, last_window
-from compgen.models.device_memory import room_for
-from compgen.models.exact_llama import Cache, ExactLlama
 from compgen.models.quantise import frequencies_from_lengths
+from compgen.neural.bytes.torch_forward import Cache, ExactLlama
+from compgen.neural.memory import room_for
 from compgen.types import Frequencies, Rows, Symbols
 
 START = 256
