@@ -35,10 +35,11 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrained
 from transformers.pytorch_utils import Conv1D
 
 from compgen.models.base import PRECISION
+from compgen.neural import folder
 from compgen.neural.bytes import torch_forward
 from compgen.neural.bytes.state import START
 from compgen.neural.bytes.torch_forward import ExactLlama
-from compgen.neural.llm import LanguageModel, _loaded, _loaded_tokenised, folder, read_config, speaks_bytes
+from compgen.neural.llm import LLM, ByteLLM, TokenLLM
 from compgen.neural.tokens.engine import DTYPES, CausalLM, cache_argument
 from compgen.neural.tokens.token_state import TokenCoderState
 from compgen.neural.tokens.tokeniser import Tokens
@@ -143,17 +144,18 @@ def timed_steps(step: Callable[[NDArray[np.int64]], object], rows: NDArray[np.in
 def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a network over bytes."""
     torch_forward._WORTH_COMPILING = 0.0
-    network = _loaded(str(folder(path)), device)
+    model = LLM.open(path)
+    assert isinstance(model, ByteLLM)
+    network = model.network
     network._compilable &= compiled
     network.kernels = network.kernels if compiled else None
     data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
-    model = LanguageModel(path)
-    model.start(prompts).read(table[context:])  # with all that is only done once
+    model.start(prompts).consume(table[context:])  # with all that is only done once
     state = model.start(prompts)
     begin = now(device)
-    state.read(table[context:])
+    state.consume(table[context:])
     encode = lanes * steps / (now(device) - begin)
 
     begin = now(device)
@@ -163,7 +165,7 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
     step = timed_steps(lambda row: state.extend(state.locate(row)[0]), points)
     peak = peak_memory(device)
 
-    reference: Any = LlamaForCausalLM.from_pretrained(folder(path), dtype=torch.float32)
+    reference: Any = LlamaForCausalLM.from_pretrained(folder.find(path), dtype=torch.float32)
     reference.to(device)
     sizes = shapes(network, reference.config.intermediate_size)
     s = network.shape
@@ -231,12 +233,12 @@ def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, step
 
     state = TokenCoderState.start(engine, tokens, prompts, window=context)
     known = np.resize(np.array(encoding), (steps, lanes))
-    encoding_step = timed_steps(state.read, known)
+    encoding_step = timed_steps(state.append, known)
     points = np.random.default_rng(1).integers(1 << TokenCoderState.precision, size=(steps, lanes))
     begin = now(engine.device)
     state = TokenCoderState.start(engine, tokens, prompts, window=context)
     opening = now(engine.device) - begin
-    step = timed_steps(state.take, points)
+    step = timed_steps(state.append_at, points)
     peak = peak_memory(engine.device)
     per_token = len(TEXT) / len(encoding)
 
@@ -281,11 +283,11 @@ def main() -> None:
     sizes = arguments.lanes, arguments.context, arguments.steps
     if arguments.random:
         report = over_tokens(*random_model(arguments.device, arguments.dtype), *sizes)
-    elif speaks_bytes(read_config(folder(arguments.path))):
+    elif isinstance(model := LLM.open(arguments.path, dtype=arguments.dtype), ByteLLM):
         report = over_bytes(arguments.path, arguments.device, not arguments.uncompiled, *sizes)
     else:
-        loaded = _loaded_tokenised(str(folder(arguments.path)), arguments.device, arguments.dtype)
-        report = over_tokens(*loaded, *sizes)
+        assert isinstance(model, TokenLLM)
+        report = over_tokens(*model.engine, *sizes)
     lanes, context, _ = sizes
     device = arguments.device + (", compiled" if report.get("compiled") else "")
     print(f"{lanes} lanes, {context} symbols of context, {torch.get_num_threads()} threads, {device}")

@@ -14,10 +14,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from compgen.coding.api import compress as compress
+    from compgen.coding.api import decompress as decompress
+    from compgen.coding.api import open as open
     from compgen.coding.model_compressor import ModelCompressor as ModelCompressor
-    from compgen.coding.stream import compress as compress
-    from compgen.coding.stream import decompress as decompress
-    from compgen.coding.stream import open as open
     from compgen.compressors.base import Compressor as Compressor
     from compgen.compressors.base import Meter as Meter
     from compgen.errors import CompgenError as CompgenError
@@ -47,11 +47,11 @@ _HOMES = {
     "Samples": "compgen.sampling.base",
     "Score": "compgen.evaluation.score",
     "State": "compgen.models.base",
-    "compress": "compgen.coding.stream",
-    "decompress": "compgen.coding.stream",
+    "compress": "compgen.coding.api",
+    "decompress": "compgen.coding.api",
     "load": "compgen.models",
     "ncd": "compgen.evaluation.ncd",
-    "open": "compgen.coding.stream",
+    "open": "compgen.coding.api",
     "sample": "compgen.sampling",
     "score": "compgen.evaluation.score",
 }

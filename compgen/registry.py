@@ -31,7 +31,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from compgen.errors import MissingExtraError, SpecError
+from compgen.errors import SpecError
+from compgen.extras import need
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OPTION = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
@@ -161,6 +162,7 @@ class Configured:
     """Base of frozen dataclasses that a spec builds: every field is an option, by its own name.
 
     A field with ``metadata={"argument": True}`` takes the spec's argument; one whose default is "" may be left out.
+    Metadata ``"parse"``, a function of the argument's text, makes the field's value of it; without, it is the text.
     Field types may be int, float, bool, str, or one of these with None.
     """
 
@@ -201,7 +203,7 @@ class Configured:
             raise SpecError(f"{cls.name} needs an argument: {cls.name}:{argument.upper()}")
         values: dict[str, Any] = {}
         if argument is not None and spec.argument is not None:
-            values[argument] = spec.argument
+            values[argument] = fields[argument].metadata.get("parse", str)(spec.argument)
         hints = typing.get_type_hints(cls)
         for key, text in spec.options:
             if key not in fields or key == argument:
@@ -298,14 +300,9 @@ class Registry(Generic[T]):
         if name in self._builtin:
             entry = self._builtin[name]
             module, _, attribute = entry.target.partition(":")
-            try:
-                return typing.cast("type[T]", getattr(importlib.import_module(module), attribute))
-            except ModuleNotFoundError as error:
-                if entry.extra is None:
-                    raise
-                raise MissingExtraError(
-                    f"{self.kind} '{name}' needs {error.name}: pip install 'compgen[{entry.extra}]'"
-                ) from error
+            what = f"{self.kind} '{name}'"
+            loaded = need(module, entry.extra, what) if entry.extra else importlib.import_module(module)
+            return typing.cast("type[T]", getattr(loaded, attribute))
         plugin = self._plugins().get(name)
         if plugin is None:
             raise SpecError(f"unknown {self.kind} '{name}'{suggest(name, self.names())}")

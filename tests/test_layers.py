@@ -11,7 +11,9 @@ import compgen
 PACKAGE = Path(compgen.__file__).parent
 RANKS = {
     "atomic": 0,
+    "display": 0,
     "errors": 0,
+    "extras": 0.5,
     "jit": 0,
     "types": 0,
     "registry": 1,

@@ -58,8 +58,7 @@ def compress(
     files.check_output(target, force, binary=True)
     files.check_other(target, file)
 
-    from compgen.coding.container import MAX_SEGMENT
-    from compgen.coding.stream import Writer, layout
+    from compgen.coding.writer import Writer
     from compgen.models import load
 
     model = load(compressor, rule=rule, effort=effort, window=context)
@@ -69,15 +68,11 @@ def compress(
         size = os.fstat(source.fileno()).st_size if file != "-" else 0
         watch = stack.enter_context(progress("compressing", size or None))
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
-        piece = source.read(MAX_SEGMENT)  # a pipe that ends within it is as long as that
-        known = size or (len(piece) if len(piece) < MAX_SEGMENT else sys.maxsize)
-        lanes, parts = layout(model, known, jobs, lanes)
-        with Writer(sink, model, jobs=jobs, lanes=lanes, verify=verify, segment_size=parts, watch=watch) as writer:
+        with Writer(sink, model, jobs=jobs, lanes=lanes, verify=verify, total=size or None, watch=watch) as writer:
             total = 0
-            while piece:
+            while piece := source.read(_PIECE):
                 writer.write(piece)
                 total += len(piece)
-                piece = source.read(_PIECE)
         written = writer.written
     _report(str(model), total, written, time.perf_counter() - begin, as_json)
 

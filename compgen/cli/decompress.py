@@ -36,7 +36,7 @@ def decompress(
     files.check_output(target, force, binary=False)
     files.check_other(target, file)
 
-    from compgen.coding.stream import Reader
+    from compgen.coding.reader import Reader
 
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))

@@ -10,7 +10,8 @@ import typer
 
 from compgen.cli import files
 from compgen.cli.progress import progress
-from compgen.errors import MissingExtraError, UsageError
+from compgen.errors import UsageError
+from compgen.extras import need
 
 
 def gallery(
@@ -28,10 +29,7 @@ def gallery(
     """
     if jobs < 0:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("galleries need jinja2: pip install 'compgen[gallery]'") from error
+    need("jinja2", "gallery", "a gallery")
     from compgen.compressors.base import threads
     from compgen.gallery.config import read_config
     from compgen.gallery.page import build, total

@@ -25,7 +25,7 @@ def inspect(
     from rich.console import Console
     from rich.table import Table
 
-    from compgen.media.text import readable
+    from compgen.display import readable
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for key in ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes"):

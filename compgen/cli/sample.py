@@ -109,7 +109,7 @@ def sample(
     length = _length(length, seconds, item)
     prompts = _known(item, context)
 
-    from compgen.media.text import TextStream
+    from compgen.display import TextStream
     from compgen.sampling import sample as draw
 
     terminal = sys.stdout.isatty()

@@ -79,7 +79,7 @@ def _print(result: Score) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from compgen.media.text import characters, surprisal_colour
+    from compgen.display import characters, surprisal_colour
 
     console = Console(highlight=False, soft_wrap=True)
     coloured = Text()

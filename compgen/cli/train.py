@@ -11,7 +11,7 @@ import typer
 
 from compgen.cli import files
 from compgen.cli.options import DataRoot
-from compgen.errors import MissingExtraError
+from compgen.extras import need
 
 
 def train(
@@ -29,10 +29,7 @@ def train(
 
     plan = TrainingConfig.read(config)
     files.check_folder(str(out))
-    try:
-        from compgen.training.train import train as run
-    except ImportError as error:
-        raise MissingExtraError(f"training needs {error.name}; install it with: pip install 'compgen[llm]'") from None
+    run = need("compgen.training.train", "llm", "training").train
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts: the one that speaks
 
     def tell(line: str) -> None:

@@ -17,7 +17,7 @@ def verify(
     jobs: Jobs = 1,
 ) -> None:
     """Decode a file, check every checksum, and write nothing."""
-    from compgen.coding.stream import Reader
+    from compgen.coding.reader import Reader
 
     with files.opened(file, "file") as source, progress("verifying", None) as watch:
         total = sum(len(data) for data in Reader(source, compressor, jobs=jobs, watch=watch).segments())

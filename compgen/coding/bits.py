@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.coding import rans
-from compgen.coding.segment import Watch
+from compgen.coding.segment import Progress
 from compgen.errors import CorruptDataError, UsageError
 from compgen.models.base import PRECISION, ByteModel
 
@@ -52,7 +52,7 @@ def decoder(bits: bytes) -> rans.Decoder:
 
 
 def bits_to_bytes(
-    model: ByteModel, prompt: bytes, bits: Sequence[bytes], length: int, watch: Watch = lambda done: None
+    model: ByteModel, prompt: bytes, bits: Sequence[bytes], length: int, watch: Progress = lambda done: None
 ) -> list[Decoded]:
     """Return the ``length`` bytes that each of ``bits`` decodes to after ``prompt``, all side by side.
 

@@ -23,8 +23,6 @@ from compgen.errors import CorruptDataError, IncompatibleError
 
 MAGIC = b"\x89CGN"
 VERSION = 1
-SEGMENT = 1 << 20
-"""Bytes in a segment, where nothing speaks for more or fewer."""
 MAX_SEGMENT = 1 << 24
 """Most bytes in a segment."""
 MAX_LANES = 1 << 12

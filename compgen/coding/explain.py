@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from compgen.display import readable
 from compgen.errors import UsageError
-from compgen.media.text import readable
 from compgen.models.base import ALPHABET, PRECISION, ByteModel
 
 LONGEST = 64

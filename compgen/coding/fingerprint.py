@@ -30,7 +30,7 @@ def _fingerprint(model: ByteModel, lanes: int, versions: str) -> bytes:
     # Versions are in the key alone, to tell devices and weights apart.
     digest = hashlib.blake2b(digest_size=SIZE)
     digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
-    rows = 1 if model.exact else lanes
+    rows = 1 if model.reproducible else lanes
     for context in (b"", _text(), _records()):
         state = model.start([context] * rows)
         for symbol in np.frombuffer(context[:_STEPS] or b"probe.", dtype=np.uint8):

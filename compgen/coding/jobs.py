@@ -16,7 +16,7 @@ from compgen.errors import CompgenError
 K = TypeVar("K")
 
 
-class Jobs:
+class OrderedPool:
     """At most ``count`` processes at work, or this one alone; leaving the block stops them."""
 
     def __init__(self, count: int) -> None:

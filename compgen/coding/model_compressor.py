@@ -14,11 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.coding import segment
-from compgen.coding.container import SEGMENT
+from compgen.coding.sizing import SEGMENT
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CorruptDataError
 from compgen.models import ByteModel, State, load
-from compgen.registry import Spec
 from compgen.types import CodeLengths
 
 _HEAD = struct.Struct("<II")  # bytes of data, bytes of code
@@ -30,29 +29,16 @@ class ModelCompressor(Compressor):
     """The arithmetic coder of ``model``. Its context costs nothing: only continuations are priced.
 
     Blobs are bare: pieces of up to a mebibyte, each its length, the length of its code, and the code. Files belong into
-    the container (``stream.py``), which checks that the model that decodes is the one that encoded.
+    the container (``writer.py``, ``reader.py``), which checks that the model that decodes is the one that encoded.
     """
 
-    model: str | ByteModel = field(metadata={"argument": True})
+    model: ByteModel = field(metadata={"argument": True, "parse": load})
 
     name: ClassVar[str] = "model"
     resolution: ClassVar[float] = 0.0
     conditional: ClassVar[bool] = True
     parallel: ClassVar[bool] = False
     overhead: ClassVar[float] = 8.0 * (_HEAD.size + _STATE)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "model", load(self.model))
-
-    @property
-    def _model(self) -> ByteModel:
-        assert isinstance(self.model, ByteModel)  # noqa: S101 - __post_init__ made it one
-        return self.model
-
-    @property
-    def spec(self) -> Spec:
-        """``model:`` and the model's spec."""
-        return Spec(self.name, str(self.model))
 
     @classmethod
     def version(cls) -> str:
@@ -61,7 +47,7 @@ class ModelCompressor(Compressor):
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data``, coded with the model, which knows nothing before it."""
-        state = self._model.start([b""])
+        state = self.model.start([b""])
         blob = bytearray()
         for begin in range(0, len(data), SEGMENT):
             piece = data[begin : begin + SEGMENT]
@@ -75,7 +61,7 @@ class ModelCompressor(Compressor):
         Raises:
             CorruptDataError: the blob is damaged, or the model behaves otherwise here.
         """
-        state = self._model.start([b""])
+        state = self.model.start([b""])
         data, place = bytearray(), 0
         while place < len(blob):
             if place + _HEAD.size > len(blob):
@@ -101,9 +87,9 @@ class ModelCompressor(Compressor):
 
         For a model that learns this is not the state of a start on ``context``: it has learnt from all of it.
         """
-        if self._model.warm_up is None:
-            return ModelMeter(self._model.start([context]))
-        meter = ModelMeter(self._model.start([b""]))
+        if self.model.warm_up is None:
+            return ModelMeter(self.model.start([context]))
+        meter = ModelMeter(self.model.start([b""]))
         meter.extend(context)
         return meter
 
@@ -134,7 +120,7 @@ class ModelMeter(Meter):
 
     def extend(self, data: bytes) -> None:
         """Append ``data`` to the context."""
-        self._state.read(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
+        self._state.consume(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
 
     def flushed(self) -> None:
         """Return None: an arithmetic coder has no block to close."""

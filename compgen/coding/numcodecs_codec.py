@@ -7,8 +7,8 @@ from typing import Any
 from numcodecs.abc import Codec
 from numcodecs.compat import ensure_bytes, ndarray_copy
 
-from compgen.coding.stream import compress, decompress
-from compgen.models import load_from_file
+from compgen.coding.api import compress, decompress
+from compgen.coding.trust import load_from_file
 
 
 class CompgenCodec(Codec):  # type: ignore[misc]

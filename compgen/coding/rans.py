@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import CorruptDataError
-from compgen.jit import WIDE, compiled
+from compgen.jit import SMALL
 
 LEAST = 1 << 32
 """The smallest state."""
@@ -45,49 +45,63 @@ def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, b
         begin: n states from LEAST to 2**64, which the decoder gives back.
     """
     states = np.array(begin, dtype=np.uint64)
-    kernel = compiled("encode") if len(states) >= WIDE else None
-    words = (
-        _encode_compiled(kernel, states, low, width, precision) if kernel else _encode(states, low, width, precision)
-    )
-    return states.astype(_STATE).tobytes() + words.astype(_WORD).tobytes()
-
-
-def _encode_compiled(
-    kernel: Any, states: NDArray[np.uint64], low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int
-) -> NDArray[np.uint32]:
-    words = np.empty(low.size, dtype=np.uint32)
-    begin = len(words)
+    words = np.empty(low.size, dtype=np.uint32)  # filled from the end
+    left = len(words)
     for block in _blocks(low.shape):
         lows, widths = low[block].astype(np.uint64), width[block].astype(np.uint64)
-        begin = kernel(states, lows, widths, np.array([precision], dtype=np.uint64), words[:begin])
-    return words[begin:]
+        left = _push(states, lows, widths, np.array([precision], dtype=np.uint64), words[:left])
+    return states.astype(_STATE).tobytes() + words[left:].astype(_WORD).tobytes()
 
 
-def _encode(
-    states: NDArray[np.uint64], low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int
-) -> NDArray[np.uint32]:
-    """Code intervals into ``states``, in place, and return the words."""
-    shift, half = np.uint64(64 - precision), np.uint64(32)
-    words: list[NDArray[np.uint32]] = []
+def _push_by_numpy(
+    states: NDArray[np.uint64],
+    low: NDArray[np.uint64],
+    width: NDArray[np.uint64],
+    precision: NDArray[np.uint64],
+    words: NDArray[np.uint32],
+) -> int:
+    half = np.uint64(32)
+    # The largest state that stays under 2**64; wraps to the largest of all where the width is 2**precision.
+    largest = (width << (np.uint64(64) - precision)) - np.uint64(1)
+    others = (np.uint64(1) << precision) - width
+    put = np.empty(width.shape, dtype=np.uint32)
+    full = np.empty(width.shape, dtype=np.bool_)
     quotient = np.empty_like(states)
-    for block in _blocks(low.shape):
-        widths = width[block].astype(np.uint64)
-        lows = low[block].astype(np.uint64)
-        # The largest state that stays under 2**64; wraps to the largest of all where the width is 2**precision.
-        largest = (widths << shift) - np.uint64(1)
-        others = np.uint64(1 << precision) - widths
-        put = np.empty(widths.shape, dtype=np.uint32)
-        full = np.empty(widths.shape, dtype=np.bool_)
-        for t in range(len(widths) - 1, -1, -1):
-            over = np.greater(states, largest[t], out=full[t])
-            put[t] = states  # the low 32 bits
-            np.right_shift(states, half, out=states, where=over)
-            np.floor_divide(states, widths[t], out=quotient)
-            quotient *= others[t]
-            states += quotient
-            states += lows[t]
-        words.append(put[full])
-    return np.concatenate(words[::-1]) if words else np.empty(0, dtype=np.uint32)
+    for t in range(len(width) - 1, -1, -1):
+        over = np.greater(states, largest[t], out=full[t])
+        put[t] = states  # the low 32 bits
+        np.right_shift(states, half, out=states, where=over)
+        np.floor_divide(states, width[t], out=quotient)
+        quotient *= others[t]
+        states += quotient
+        states += low[t]
+    found = put[full]
+    begin = len(words) - len(found)
+    words[begin:] = found
+    return begin
+
+
+@SMALL.loop(fallback=_push_by_numpy)
+def _push(states: Any, low: Any, width: Any, precision: Any, words: Any) -> Any:
+    """Code (T, n) intervals into the n ``states``; return where in ``words``, filled from its end, the words begin.
+
+    All but ``words`` (uint32) are uint64; ``precision`` is an array of one, which keeps it one too.
+    """
+    shift = 64 - precision[0]
+    left = len(words)
+    for t in range(low.shape[0] - 1, -1, -1):
+        for i in range(low.shape[1] - 1, -1, -1):
+            state = states[i]
+            points = width[t, i]
+            if points >> precision[0]:
+                continue  # it owns every point
+            if (state >> shift) >= points:
+                left -= 1
+                words[left] = state & 0xFFFFFFFF
+                state >>= 32
+            quotient = state // points
+            states[i] = state - quotient * points + (quotient << precision[0]) + low[t, i]
+    return left
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -96,6 +110,41 @@ def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     rows = max(1, _BLOCK // max(1, lanes))
     for end in range(steps, 0, -rows):
         yield slice(max(0, end - rows), end)
+
+
+def _pop_by_numpy(
+    states: NDArray[np.uint64],
+    low: NDArray[np.uint64],
+    width: NDArray[np.uint64],
+    precision: NDArray[np.uint64],
+    words: NDArray[np.uint64],
+    used: int,
+) -> int:
+    rest = (states & ((np.uint64(1) << precision) - np.uint64(1))) - low
+    states >>= precision
+    states *= width
+    states += rest
+    hungry = np.flatnonzero(states < np.uint64(LEAST))
+    end = used + len(hungry)
+    if end > len(words):
+        return -1
+    states[hungry] = (states[hungry] << np.uint64(32)) | words[used:end]
+    return end
+
+
+@SMALL.loop(fallback=_pop_by_numpy)
+def _pop(states: Any, low: Any, width: Any, precision: Any, words: Any, used: Any) -> Any:
+    """Take intervals out of the n ``states``; return how many ``words`` are used then, or -1 if there are too few."""
+    for i in range(len(states)):
+        high = states[i] >> precision[0]
+        state = high * width[i] + (states[i] - (high << precision[0])) - low[i]
+        if state < 1 << 32:
+            if used == len(words):
+                return -1
+            state = (state << 32) | words[used]
+            used += 1
+        states[i] = state
+    return used
 
 
 class Decoder:
@@ -110,10 +159,9 @@ class Decoder:
         if (self._states < np.uint64(LEAST)).any():
             raise CorruptDataError("a segment's code begins with a state that no encoder writes")
         self._words = np.frombuffer(code[size:], dtype=_WORD).astype(np.uint64)
-        self._precision = np.uint64(precision)
+        self._precision = np.array([precision], dtype=np.uint64)
         self._mask = np.uint64((1 << precision) - 1)
         self._used = 0
-        self._kernel = compiled("advance") if lanes >= WIDE else None
 
     def points(self) -> NDArray[np.int64]:
         """Return (n,) a point in [0, 2**precision) for each lane; its next symbol's interval holds it."""
@@ -125,30 +173,10 @@ class Decoder:
         Raises:
             CorruptDataError: the code has come to its end.
         """
-        states = self._states
-        if self._kernel:
-            self._used = self._kernel(
-                states,
-                low.astype(np.uint64),
-                width.astype(np.uint64),
-                self._precision.reshape(1),
-                self._words,
-                self._used,
-            )
-            if self._used < 0:
-                raise CorruptDataError("a segment's code ends before its data")
-            return
-        rest = (states & self._mask) - low.astype(np.uint64)
-        states >>= self._precision
-        states *= width.astype(np.uint64)
-        states += rest
-        hungry = np.flatnonzero(states < np.uint64(LEAST))
-        if len(hungry):
-            end = self._used + len(hungry)
-            if end > len(self._words):
-                raise CorruptDataError("a segment's code ends before its data")
-            states[hungry] = (states[hungry] << np.uint64(32)) | self._words[self._used : end]
-            self._used = end
+        intervals = low.astype(np.uint64), width.astype(np.uint64)
+        self._used = _pop(self._states, *intervals, self._precision, self._words, self._used)
+        if self._used < 0:
+            raise CorruptDataError("a segment's code ends before its data")
 
     @property
     def states(self) -> list[int]:

@@ -21,14 +21,14 @@ from compgen.models.base import PRECISION, State
 
 _BLOCK = 64  # steps that are coded between two reports
 
-Watch: TypeAlias = Callable[[int], None]
+Progress: TypeAlias = Callable[[int], None]
 """Called with the number of bytes done so far."""
 
 ALL = 1 << PRECISION
 """The width of a symbol that owns every point, which is coded in no bits: what a lane goes on with after its end."""
 
 
-def encode(state: State, data: bytes, watch: Watch = lambda done: None) -> bytes:
+def encode(state: State, data: bytes, watch: Progress = lambda done: None) -> bytes:
     """Return the code of ``data``, one lane for each row of ``state``, which is then extended by it."""
     parts = [data[begin:end] for begin, end in itertools.pairwise(_cuts(len(data), state.rows))]
     low, width = _intervals(state, parts, watch)
@@ -48,7 +48,7 @@ def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDAr
     return codes, (PRECISION - np.log2(width)).sum(axis=0)
 
 
-def _intervals(state: State, parts: Sequence[bytes], watch: Watch) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _intervals(state: State, parts: Sequence[bytes], watch: Progress) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return (low, width), (T, B) each, of the parts' bytes; rows that have ended get symbols that own all points."""
     lengths = np.array([len(part) for part in parts])
     symbols = np.zeros((lengths.max(initial=0), len(parts)), dtype=np.uint8)
@@ -58,14 +58,14 @@ def _intervals(state: State, parts: Sequence[bytes], watch: Watch) -> tuple[NDAr
     width = np.empty(symbols.shape, dtype=np.uint32)
     for begin in range(0, len(symbols), _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        low[block], width[block] = state.read(symbols[block])
+        low[block], width[block] = state.consume(symbols[block])
         watch(int(np.minimum(lengths, begin + _BLOCK).sum()))
     ended = np.arange(len(symbols))[:, None] >= lengths
     low[ended], width[ended] = 0, ALL
     return low, width
 
 
-def decode(state: State, code: bytes, length: int, watch: Watch = lambda done: None) -> bytes:
+def decode(state: State, code: bytes, length: int, watch: Progress = lambda done: None) -> bytes:
     """Return the ``length`` bytes that ``code`` stands for; ``state`` is then extended by them.
 
     Raises:

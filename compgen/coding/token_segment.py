@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.coding import rans
-from compgen.coding.segment import Watch, beginning, joined
+from compgen.coding.segment import Progress, beginning, joined
 from compgen.errors import CorruptDataError
-from compgen.neural.tokens.token_state import TokenCoderState
+from compgen.models.language import TokenState
 
 _COUNT = struct.Struct("<I")
 
 
-def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda done: None) -> bytes:
+def encode(state: TokenState, tokens: Sequence[int], watch: Progress = lambda done: None) -> bytes:
     """Return the code of ``tokens``, one lane for each row of ``state``, which is then extended by them.
 
     ``watch`` is told of the bytes that the tokens so far spell.
@@ -35,7 +35,7 @@ def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda 
     for step, column in enumerate(table):
         going = min(state.rows, len(tokens) - step * state.rows)
         column[going:] = column[0]
-        low[step], width[step] = state.read(column)
+        low[step], width[step] = state.append(column)
         low[step, going:], width[step, going:] = 0, 1 << state.precision
         done += len(state.spell(column[:going]))
         watch(done)
@@ -43,7 +43,7 @@ def encode(state: TokenCoderState, tokens: Sequence[int], watch: Watch = lambda 
     return _COUNT.pack(len(tokens)) + code
 
 
-def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple[list[bytes], NDArray[np.float64]]:
+def encode_each(state: TokenState, parts: Sequence[Sequence[int]]) -> tuple[list[bytes], NDArray[np.float64]]:
     """Return the codes of ``parts``, each a segment of its own with one lane, coded side by side by the state's rows.
 
     Beside them stand the (B,) bits that each needs, the sum of -log2 p over its tokens.
@@ -55,7 +55,7 @@ def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple
         table[: len(part), row] = part
     low, width = (np.empty(table.shape, dtype=np.uint32) for _ in range(2))
     for step, column in enumerate(table):
-        low[step], width[step] = state.read(column)
+        low[step], width[step] = state.append(column)
     codes, bits = [], np.empty(len(parts))
     for row, size in enumerate(sizes):
         begin = [beginning(state.spell(table[:size, row]))]
@@ -66,7 +66,7 @@ def encode_each(state: TokenCoderState, parts: Sequence[Sequence[int]]) -> tuple
     return codes, bits
 
 
-def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda done: None) -> bytes:
+def decode(state: TokenState, code: bytes, most: int, watch: Progress = lambda done: None) -> bytes:
     """Return what the tokens in ``code`` spell, at most ``most`` bytes; ``state`` is then extended by them.
 
     Rows that end a token before others take one more, whatever it is.
@@ -83,7 +83,7 @@ def decode(state: TokenCoderState, code: bytes, most: int, watch: Watch = lambda
     done = 0
     for step in range(len(table)):
         going = min(lanes, count - step * lanes)
-        column, low, width = state.take(decoder.points())
+        column, low, width = state.append_at(decoder.points())
         low[going:], width[going:] = 0, 1 << state.precision  # what rows take after their end counts no more
         decoder.advance(low, width)
         table[step] = column

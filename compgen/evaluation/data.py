@@ -23,11 +23,11 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import MissingExtraError, UsageError
+from compgen.errors import UsageError
 from compgen.evaluation import made
+from compgen.extras import need
 from compgen.registry import suggest
 
-_EXTRA = "pip install 'compgen[media]'"
 _REMOTE = "://"
 
 
@@ -295,24 +295,12 @@ def _opened(path: str) -> BinaryIO:
 
 
 def _fsspec() -> Any:
-    try:
-        import fsspec
-    except ModuleNotFoundError:
-        raise MissingExtraError("remote paths need fsspec: pip install 'compgen[evaluation]'") from None
-    return fsspec
+    return need("fsspec", "evaluation", "a remote path")
 
 
 def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:
-        raise MissingExtraError(f"images need pillow: {_EXTRA}") from None
-    return Image
+    return need("PIL.Image", "media", "a picture")
 
 
 def _soundfile() -> Any:
-    try:
-        import soundfile
-    except ModuleNotFoundError:
-        raise MissingExtraError(f"sound needs soundfile: {_EXTRA}") from None
-    return soundfile
+    return need("soundfile", "media", "sound")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compgen.coding.jobs import Jobs
-from compgen.errors import CompgenError, MissingExtraError, UsageError
+from compgen.coding.jobs import OrderedPool
+from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.shards import Record, Shard
+from compgen.extras import need
 from compgen.registry import suggest
 
 ENGINES = ("local", "ray")
@@ -59,7 +60,7 @@ def engine(name: str, jobs: int, address: str | None = None) -> Callable[[Sequen
 
 def local(shards: Sequence[Shard], jobs: int) -> Iterator[Done]:
     """Run shards on ``jobs`` processes of this machine."""
-    with Jobs(jobs) as pool:
+    with OrderedPool(jobs) as pool:
         for shard in shards:
             for _, done in pool.run(shard, work, shard):
                 yield done
@@ -152,8 +153,4 @@ def _taken(ray: Any, one: Any) -> Done:
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do by itself, and warns of
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise MissingExtraError("--engine ray needs ray: pip install 'compgen[ray]'") from None
-    return ray
+    return need("ray", "ray", "--engine ray")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from compgen.errors import MissingExtraError
+from compgen.extras import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,9 +140,5 @@ def check_installed() -> None:
     Raises:
         MissingExtraError: matplotlib or Jinja is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib as mpl
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"reports need {error.name}: pip install 'compgen[evaluation]'") from None
-    del jinja2, mpl
+    for module in ("jinja2", "matplotlib"):
+        need(module, "evaluation", "a report")

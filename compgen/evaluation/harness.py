@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import MissingExtraError, UsageError
+from compgen.errors import UsageError
 from compgen.evaluation.shards import batches
+from compgen.extras import missing
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
 from compgen.sampling import sample
@@ -29,7 +30,7 @@ try:
     from lm_eval.api.registry import register_model
     from tqdm import tqdm
 except ModuleNotFoundError as error:
-    raise MissingExtraError(f"the harness needs {error.name}: pip install 'compgen[lm-eval]'") from None
+    raise missing(error.name or "lm_eval", "lm-eval", "the harness") from None
 
 _LENGTH = 256  # bytes generated where a task does not say
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
+from compgen.display import surprisal_html
 from compgen.errors import UsageError
-from compgen.media.text import as_bytes, surprisal_html
+from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
 from compgen.models.derived.model import CodeLengthModel
@@ -94,7 +95,7 @@ def score(
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()
-        _, width = state.read(symbols[begin:end])
+        _, width = state.consume(symbols[begin:end])
         surprisals[begin:end] = PRECISION - np.log2(width[:, 0])
         watch(end)
     seconds = time.perf_counter() - since
@@ -104,11 +105,12 @@ def score(
 
 def own_rate(model: CodeLengthModel, data: bytes, context: bytes) -> float:
     """Return the compressor's own rate on ``data``, bits per byte, in the same windows that the model sees."""
-    bits, done, window = 0.0, 0, model.visible(context)
+    rule = model.context_window
+    bits, done, window = 0.0, 0, rule.visible(context)
     while done < len(data):
-        segment = data[done : done + 2 * model.reach - len(window)]
+        segment = data[done : done + rule.room(len(window))]
         before, after = model.compressor.code_lengths(window, [b"", segment])
         bits += float(after - before)
         done += len(segment)
-        window = model.visible(window + segment)
+        window = rule.visible(window + segment)
     return bits / len(data)

@@ -13,16 +13,18 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.coding import token_segment
+from compgen.coding.api import compress, decompress
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.coding.segment import encode_each
-from compgen.coding.stream import compress, decompress
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import CompgenError
 from compgen.evaluation.accounting import published, seven_bits
 from compgen.evaluation.data import Piece
 from compgen.models import ByteModel, load
 from compgen.models.derived.model import CodeLengthModel
+from compgen.models.language import TokenModel
 from compgen.registry import Spec, split_mixture
 from compgen.training.config import Architecture, Budget
 
@@ -215,13 +217,15 @@ class TrainedShard(Shard):
 
 def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
     """Return the code of each chunk as a file would hold it, by tokens where it can, and the bits that each needs."""
-    tokens = {i: spelled for i, chunk in enumerate(chunks) if (spelled := model.encoding(chunk)) is not None}
     codes, bits = {}, np.empty(len(chunks))
-    if tokens:
-        from compgen.coding import token_segment  # brings torch
-
-        found, bits[list(tokens)] = token_segment.encode_each(model.token_coder(len(tokens)), list(tokens.values()))
-        codes = dict(zip(tokens, found, strict=True))
+    tokens: dict[int, list[int]] = {}
+    if isinstance(model, TokenModel):
+        tokens = {i: spelled for i, chunk in enumerate(chunks) if (spelled := model.encode(chunk)) is not None}
+        if tokens:
+            found, bits[list(tokens)] = token_segment.encode_each(
+                model.start_tokens(len(tokens)), list(tokens.values())
+            )
+            codes = dict(zip(tokens, found, strict=True))
     others = [i for i in range(len(chunks)) if i not in tokens]
     if others:
         found, bits[others] = encode_each(model.start([b""] * len(others)), [chunks[i] for i in others])

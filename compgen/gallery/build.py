@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from compgen.atomic import replacing
-from compgen.coding.jobs import Jobs
+from compgen.coding.jobs import OrderedPool
 from compgen.errors import UsageError
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.config import Column, Config, Explorer, Row
@@ -172,7 +172,7 @@ def cells(
             found[number, place] = cell
             made += len(cell.made)
             watch(made)
-    with Jobs(jobs) as workers:
+    with OrderedPool(jobs) as workers:
         results = (
             workers.run((number, place), draw, items[number], config.columns[place], config.seed)
             for number, place in wanted

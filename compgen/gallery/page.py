@@ -12,13 +12,13 @@ import jinja2
 import numpy as np
 
 from compgen.atomic import replacing
+from compgen.display import graphemes, readable, surprisal_colour
 from compgen.gallery.build import Cell, cells, explore, item, pairs
 from compgen.gallery.config import Config
 from compgen.gallery.material import spectrogram, waveform_path
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
-from compgen.media.text import graphemes, readable, surprisal_colour
 
 _SHOWN = 600  # bytes of a text's prompt
 _WIDE = 256  # pixels that a picture may take across

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import MissingExtraError, UsageError
+from compgen.errors import UsageError
+from compgen.extras import need
 from compgen.media.base import Medium
 from compgen.media.layout import Layout, completed
 from compgen.registry import suggest
@@ -31,11 +32,7 @@ _KINDS = {".wav": "WAV", ".flac": "FLAC"}
 
 
 def _soundfile() -> Any:
-    try:
-        import soundfile
-    except ImportError as error:
-        raise MissingExtraError("sound needs soundfile: pip install 'compgen[media]'") from error
-    return soundfile
+    return need("soundfile", "media", "sound")
 
 
 @dataclass(frozen=True)

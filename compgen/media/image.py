@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import MissingExtraError, UsageError
+from compgen.errors import UsageError
+from compgen.extras import need
 from compgen.media.base import Medium
 from compgen.media.layout import MIDDLE, Layout, completed
 
@@ -21,12 +22,8 @@ _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 def _pillow() -> Any:
-    try:
-        import PIL.Image
-        import PIL.ImageOps
-    except ImportError as error:
-        raise MissingExtraError("pictures need Pillow: pip install 'compgen[media]'") from error
-    return PIL
+    need("PIL.ImageOps", "media", "a picture")
+    return need("PIL", "media", "a picture")
 
 
 @dataclass(frozen=True)

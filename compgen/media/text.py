@@ -1,27 +1,12 @@
-"""Bytes as text that is safe to look at, on a terminal or in a page."""
+"""Text as a medium: any bytes, as they are."""
 
 from __future__ import annotations
 
-import codecs
-import html
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compgen.errors import UsageError
 from compgen.media.base import Medium
-
-_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-
-
-def _visible(text: str) -> str:
-    """Replace every character that could move a cursor, ring a bell or turn writing around."""
-    text = text.translate(_CONTROL_PICTURES)
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def as_bytes(value: object, what: str) -> bytes:
@@ -60,99 +45,3 @@ class Text(Medium):
     def decode(self, data: bytes, suffix: str = "") -> bytes:
         """Return the bytes, or valid UTF-8."""
         return data.decode(errors="replace").encode() if self.valid else data
-
-
-class TextStream:
-    """UTF-8 bytes in, displayable text out, whenever a character is whole."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def feed(self, data: bytes, final: bool = False) -> str:
-        """Return what can be shown now: invalid bytes as U+FFFD, control bytes as control pictures."""
-        return _visible(self._decoder.decode(data, final))
-
-    @property
-    def whole(self) -> bool:
-        """True where no character has begun that is not shown yet."""
-        return not self._decoder.getstate()[0]
-
-
-def readable(data: bytes) -> str:
-    """Return ``data`` as text safe to show: newlines and tabs kept, nothing else controls a terminal."""
-    return TextStream().feed(data, final=True)
-
-
-def joins(before: str, character: str) -> bool:
-    """Return whether ``character`` is part of the grapheme that ``before`` ends: marks, skin tones, halves of flags.
-
-    A cut of UAX 29's rules that needs no table but Python's; joiners are not shown, so nothing is joined by them.
-    """
-    if not before or before in "\n\t":
-        return False
-    flags = "\U0001f1e6", "\U0001f1ff"
-    if flags[0] <= character <= flags[1]:
-        return len(before) % 2 == 1 and all(flags[0] <= one <= flags[1] for one in before)
-    return unicodedata.category(character).startswith("M") or "\U0001f3fb" <= character <= "\U0001f3ff"
-
-
-def graphemes(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
-    """Yield what is seen as one character each, with its surprisal, bits: the sum over its bytes."""
-    shown, bits = "", 0.0
-    for character, surprisal in characters(data, surprisals):
-        if shown and not joins(shown, character):
-            yield shown, bits
-            shown, bits = "", 0.0
-        shown += character
-        bits += surprisal
-    if shown:
-        yield shown, bits
-
-
-def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
-    """Yield each displayable character of ``data`` with its surprisal, bits: the sum over its bytes.
-
-    Args:
-        data: n bytes, UTF-8 or not.
-        surprisals: (n,) bits, one for each byte.
-    """
-    stream = TextStream()
-    pending: list[float] = []
-
-    def shown(text: str) -> Iterator[tuple[str, float]]:
-        """Yield the characters that pending bytes have come to: broken ones a byte each, the last all that is left."""
-        for place, character in enumerate(text, 1):
-            taken = len(pending) if place == len(text) else 1
-            yield character, sum(pending[:taken])
-            del pending[:taken]
-
-    for byte, bits in zip(data, surprisals, strict=True):
-        text = stream.feed(bytes([byte]))
-        # A byte that cannot go on a character shows it as broken, and only then itself, now or later.
-        broken = text[: len(text) - 1] if text[-1:] != "\N{REPLACEMENT CHARACTER}" or stream.whole else text
-        yield from shown(broken)
-        pending.append(float(bits))
-        yield from shown(text[len(broken) :])
-    yield from shown(stream.feed(b"", final=True))
-
-
-_SCALE = ((46, 160, 67), (154, 160, 60), (219, 142, 40), (228, 88, 60), (207, 34, 110))
-"""Colours at 0, 3, 6, 9 and 12 bits: readable on light and dark ground."""
-
-
-def surprisal_colour(bits: float) -> str:
-    """Return ``#rrggbb`` for a surprisal: green where the byte was expected, red where it was not."""
-    position = min(max(bits, 0.0) / 3.0, len(_SCALE) - 1.0)
-    low = min(int(position), len(_SCALE) - 2)
-    share = position - low
-    mixed = (round(a + (b - a) * share) for a, b in zip(_SCALE[low], _SCALE[low + 1], strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
-
-
-def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
-    """Return ``data`` as an escaped HTML ``<pre>``, each character coloured by its surprisal."""
-    spans = (
-        f'<span style="color:{surprisal_colour(bits)}" title="{bits:.2f} bits">{html.escape(character)}</span>'
-        for character, bits in graphemes(data, surprisals)
-    )
-    return f'<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'

@@ -6,28 +6,25 @@ import dataclasses
 from typing import Any
 
 from compgen.compressors import COMPRESSORS, Compressor
-from compgen.errors import IncompatibleError, SpecError, UsageError
+from compgen.errors import SpecError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.derived.model import CodeLengthModel
 from compgen.models.mixture import Mixture
 from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
-__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load", "load_from_file"]
+__all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
 
 MODELS: Registry[ByteModel] = Registry(
     "model",
     "compgen.models",
     {
         "mixture": Entry("compgen.models.mixture:Mixture"),
-        "llm": Entry("compgen.neural.llm:LanguageModel", extra="llm"),
+        "llm": Entry("compgen.neural.llm:LLM", extra="llm"),
         "backoff": Entry("compgen.models.backoff:Backoff"),
         "uniform": Entry("compgen.models.backoff:Uniform"),
     },
 )
-
-
-_MOST_FROM_A_FILE = {"memory": 64, "window": 1 << 20}  # MB; bytes
 
 
 def load(
@@ -69,38 +66,11 @@ def load(
 
 def _with(model: ByteModel, given: dict[str, Any]) -> ByteModel:
     if isinstance(model, Mixture):
-        return Mixture("+".join(str(load(member, **given)) for member in split_mixture(model.members)))
+        return Mixture(tuple(load(member, **given) for member in model.members))
     for key in given:
         if key not in model.option_names():
             raise SpecError(f"{model.name} is not derived from a compressor and has no {key}; leave it out")
     return dataclasses.replace(model, **given)  # type: ignore[type-var]
-
-
-def load_from_file(spec: str) -> ByteModel:
-    """Return the model that a spec found in a file names, if a file may choose it: built-in, and of bounded size.
-
-    Raises:
-        IncompatibleError: only the caller may name it.
-    """
-    try:
-        for member in split_mixture(spec):
-            name, options = (parsed := Spec.parse(member)).name, dict(parsed.options)
-            registry = MODELS if name in MODELS else COMPRESSORS
-            if not registry.is_builtin(name) or parsed.argument is not None:
-                moved = ", or llm: with the folder where these weights lie here" if name == "llm" else ""
-                raise IncompatibleError(
-                    f"this file was written with '{spec}', and no file may choose what is run or read: "
-                    f"to trust it, give --compressor '{spec}'{moved}"
-                )
-            for key, most in _MOST_FROM_A_FILE.items():
-                if options.get(key, "0").isdecimal() and int(options.get(key, "0")) > most:
-                    raise IncompatibleError(
-                        f"this file was written with '{spec}', which takes more memory than a file may ask for: "
-                        f"to allow it, give --compressor '{spec}'"
-                    )
-        return load(spec)
-    except UsageError as error:
-        raise IncompatibleError(f"this file was written with '{spec}', which does not work here: {error}") from None
 
 
 def _build(spec: Spec) -> ByteModel:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import CorruptDataError
-from compgen.jit import WIDE, compiled
+from compgen.jit import SMALL
 from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
@@ -20,42 +19,54 @@ PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
 
-WORTH_A_LANE = 4096
-"""Bytes that a lane is worth: it begins with nothing known, which costs about 9."""
-
 _FEW = 16  # rows whose search costs more in calls than in sums
-
-
-def last_window(data: bytes, size: int) -> bytes:
-    """Return the end of ``data`` that a window holds which grows to 2 * ``size`` bytes and then keeps its last half."""
-    return data[size * max(0, len(data) // size - 1) :]
 
 
 def find(frequencies: Frequencies, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
     """Return (symbols, low, frequency) of the intervals that hold ``points``; see ``State.locate``."""
-    kernel = compiled("find") if len(points) >= WIDE else None
-    if kernel:
-        symbols, low, width = np.empty(len(points), np.uint8), np.empty_like(points), np.empty_like(points)
-        kernel(frequencies, points, symbols, low, width)
-        return symbols, low, width
+    symbols, low, width = np.empty(len(points), np.uint8), np.empty_like(points), np.empty_like(points)
+    _find(frequencies, points, symbols, low, width)
+    return symbols, low, width
+
+
+def _find_by_numpy(
+    frequencies: Frequencies,
+    points: NDArray[np.int64],
+    symbols: Symbols,
+    low: NDArray[np.int64],
+    width: NDArray[np.int64],
+) -> None:
     rows = np.arange(len(points))
     if len(points) < _FEW:
-        place, low, width = _find(frequencies, points, rows)
-        return place.astype(np.uint8), low, width
-    # First among 16 blocks of 16 bytes, then in the block: an eighth of the sums that all 256 would take.
+        symbols[:], low[:], width[:] = _find_in(frequencies, points, rows)
+        return
+    # First among 16 blocks of 16 bytes, then inside the block: an eighth of the sums that all 256 would take.
     blocks = frequencies.reshape(len(points), 16, 16)
-    block, before, _ = _find(np.einsum("ijk->ij", blocks), points, rows)
-    place, low, width = _find(blocks[rows, block], points - before, rows)
-    return (16 * block + place).astype(np.uint8), before + low, width
+    block, before, _ = _find_in(np.einsum("ijk->ij", blocks), points, rows)
+    place, inside, width[:] = _find_in(blocks[rows, block], points - before, rows)
+    symbols[:], low[:] = 16 * block + place, before + inside
 
 
-def _find(
+def _find_in(
     widths: NDArray[np.int64], points: NDArray[np.int64], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
     ends = np.cumsum(widths, axis=1)
     found = (ends <= points[:, None]).sum(axis=1)
     width = widths[rows, found]
     return found, ends[rows, found] - width, width
+
+
+@SMALL.loop(fallback=_find_by_numpy)
+def _find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> None:
+    """Fill ``symbols``, ``low`` and ``width`` with whose interval holds each point."""
+    for i in range(len(points)):
+        end, symbol = frequencies[i, 0], 0
+        while end <= points[i]:
+            symbol += 1
+            end += frequencies[i, symbol]
+        symbols[i] = symbol
+        width[i] = frequencies[i, symbol]
+        low[i] = end - width[i]
 
 
 class ByteModel(Configured, ABC):
@@ -70,8 +81,8 @@ class ByteModel(Configured, ABC):
         return None
 
     @property
-    def exact(self) -> bool:
-        """Whether frequencies are the same on every machine and in every batch; not so where floats decide."""
+    def reproducible(self) -> bool:
+        """Whether frequencies are the same on every machine and in every batch. False where floats decide."""
         return True
 
     @property
@@ -93,25 +104,9 @@ class ByteModel(Configured, ABC):
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
         return b""
 
-    def lanes(self, size: int) -> int:
-        """Return how many sequences side by side suit a file of ``size`` bytes: 1 where more are no quicker."""
-        return 1
-
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
         return self
-
-    def encoding(self, data: bytes) -> list[int] | None:
-        """Return the tokens that spell ``data``, for a model that can code those; None where there are none such."""
-        return None
-
-    def token_coder(self, rows: int) -> Any:
-        """Return the state of ``rows`` empty prompts that codes tokens (``neural/tokens/token_state.py``).
-
-        Raises:
-            CorruptDataError: it codes bytes alone, so that a file which asks for this is damaged.
-        """
-        raise CorruptDataError(f"the file is damaged: it holds tokens, and '{self}' codes bytes alone")
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
@@ -138,7 +133,7 @@ class State(ABC):
     def extend(self, symbols: Symbols) -> None:
         """Append one byte to each row, in place; ``symbols`` is (B,)."""
 
-    def read(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return low and frequency, (T, B) each, of the T bytes that follow in each row, and extend the rows by them.
 
         What ``intervals`` and ``extend`` give byte by byte; a model that can look at many bytes at once is quicker.
@@ -153,10 +148,11 @@ class State(ABC):
     def fork(self, rows: Rows) -> State:
         """Return an independent state of the given rows: duplicated, reordered or dropped."""
 
-    def settle(self) -> None:
-        """Learn no more, in place: what follows is a sample, and a model that learns from its own samples drifts.
+    def freeze(self) -> None:
+        """Stop learning, in place. A model that learns from its own sample drifts; samplers freeze it first.
 
-        Nothing by default. What is left is still a function of the bytes, but no longer that of a fresh start on them.
+        Does nothing by default. The distribution is still a function of the bytes, but no longer the function that a
+        fresh start on them computes.
         """
         return
 

@@ -10,11 +10,12 @@ family, and their sum is used and learns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.jit import compiled_by_now
+from compgen.jit import SMALL
 from compgen.models.base import PRECISION
 from compgen.models.quantise import FRACTION, exp2_table, frequencies_from_weights, weights_from_units
 from compgen.types import Frequencies
@@ -23,6 +24,48 @@ WEIGHT_ONE = 1 << 16
 """A weight of one."""
 
 _RATE_SHIFT = 24
+
+
+def _mix_by_numpy(
+    weights: NDArray[np.int64],
+    experts: NDArray[np.int64],
+    one: int,
+    exp2: NDArray[np.int64],
+    fraction: int,
+    precision: int,
+    shares: Frequencies,
+) -> None:
+    # int64 products: no BLAS, no rounding, the same on every machine
+    score = (weights[:, None] * experts).sum(axis=0) // one
+    shares[:] = frequencies_from_weights(weights_from_units(-score[None]))[0]
+
+
+@SMALL.loop(fallback=_mix_by_numpy)
+def _mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precision: Any, shares: Any) -> None:
+    scores = np.zeros(256, dtype=np.int64)
+    for e in range(experts.shape[0]):
+        for b in range(256):
+            scores[b] += weights[e] * experts[e, b]
+    for b in range(256):
+        scores[b] //= one
+    best = scores.max()
+    total = 0
+    for b in range(256):
+        excess = best - scores[b]
+        shares[b] = exp2[excess & ((1 << fraction) - 1)] >> min(excess >> fraction, 63)
+        total += shares[b]
+    spread = (1 << precision) - 256
+    remainders = np.empty(256, dtype=np.int64)
+    left = spread
+    for b in range(256):
+        product = shares[b] * spread
+        shares[b] = product // total
+        remainders[b] = shares[b] * total - product  # below zero: the largest remainder sorts first
+        left -= shares[b]
+        shares[b] += 1
+    order = np.argsort(remainders, kind="mergesort")
+    for k in range(left):
+        shares[order[k]] += 1
 
 
 class Mixer:
@@ -48,14 +91,8 @@ class Mixer:
         weights = self._chosen[0]
         for more in self._chosen[1:]:
             weights = weights + more
-        kernel = compiled_by_now("mix")
-        if kernel:
-            self._frequencies = np.empty(256, dtype=np.int64)
-            kernel(weights, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
-            return self._frequencies
-        # int64 products: no BLAS, no rounding, the same on every machine
-        score = (weights[:, None] * experts).sum(axis=0) // WEIGHT_ONE
-        self._frequencies = frequencies_from_weights(weights_from_units(-score[None]))[0]
+        self._frequencies = np.empty(256, dtype=np.int64)
+        _mix(weights, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
         return self._frequencies
 
     def learn(self, symbol: int) -> None:

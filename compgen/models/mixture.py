@@ -13,7 +13,7 @@ from compgen.media.layout import Layout
 from compgen.models.base import PRECISION, ByteModel, State
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
-from compgen.registry import split_mixture
+from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
 _RATE = 6_291_456  # well above that of the calibrated rule: there are few weights, and all are always in use
@@ -21,30 +21,35 @@ _COMMON_RATE = 65_536
 _MOST = 16
 
 
+def _load_members(specs: str) -> tuple[ByteModel, ...]:
+    from compgen.models import load  # whose table of models names this module
+
+    return tuple(load(member) for member in split_mixture(specs))
+
+
 @dataclass(frozen=True)
 class Mixture(ByteModel):
-    """The models that specs joined by ``+`` name; each reads its members' integer frequencies."""
+    """A mixture of 2 to 16 models, which reads its members' integer frequencies. Its spec joins theirs by ``+``."""
 
-    members: str = field(default="", metadata={"argument": True})
+    members: tuple[ByteModel, ...] = field(metadata={"argument": True, "parse": _load_members})
 
     name: ClassVar[str] = "mixture"
 
     def __post_init__(self) -> None:
-        if not 2 <= len(split_mixture(self.members)) <= _MOST:
-            raise UsageError(f"a mixture has 2 to {_MOST} members, such as gzip+bz2, not '{self.members}'")
-        object.__setattr__(self, "members", "+".join(str(model) for model in self._models()))
+        if not 2 <= len(self.members) <= _MOST:
+            raise UsageError(f"a mixture has 2 to {_MOST} members, such as gzip+bz2, not '{self}'")
+
+    @property
+    def spec(self) -> Spec:
+        """``mixture:`` and the members' specs, joined by ``+``."""
+        return Spec(self.name, str(self))
 
     def __str__(self) -> str:
-        return self.members
-
-    def _models(self) -> list[ByteModel]:
-        from compgen.models import load  # the table of models names this module
-
-        return [load(member) for member in split_mixture(self.members)]
+        return "+".join(map(str, self.members))
 
     def laid_out(self, layout: Layout) -> Mixture:
         """Return the mixture of its members laid out so."""
-        return Mixture("+".join(str(model.laid_out(layout)) for model in self._models()))
+        return Mixture(tuple(model.laid_out(layout) for model in self.members))
 
     @property
     def warm_up(self) -> int:
@@ -52,22 +57,22 @@ class Mixture(ByteModel):
         return 0
 
     @property
-    def exact(self) -> bool:
+    def reproducible(self) -> bool:
         """Whether all members are."""
-        return all(model.exact for model in self._models())
+        return all(model.reproducible for model in self.members)
 
     @property
     def versions(self) -> str:
         """Those of the members."""
-        return ", ".join(dict.fromkeys(v for v in (model.versions for model in self._models()) if v))
+        return ", ".join(dict.fromkeys(v for v in (model.versions for model in self.members) if v))
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return that of the members."""
-        return b"".join(model.behaviour(probe) for model in self._models())
+        return b"".join(model.behaviour(probe) for model in self.members)
 
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
-        states = [model.start(prompts) for model in self._models()]
+        states = [model.start(prompts) for model in self.members]
         even = np.full((1, len(states)), WEIGHT_ONE // len(states), dtype=np.int64)
         return MixtureState(states, [Mixer([even], _RATE, _COMMON_RATE) for _ in prompts])
 
@@ -104,10 +109,10 @@ class MixtureState(State):
             state.extend(symbols)
         self._frequencies = None
 
-    def settle(self) -> None:
+    def freeze(self) -> None:
         """Keep the weights, and the members', as they are."""
         for state in self._states:
-            state.settle()
+            state.freeze()
         for mixer in self._mixers:
             mixer.rate = mixer.common_rate = 0
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.jit import compiled_by_now
+from compgen.jit import SMALL
 from compgen.models.base import ALPHABET, PRECISION
 from compgen.types import Frequencies
 
@@ -94,13 +95,24 @@ def _log2_table() -> NDArray[np.int64]:
 
 def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return log2 of integers in [1, 2**52], in units of 2**-FRACTION bits, to within two units."""
-    kernel = compiled_by_now("log2_units") if values.ndim == 2 else None
-    if kernel:
-        found = np.empty_like(values)
-        kernel(values, _log2_table(), FRACTION, found)
-        return found
+    units = np.empty(values.size, dtype=np.int64)
+    _log2(values.reshape(-1), _log2_table(), FRACTION, units)
+    return units.reshape(values.shape)
+
+
+def _log2_by_numpy(
+    values: NDArray[np.int64], table: NDArray[np.int64], fraction: int, units: NDArray[np.int64]
+) -> None:
     # Conversion, frexp and scaling by a power of two are exact on every machine.
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    index = (mantissa * (2 << FRACTION)).astype(np.int64) - (1 << FRACTION)
-    units: NDArray[np.int64] = _log2_table()[index] + ((exponent.astype(np.int64) - 1) << FRACTION)
-    return units
+    index = (mantissa * (2 << fraction)).astype(np.int64) - (1 << fraction)
+    units[:] = table[index] + ((exponent.astype(np.int64) - 1) << fraction)
+
+
+@SMALL.loop(fallback=_log2_by_numpy)
+def _log2(values: Any, table: Any, fraction: Any, units: Any) -> None:
+    for i in range(len(values)):
+        exponent = math.frexp(float(values[i]))[1] - 1
+        spare = exponent - fraction
+        mantissa = values[i] >> spare if spare > 0 else values[i] << -spare
+        units[i] = table[mantissa - (1 << fraction)] + (exponent << fraction)

@@ -1,47 +1,46 @@
-"""Language models: the one inside the package, one trained with ``cgn train``, any causal model of Hugging Face's.
+"""Language models by spec: the one in the package, one trained by ``cgn train``, any causal model of Hugging Face's.
 
-A folder whose network speaks bytes is computed by ``torch_forward.py``: its files decode on every machine. All others
-are computed in floating point by transformers, through their tokeniser (``byte_state.py``), and their files decode
-where the same floats come out. ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
+A spec becomes one of two classes, by what its folder's ``config.json`` says. ``ByteLLM`` is a network over bytes: all
+its sums are of integers, so its files decode on every machine (``bytes/``). ``TokenLLM`` is every other model:
+transformers computes it in floating point behind its tokeniser (``tokens/``), and its files decode where the same
+floats come out.
+``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.resources
-import importlib.util
-import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from compgen.errors import MissingExtraError, UsageError
-from compgen.models.base import WORTH_A_LANE, ByteModel, State
+from compgen.errors import UsageError
+from compgen.extras import check
+from compgen.models.base import State
+from compgen.models.language import LanguageModel, TokenModel, TokenState
+from compgen.neural import folder
+from compgen.registry import Spec
 
 if TYPE_CHECKING:
     from compgen.neural.bytes.torch_forward import ExactLlama, Shape
     from compgen.neural.tokens.engine import CausalLM
-    from compgen.neural.tokens.token_state import TokenCoderState
     from compgen.neural.tokens.tokeniser import Tokens
-
-_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
-_SYMBOLS = 257
-# By device, and whether the network speaks bytes.
-_MOST_LANES = {("cpu", True): 64, ("cpu", False): 32, ("cuda", True): 2048, ("cuda", False): 256}
 
 
 @dataclass(frozen=True)
-class LanguageModel(ByteModel):
-    """A causal language model as a next-byte distribution.
+class LLM(LanguageModel):
+    """A causal language model as a next-byte distribution; ``LLM.open`` and specs give one of its two subclasses.
 
-    ``path`` is a folder in Hugging Face's layout (config.json, safetensors) or the name of one on its hub; without one,
-    the weights inside the package. ``window`` is N: a row looks back N to 2N bytes, or tokens; 0 stands for half of
-    what the network was trained on. For models with a tokeniser, ``dtype`` is what they compute in, and ``beam``
-    leaves out ways of reading that are so many bits behind (``byte_state.py``); 0 leaves out none.
+    Attributes:
+        path: a folder in Hugging Face's layout (config.json, safetensors), or the name of one on its hub; empty for
+            the weights inside the package.
+        window: N, bytes or tokens: a row looks back N to 2N of them. 0 stands for half of what the network was trained
+            on.
+        dtype: what a model with a tokeniser computes in.
+        beam: bits: a model with a tokeniser leaves out ways of reading that are so far behind
+            (``tokens/byte_state.py``); 0 leaves out none.
     """
 
     path: str = field(default="", metadata={"argument": True})
@@ -52,48 +51,75 @@ class LanguageModel(ByteModel):
     name: ClassVar[str] = "llm"
 
     def __post_init__(self) -> None:
-        for module in ("torch", "transformers"):
-            if importlib.util.find_spec(module) is None:
-                raise MissingExtraError(f"model 'llm' needs {module}: pip install 'compgen[llm]'")
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for half the network's own, not {self.window}")
         if self.beam < 0:
             raise UsageError(f"beam must be a number of bits, or 0 to leave out nothing, not {self.beam}")
 
+    @classmethod
+    def from_spec(cls, spec: Spec) -> Self:
+        """Build the subclass that suits the folder that ``spec`` names.
+
+        Raises:
+            MissingExtraError: torch or transformers is not installed.
+            UsageError: there is no such folder, or an option is wrong.
+        """
+        for module in ("torch", "transformers"):
+            check(module, "llm", "model 'llm'")
+        if cls is not LLM:
+            return super().from_spec(spec)
+        path = folder.find(spec.argument or "")
+        kind = ByteLLM if folder.speaks_bytes(folder.read_config(path)) else TokenLLM
+        return kind.from_spec(spec)  # type: ignore[return-value]
+
+    @classmethod
+    def open(cls, path: str = "", **options: object) -> Self:
+        """Return the model of a folder; errors as in ``from_spec``."""
+        return cls.from_spec(Spec(cls.name, path or None, tuple((key, str(value)) for key, value in options.items())))
+
     @property
-    def exact(self) -> bool:
-        """Whether its network speaks bytes."""
-        return speaks_bytes(read_config(self._folder()))
+    def parameters(self) -> int:
+        """Numbers in all tensors of the file of weights; errors as in ``folder.parameters``."""
+        return folder.parameters(self._folder)
+
+    @property
+    def shipped(self) -> int:
+        """Bytes of the file of weights."""
+        return folder.weights_file(self._folder).stat().st_size
+
+    @property
+    def _folder(self) -> Path:
+        return folder.find(self.path)
+
+
+@dataclass(frozen=True)
+class ByteLLM(LLM):
+    """A network over bytes, the same on every machine."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dtype != "float32" or self.beam:
+            raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
 
     @property
     def versions(self) -> str:
-        """Its weights, by the digest's first digits; the libraries, device and type too where floats decide."""
-        weights = f"weights {self.behaviour(b'').hex()[:8]}"
-        if self.exact:
-            return weights
-        from compgen.neural.tokens.engine import versions
+        """Its weights, by the digest's first digits."""
+        return f"weights {self.behaviour(b'').hex()[:8]}"
 
-        return f"{weights}, {versions()}, {device()}, {self.dtype}"
+    @property
+    def most_lanes(self) -> int:
+        """Rows that keep the device busy."""
+        return {"cpu": 64, "cuda": 2048}[device()]
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return a digest of weights and tokeniser."""
-        return self._network().digest if self.exact else _digest(str(self._folder()))
-
-    def lanes(self, size: int) -> int:
-        """Return one lane for every 4 KB, as many as keep the device busy at most."""
-        return max(1, min(_MOST_LANES[device(), self.exact], size // WORTH_A_LANE))
+        """Return a digest of the weights."""
+        return self.network.digest
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``."""
-        if not self.exact:
-            from compgen.neural.tokens.byte_state import TokenState
-
-            return TokenState.start(*self._tokenised(), prompts, self.window, self.beam)
         from compgen.neural.bytes.state import ByteLanguageState
 
-        if self.dtype != "float32" or self.beam:
-            raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
-        network = self._network()
+        network = self.network
         longest = (network.shape.positions - 1) // 2
         if self.window > longest:
             raise UsageError(f"window must be at most {longest} for this network, not {self.window}")
@@ -103,47 +129,57 @@ class LanguageModel(ByteModel):
             return DeviceLanguageState.start(network, self.window or longest, prompts)
         return ByteLanguageState.start(network, self.window or longest, prompts)
 
-    def encoding(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of ``data``, where it spells ``data`` again."""
-        return None if self.exact else self._tokenised()[1].encode_text(data)
+    @property
+    def network(self) -> ExactLlama:
+        """The network, loaded once for each folder and device."""
+        return _loaded(str(self._folder), device())
 
-    def token_coder(self, rows: int) -> TokenCoderState:
-        """Return a state that codes tokens; see ``ByteModel.token_coder``."""
-        if self.exact:
-            return super().token_coder(rows)  # type: ignore[no-any-return]
+
+@dataclass(frozen=True)
+class TokenLLM(LLM, TokenModel):
+    """A model with a tokeniser, in floating point."""
+
+    @property
+    def reproducible(self) -> bool:
+        """False: floats decide."""
+        return False
+
+    @property
+    def versions(self) -> str:
+        """Its weights, by the digest's first digits; libraries, device and type."""
+        from compgen.neural.tokens.engine import versions
+
+        return f"weights {self.behaviour(b'').hex()[:8]}, {versions()}, {device()}, {self.dtype}"
+
+    @property
+    def most_lanes(self) -> int:
+        """Rows that keep the device busy."""
+        return {"cpu": 32, "cuda": 256}[device()]
+
+    def behaviour(self, probe: bytes) -> bytes:
+        """Return a digest of weights and tokeniser."""
+        return folder.digest(str(self._folder))
+
+    def start(self, prompts: Sequence[bytes]) -> State:
+        """Return a state after ``prompts``, byte by byte."""
+        from compgen.neural.tokens.byte_state import TokenisedState
+
+        return TokenisedState.start(*self.engine, prompts, self.window, self.beam)
+
+    def encode(self, data: bytes) -> list[int] | None:
+        """Return the tokeniser's own encoding of ``data``; see ``TokenModel.encode``."""
+        return self.engine[1].encode_text(data)
+
+    def start_tokens(self, rows: int) -> TokenState:
+        """Return a state that codes tokens; see ``TokenModel.start_tokens``."""
         from compgen.neural.tokens.token_state import TokenCoderState
 
-        return TokenCoderState.start(*self._tokenised(), [b""] * rows, self.window)
-
-    def _folder(self) -> Path:
-        return folder(self.path)
-
-    def _tokenised(self) -> tuple[CausalLM, Tokens]:
-        return _loaded_tokenised(str(self._folder()), device(), self.dtype)
+        return TokenCoderState.start(*self.engine, [b""] * rows, self.window)
 
     @property
-    def parameters(self) -> int:
-        """Numbers in all tensors of the file.
-
-        Raises:
-            UsageError: there is no such file.
-        """
-        from safetensors import SafetensorError, safe_open
-
-        weights = _weights(self._folder())
-        try:
-            with safe_open(weights, "numpy") as tensors:
-                return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise UsageError(f"'{weights}' cannot be read: {error}") from None
-
-    @property
-    def shipped(self) -> int:
-        """Bytes of the file of weights."""
-        return _weights(self._folder()).stat().st_size
-
-    def _network(self) -> ExactLlama:
-        return _loaded(str(self._folder()), device())
+    def engine(self) -> tuple[CausalLM, Tokens]:
+        """The model and its tokeniser, loaded once for each folder, device and type."""
+        return _loaded_tokenised(str(self._folder), device(), self.dtype)
 
 
 def device() -> str:
@@ -163,34 +199,6 @@ def device() -> str:
     return name
 
 
-def folder(path: str) -> Path:
-    """Return the folder of a model: the package's own, one on disk, or one fetched from the hub.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if not path:
-        return Path(str(importlib.resources.files("compgen.neural").joinpath("weights")))
-    if Path(path).is_dir():
-        return Path(path)
-    if Path(path).exists():
-        raise UsageError(f"'{path}' is a file; name the folder that holds config.json and model.safetensors")
-    return _fetched(path)
-
-
-@functools.lru_cache(maxsize=16)
-def _fetched(path: str) -> Path:
-    """Return the folder of a model of the hub, the same one for as long as this process runs."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(path, allow_patterns=_FILES))
-    except Exception as error:  # whatever the hub's client, the network or the name brings
-        raise UsageError(
-            f"'{path}' is no folder here (check the path), and the hub did not give it: {str(error).splitlines()[0]}"
-        ) from None
-
-
 @functools.lru_cache(maxsize=4)
 def _loaded(path: str, place: str) -> ExactLlama:
     """Return the network of a folder."""
@@ -202,12 +210,12 @@ def _loaded(path: str, place: str) -> ExactLlama:
     from compgen.neural.bytes.torch_forward import ExactLlama
     from compgen.neural.memory import room_for
 
-    config = read_config(Path(path))
-    weights = _weights(Path(path))
+    config = folder.read_config(Path(path))
+    weights = folder.weights_file(Path(path))
     shape, inner_width = _shape(config, path)
     try:
         tensors = load_file(weights)
-        for name, size in shape.tensors(_SYMBOLS, inner_width).items():
+        for name, size in shape.tensors(folder.BYTE_SYMBOLS, inner_width).items():
             if tensors[name].shape != size:
                 found = " x ".join(map(str, tensors[name].shape))
                 raise UsageError(f"'{weights}' is not of this config.json: {name} is {found} there")
@@ -228,53 +236,11 @@ def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Toke
     return CausalLM.load(path, place, dtype), Tokens.load(path)
 
 
-@functools.lru_cache(maxsize=8)
-def _digest(path: str) -> bytes:
-    """Return a digest of the weights and the tokeniser of a folder."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(file for pattern in _FILES for file in Path(path).glob(pattern)):
-        digest.update(file.name.encode())
-        with file.open("rb") as source:
-            while piece := source.read(1 << 20):
-                digest.update(piece)
-    return digest.digest()
-
-
-def _weights(path: Path) -> Path:
-    """Return the file of weights in a folder."""
-    weights = path / "model.safetensors"
-    if not weights.exists():
-        raise UsageError(f"'{path}' holds no model.safetensors; other formats are not read")
-    return weights
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return what ``config.json`` in a folder says.
-
-    Raises:
-        UsageError: it is not there, or no JSON object.
-    """
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except OSError:
-        raise UsageError(f"'{path}' holds no config.json; name a folder in Hugging Face's layout") from None
-    except ValueError as error:
-        raise UsageError(f"'{path}/config.json' is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UsageError(f"'{path}/config.json' is no JSON object")
-    return config
-
-
-def speaks_bytes(config: dict[str, Any]) -> bool:
-    """Return whether a network is over 256 bytes and a start symbol."""
-    return bool(config.get("model_type") == "llama" and config.get("vocab_size") == _SYMBOLS)
-
-
 def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
     """Return the network's shape, and how many gated units it has."""
     from compgen.neural.bytes.torch_forward import Shape
 
-    if not speaks_bytes(config):
+    if not folder.speaks_bytes(config):
         raise UsageError(f"'{path}' is no byte-level model of the Llama type (257 symbols)")
     rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
     plain = (

@@ -43,7 +43,7 @@ class Ancestral(Sampler):
         permitted = allowed(self.allow, request.samples)
         state = request.model.start(request.prompts)
         if self.settled:
-            state.settle()
+            state.freeze()
         generators = [request.generator(row) for row in range(request.samples)]
         made = [bytearray() for _ in generators]
         surprisals: list[list[float]] = [[] for _ in generators]

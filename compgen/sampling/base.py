@@ -10,8 +10,8 @@ from typing import TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.display import readable, surprisal_html
 from compgen.errors import UsageError
-from compgen.media.text import readable, surprisal_html
 from compgen.models.base import ByteModel
 from compgen.registry import Configured
 

@@ -62,7 +62,7 @@ class DecodeNative(Sampler):
         model = request.model
         if not isinstance(model, CodeLengthModel):
             raise UsageError(f"decode-native needs a compressor with a decoder of its own, such as ppmd, not '{model}'")
-        context = model.visible(request.prompt)
+        context = model.context_window.visible(request.prompt)
         drawn = []
         for row in range(request.samples):
             seed = int(request.generator(row).integers(1 << 32))

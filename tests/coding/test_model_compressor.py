@@ -52,7 +52,7 @@ def test_a_distance_by_a_model(prose: bytes) -> None:
 
 def test_long_data_goes_in_pieces(monkeypatch: pytest.MonkeyPatch, prose: bytes) -> None:
     monkeypatch.setattr("compgen.coding.model_compressor.SEGMENT", 100)
-    coder = ModelCompressor("backoff")
+    coder = ModelCompressor(load("backoff"))
     blob = coder.compress(prose[:950])
     assert io.BytesIO(blob).read(4) == (100).to_bytes(4, "little")
     assert coder.decompress(blob) == prose[:950]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from compgen.coding import rans
 from compgen.errors import CorruptDataError
-from compgen.jit import WIDE
+from compgen.jit import SMALL
 from compgen.models.base import find
 
 Table = tuple[np.ndarray, np.ndarray]
+LANES = 256
 
 
 def table(generator: np.random.Generator, symbols: int, precision: int, skew: float) -> np.ndarray:
@@ -67,7 +69,7 @@ def test_decoding_undoes_encoding(message: dict[str, Any]) -> None:
     assert 8 * len(code) <= information * 1.0005 + 64 * lanes + 1
 
 
-@given(messages().map(lambda message: {**message, "lanes": WIDE}))
+@given(messages().map(lambda message: {**message, "lanes": LANES}))
 @settings(max_examples=25)
 def test_compiled_loops_do_what_numpy_does(message: dict[str, Any]) -> None:
     pytest.importorskip("numba")
@@ -75,33 +77,40 @@ def test_compiled_loops_do_what_numpy_does(message: dict[str, Any]) -> None:
     precision, steps = message["precision"], message["steps"]
     widths = table(generator, 256 if precision > 8 else 2, precision, message["skew"])
     lows = np.cumsum(widths) - widths
-    symbols = generator.integers(0, len(widths), (steps, WIDE))
+    symbols = generator.integers(0, len(widths), (steps, LANES))
     low, width = lows[symbols].astype(np.uint32), widths[symbols].astype(np.uint32)
     low[-1:, 200:], width[-1:, 200:] = 0, 1 << precision
-    begin = [rans.LEAST + int(generator.integers(1 << 32)) for _ in range(WIDE)]
-    code = rans.encode(low, width, precision, begin)
+    begin = [rans.LEAST + int(generator.integers(1 << 32)) for _ in range(LANES)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rans, "compiled", lambda name: None)
-        assert rans.encode(low, width, precision, begin) == code
-        plain = rans.Decoder(code, WIDE, precision)
-    decoder = rans.Decoder(code, WIDE, precision)
-    for t in range(steps):
-        assert np.array_equal(decoder.points(), plain.points())
-        for one in (decoder, plain):
-            one.advance(low[t].astype(np.int64), width[t].astype(np.int64))
+        codes, decoders = [], []
+        for cost in (0.0, math.inf):
+            patch.setattr(SMALL, "cost", cost)
+            codes.append(rans.encode(low, width, precision, begin))
+            decoders.append(rans.Decoder(codes[0], LANES, precision))
+        assert codes[0] == codes[1]
+        decoder, plain = decoders
+        for t in range(steps):
+            assert np.array_equal(decoder.points(), plain.points())
+            for one, cost in ((decoder, 0.0), (plain, math.inf)):
+                patch.setattr(SMALL, "cost", cost)
+                one.advance(low[t].astype(np.int64), width[t].astype(np.int64))
     assert decoder.states == plain.states == begin
     assert decoder.left == plain.left == 0
 
 
-def test_the_compiled_search_finds_what_numpy_finds() -> None:
+@pytest.mark.parametrize("lanes", [1, LANES])
+def test_the_compiled_search_finds_what_numpy_finds(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     generator = np.random.default_rng(8)
-    rows = np.stack([table(generator, 256, 24, skew) for skew in generator.choice([0.0, 3.0, 40.0], WIDE)])
-    points = generator.integers(0, 1 << 24, WIDE)
+    rows = np.stack([table(generator, 256, 24, skew) for skew in generator.choice([0.0, 3.0, 40.0], LANES)])
+    points = generator.integers(0, 1 << 24, LANES)
     points[:4] = 0, (1 << 24) - 1, rows[2, 0], rows[3, 0] - 1
-    found, plain = find(rows, points), find(rows[:-1], points[:-1])
-    for part in range(3):
-        assert np.array_equal(np.asarray(found[part])[:-1], plain[part])
+    found = []
+    for cost in (0.0, math.inf):
+        monkeypatch.setattr(SMALL, "cost", cost)
+        found.append(find(rows[:lanes], points[:lanes]))
+    for compiled, plain in zip(*found, strict=True):
+        assert np.array_equal(compiled, plain)
 
 
 def test_a_symbol_that_owns_every_point_costs_nothing() -> None:

@@ -18,8 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compgen
-from compgen.coding import container, stream
-from compgen.coding.container import MAX_LANES, MAX_SEGMENT, SEGMENT, EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding import container
+from compgen.coding.container import MAX_LANES, MAX_SEGMENT, EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.sizing import SEGMENT, Sizes, sizes
+from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from compgen.types import Frequencies
@@ -59,7 +61,7 @@ def test_every_spec_round_trips(spec: str, prose: bytes) -> None:
 @settings(max_examples=60)
 def test_segments_and_lanes_round_trip(data: bytes, size: int, lanes: int) -> None:
     out = io.BytesIO()
-    with stream.Writer(out, "backoff:order=1", lanes=lanes, segment_size=size) as writer:
+    with Writer(out, "backoff:order=1", lanes=lanes, segment_size=size) as writer:
         writer.write(data[:5])
         writer.write(data[5:])
     assert writer.written == len(out.getvalue())
@@ -70,7 +72,7 @@ def test_coded_segments_go_on_from_each_other_and_start_anew_after_a_stored_one(
     out = io.BytesIO()
     noise = random.Random(1).randbytes(500)
     data = prose[:1000] + noise + prose[:500]
-    with stream.Writer(out, "backoff:order=4", segment_size=500) as writer:
+    with Writer(out, "backoff:order=4", segment_size=500) as writer:
         writer.write(data)
     found = frames(out.getvalue())
     segments = [f for f in found if isinstance(f, SegmentFrame)]
@@ -85,7 +87,7 @@ def test_a_stored_file_names_no_model_and_has_little_overhead() -> None:
     data = random.Random(2).randbytes(3000)
     one, many = io.BytesIO(), io.BytesIO()
     for out, size in ((one, SEGMENT), (many, 1000)):
-        with stream.Writer(out, "uniform", segment_size=size) as writer:
+        with Writer(out, "uniform", segment_size=size) as writer:
             writer.write(data)
     blob = many.getvalue()
     assert not any(isinstance(f, ModelFrame) for f in frames(blob))
@@ -98,7 +100,7 @@ def test_a_stored_file_names_no_model_and_has_little_overhead() -> None:
 def test_jobs_give_the_same_bytes_back(prose: bytes) -> None:
     data = prose[:3000]
     out = io.BytesIO()
-    with stream.Writer(out, "backoff", jobs=2, segment_size=500) as writer:
+    with Writer(out, "backoff", jobs=2, segment_size=500) as writer:
         writer.write(data)
     blob = out.getvalue()
     assert sum(isinstance(f, SegmentFrame) for f in frames(blob)) == 6
@@ -107,11 +109,11 @@ def test_jobs_give_the_same_bytes_back(prose: bytes) -> None:
 
 def test_segments_suit_jobs_and_lanes() -> None:
     model, much = load("backoff:order=0"), 1 << 30
-    assert stream.layout(model, 100_000, 2) == (1, 50_000)
-    assert stream.layout(model, much, 2) == stream.layout(model, 100_000, 1) == (1, SEGMENT)
-    assert stream.layout(model, much, 1, 256) == (256, SEGMENT)
-    assert stream.layout(model, much, 1, 2048) == (2048, 8 * SEGMENT), "4 KB a lane"
-    assert stream.layout(model, much, 1, MAX_LANES) == (MAX_LANES, MAX_SEGMENT)
+    assert sizes(model, 100_000, 2) == Sizes(1, 50_000)
+    assert sizes(model, much, 2) == sizes(model, 100_000, 1) == Sizes(1, SEGMENT)
+    assert sizes(model, much, 1, 256) == Sizes(256, SEGMENT)
+    assert sizes(model, much, 1, 2048) == Sizes(2048, 8 * SEGMENT), "4 KB a lane"
+    assert sizes(model, much, 1, MAX_LANES) == Sizes(MAX_LANES, MAX_SEGMENT)
     data = random.Random(1).randbytes(2 * SEGMENT)
     blob = compgen.compress(data, "uniform", lanes=512)
     assert sum(isinstance(frame, SegmentFrame) for frame in frames(blob)) == 1
@@ -242,7 +244,7 @@ def test_damage_is_found_and_named(prose: bytes) -> None:
 def test_spliced_segments_are_found(prose: bytes) -> None:
     def written(data: bytes) -> tuple[list[object], bytes]:
         out = io.BytesIO()
-        with stream.Writer(out, "backoff", segment_size=300, lanes=2) as writer:
+        with Writer(out, "backoff", segment_size=300, lanes=2) as writer:
             writer.write(data)
         return frames(out.getvalue()), out.getvalue()
 

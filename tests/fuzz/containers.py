@@ -22,8 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import compgen
-from compgen.coding import container, stream
+from compgen.coding import container
 from compgen.coding.container import EndFrame, Frame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.writer import Writer
 from compgen.errors import CompgenError
 
 FAMILIES = {
@@ -85,7 +86,7 @@ def originals(spec: str) -> list[tuple[bytes, bytes]]:
         (b"", 9, 1),
     ):
         out = io.BytesIO()
-        with stream.Writer(out, spec, segment_size=segment, lanes=lanes, verify=False) as writer:
+        with Writer(out, spec, segment_size=segment, lanes=lanes, verify=False) as writer:
             writer.write(data)
         pairs.append((data, out.getvalue()))
     return pairs
@@ -93,7 +94,7 @@ def originals(spec: str) -> list[tuple[bytes, bytes]]:
 
 def compress(data: bytes, spec: str) -> bytes:
     """Return ``data`` in a container."""
-    return stream.compress(data, spec, verify=False)
+    return compgen.compress(data, spec, verify=False)
 
 
 def mutate(generator: random.Random, blob: bytes, others: list[bytes]) -> bytes:
@@ -172,7 +173,7 @@ def _run(family: str, spec: str, cases: int, seed: int) -> Counter[str]:
         hostile = mutate(generator, blob, blobs)
         begin = time.perf_counter()
         try:
-            back = stream.decompress(hostile, given)
+            back = compgen.decompress(hostile, given)
         except CompgenError as error:
             outcomes[type(error).__name__] += 1
         except Exception as error:

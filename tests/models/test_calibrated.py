@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compgen
-from compgen import jit as kernels
 from compgen.compressors import COMPRESSORS
+from compgen.jit import SMALL
 from compgen.models import ByteModel, load
+from compgen.models.derived import calibrated
 from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, Row, initial_weights, period
 from compgen.models.derived.history import History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
@@ -241,6 +243,7 @@ def test_mixtures_take_efforts_commands_and_refuse_nonsense() -> None:
 CHILD = """
 import hashlib, sys
 import numpy as np
+from compgen.jit import SMALL
 from compgen.models import ByteModel, load
 text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
 digest = hashlib.sha256()
@@ -288,8 +291,8 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
     pytest.importorskip("numba")
     data = prose[:700] + bytes(range(256)) + prose[1000:1100] + bytes(40)
     found = []
-    for patience in (0, 1 << 60):
-        monkeypatch.setattr(kernels, "PATIENCE", patience)
+    for cost in (0.0, math.inf):
+        monkeypatch.setattr(SMALL, "cost", cost)
         state = load(spec).start([b""])
         rows = []
         for symbol in np.frombuffer(data, dtype=np.uint8):
@@ -303,14 +306,13 @@ def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pyte
     """Importing numba keeps frames; one held the window's memory, the next byte had no room, and a long run failed."""
     held: list[object] = []
 
-    def greedy(name: str) -> Callable[..., object]:
-        def loop(*arguments: object) -> object:
-            held.append((arguments, inspect.currentframe()))
-            return getattr(kernels, name)(*arguments)
+    loop = calibrated._blend_lookahead
 
-        return loop
+    def greedy(*arguments: Any) -> None:
+        held.append((arguments, inspect.currentframe()))
+        loop(*arguments)
 
-    monkeypatch.setattr("compgen.models.derived.calibrated.compiled_by_now", greedy)
+    monkeypatch.setattr(calibrated, "_blend_lookahead", greedy)
     state = load("gzip").start([b"a window that grows, a window "])
     for symbol in np.frombuffer(b"that grows", dtype=np.uint8):
         state.extend(symbol.reshape(1))

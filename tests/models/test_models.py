@@ -59,7 +59,7 @@ def test_a_window_grows_to_twice_its_size_and_starts_again_at_its_last_half(data
         expected += bytes([symbol])
         if len(expected) == 2 * window:
             expected = expected[window:]
-    assert model.visible(data) == expected
+    assert model.context_window.visible(data) == expected
     reference = load("deflate", rule="one-step").start([expected]).frequencies()
     assert np.array_equal(state.frequencies(), reference)
 
@@ -67,7 +67,7 @@ def test_a_window_grows_to_twice_its_size_and_starts_again_at_its_last_half(data
 def test_a_models_cost_does_not_grow_with_what_lies_before_its_window() -> None:
     model = load("gzip:window=64")
     assert isinstance(model, CodeLengthModel)
-    assert len(model.visible(bytes(10**6))) < 128
+    assert len(model.context_window.visible(bytes(10**6))) < 128
 
 
 def test_backoff_is_the_formula() -> None:

@@ -113,7 +113,7 @@ def test_a_settled_state_learns_no_more() -> None:
     for spec in ("gzip:pixel=1", "gzip+backoff"):
         state = load(spec).start([text])
         twin = state.fork([0])
-        state.settle()
+        state.freeze()
         assert np.array_equal(state.frequencies(), twin.frequencies())
         for symbol in b"abc":
             state.extend(np.array([symbol], np.uint8))

@@ -18,7 +18,7 @@ from tests.fuzz.containers import frames
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.neural import llm  # noqa: E402
+from compgen.neural import folder, llm  # noqa: E402
 from compgen.neural.bytes import torch_forward  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
@@ -58,7 +58,7 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     else:
         monkeypatch.setattr(torch_forward, "_installed", lambda module: False)
     llm._loaded.cache_clear()
-    assert (llm._loaded(str(llm.folder("")), "cuda").kernels is None) == (request.param == "torch")
+    assert (llm._loaded(str(folder.find("")), "cuda").kernels is None) == (request.param == "torch")
     yield
     llm._loaded.cache_clear()
 
@@ -132,7 +132,7 @@ def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
     for step in range(200):
         points = generator.integers(1 << TokenCoderState.precision, size=2)
         computed._graphs._cuda = False
-        for one, other in zip(replayed.take(points), computed.take(points), strict=True):
+        for one, other in zip(replayed.append_at(points), computed.append_at(points), strict=True):
             assert np.array_equal(one, other), f"step {step}"
             assert (one >= 0).all(), f"step {step}"
     assert len(replays) > 150, f"captured, or None: {replayed._graphs._graphs}"

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import stream
+from compgen.coding import independent
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.sizing import Sizes, sizes
+from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
@@ -22,7 +24,7 @@ pytest.importorskip("transformers")
 
 from transformers import PreTrainedTokenizerFast  # noqa: E402
 
-from compgen.neural import llm  # noqa: E402
+from compgen.neural import folder, llm  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 
@@ -48,7 +50,6 @@ def kinds(blob: bytes) -> str:
 def test_round_trips(spec: str, prose: bytes) -> None:
     """Random weights compress little, so what is stored is coded here by hand as well."""
     from compgen.coding.container import SegmentFrame as Frame
-    from compgen.coding.stream import _decode_alone, _encode_alone
 
     model = load(spec)
     for data in (
@@ -61,8 +62,8 @@ def test_round_trips(spec: str, prose: bytes) -> None:
     ):
         assert compgen.decompress(compgen.compress(data, model), model) == data
         for lanes in (1, 3):
-            code, tokens = _encode_alone(model, data, lanes, verify=True)
-            assert _decode_alone(model, Frame(len(data), code, b"", True, tokens), lanes) == data
+            code, tokens = independent.encode(model, data, lanes, verify=True)
+            assert independent.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
             if data in (bytes(range(256)), b"\xff\xfe ok <|endoftext|><s>"):
                 assert not tokens, "what is no text has no encoding of the tokeniser's own"
     assert compgen.decompress(compgen.compress(b"", model), model) == b""
@@ -74,13 +75,13 @@ def test_lanes_suit_the_size_and_the_device(gpt2: str, monkeypatch: pytest.Monke
         monkeypatch.setattr(llm, "device", lambda device=device: device)
         for name in ("llm", gpt2):
             model = load(name)
-            assert [model.lanes(size) for size in (0, 4095, 40_960)] == [1, 1, 10]
-            found[device, name] = stream.layout(model, 1 << 30, 1)
+            assert [sizes(model, size).lanes for size in (0, 4095, 40_960)] == [1, 1, 10]
+            found[device, name] = sizes(model, 1 << 30)
     assert found == {
-        ("cpu", "llm"): (64, 1 << 20),
-        ("cpu", gpt2): (32, 1 << 17),
-        ("cuda", "llm"): (2048, 1 << 23),
-        ("cuda", gpt2): (256, 1 << 20),
+        ("cpu", "llm"): Sizes(64, 1 << 20),
+        ("cpu", gpt2): Sizes(32, 1 << 17),
+        ("cuda", "llm"): Sizes(2048, 1 << 23),
+        ("cuda", gpt2): Sizes(256, 1 << 20),
     }
 
 
@@ -96,11 +97,11 @@ def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: byte
 def test_segments_end_where_characters_do(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a character is no text, which is what tokens are of."""
     pieces: list[bytes] = []
-    monkeypatch.setattr(stream.Writer, "_take", lambda _, data: pieces.append(data))
+    monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
     text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
     for spec, cut in ((gpt2, True), ("backoff", False)):
         pieces.clear()
-        with stream.Writer(io.BytesIO(), spec, segment_size=100) as writer:
+        with Writer(io.BytesIO(), spec, segment_size=100) as writer:
             for data in (text[:77], text[77:], other):
                 writer.write(data)
         assert b"".join(pieces) == text + other
@@ -117,7 +118,7 @@ def _is_text(data: bytes) -> bool:
 
 def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces: list[bytes] = []
-    monkeypatch.setattr(stream.Writer, "_take", lambda _, data: pieces.append(data))
+    monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
     with compgen.open(tmp_path / "x.cgn", "wb", gpt2) as file:
         file.write(bytes(300_000))
     assert list(map(len, pieces)) == [1 << 17, 1 << 17, 300_000 - (1 << 18)]
@@ -161,12 +162,12 @@ def test_a_model_of_the_hub_is_asked_for_once(gpt2: str, monkeypatch: pytest.Mon
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     compgen.compress(b"once", "llm:somebody/something")
     assert asked == ["somebody/something"]
-    llm._fetched.cache_clear()
+    folder._fetched.cache_clear()
 
 
 def test_conforms(gpt2: str) -> None:
     model = load(gpt2)
-    assert not model.exact
+    assert not model.reproducible
     check_model(model)
 
 
@@ -174,7 +175,7 @@ def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
     drawn = compgen.sample(gpt2, prose[:50], length=20, samples=2, seed=1)
     assert [len(one.data) for one in drawn] == [20, 20]
     mixture = load(f"{gpt2}+backoff:order=2")
-    assert not mixture.exact
+    assert not mixture.reproducible
     assert compgen.score(mixture, prose[50:120], prose[:50]).derived_bpb < 8
 
 
@@ -198,23 +199,23 @@ def test_other_floats_are_refused(gpt2: str) -> None:
 
 
 def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compgen.neural.tokens.byte_state import TokenState
+    from compgen.neural.tokens.byte_state import TokenisedState
 
     asked: list[int] = []
-    start = TokenState.start
+    start = TokenisedState.start
 
-    def small(engine: object, tokens: object, prompts: list[bytes], *rest: object) -> TokenState:
+    def small(engine: object, tokens: object, prompts: list[bytes], *rest: object) -> TokenisedState:
         asked.append(len(prompts))
         if len(prompts) > 2:
             raise OutOfMemoryError("no room")
         return start(engine, tokens, prompts, *rest)  # type: ignore[arg-type]
 
     data = b"\xff" + compgen.sample(gpt2, length=900, temperature=0.1, seed=3)[0].data
-    monkeypatch.setattr(TokenState, "start", small)
+    monkeypatch.setattr(TokenisedState, "start", small)
     blob = compgen.compress(data, gpt2, lanes=8)
     assert asked[:3] == [8, 4, 2]
     assert compgen.decompress(blob, gpt2) == data
-    monkeypatch.setattr(TokenState, "start", lambda *rest: (_ for _ in ()).throw(OutOfMemoryError("no room")))
+    monkeypatch.setattr(TokenisedState, "start", lambda *rest: (_ for _ in ()).throw(OutOfMemoryError("no room")))
     with pytest.raises(OutOfMemoryError):
         compgen.compress(data, gpt2, lanes=8)
 
@@ -234,6 +235,6 @@ def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
     assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
     with pytest.raises(UsageError, match="dtype"):
         load(f"{gpt2},dtype=float7").start([b""])
-    assert llm.speaks_bytes({"model_type": "llama", "vocab_size": 257})
-    assert not llm.speaks_bytes({"model_type": "gpt2", "vocab_size": 257})
+    assert folder.speaks_bytes({"model_type": "llama", "vocab_size": 257})
+    assert not folder.speaks_bytes({"model_type": "gpt2", "vocab_size": 257})
     assert np.isfinite(load(gpt2).start([b"x"]).log2_probs()).all()

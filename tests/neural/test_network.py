@@ -34,7 +34,7 @@ from compgen.neural.bytes import torch_forward  # noqa: E402
 from compgen.neural.bytes.cuda_state import DeviceLanguageState, ends_of  # noqa: E402
 from compgen.neural.bytes.state import frequencies_of  # noqa: E402
 from compgen.neural.cuda_graphs import located  # noqa: E402
-from compgen.neural.llm import LanguageModel  # noqa: E402
+from compgen.neural.llm import LLM, ByteLLM  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 
@@ -44,24 +44,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> LanguageModel:
+def model(folder: Path) -> ByteLLM:
     found = load(f"llm:{folder}")
-    assert isinstance(found, LanguageModel)
+    assert isinstance(found, ByteLLM)
     return found
 
 
-def likely(model: LanguageModel) -> bytes:
+def likely(model: ByteLLM) -> bytes:
     """Bytes that random weights compress."""
     return compgen.sample(model, length=800, temperature=0.2, seed=1)[0].data
 
 
-def test_conforms(model: LanguageModel) -> None:
+def test_conforms(model: ByteLLM) -> None:
     """To the last count: rows do not depend on each other, and steps give what a fresh start gives."""
     check_model(model)
-    check_model(LanguageModel(model.path, window=3))
+    check_model(LLM.open(model.path, window=3))
 
 
-def test_the_integers_follow_the_floats(folder: Path, model: LanguageModel, prose: bytes) -> None:
+def test_the_integers_follow_the_floats(folder: Path, model: ByteLLM, prose: bytes) -> None:
     from transformers import LlamaForCausalLM
 
     reference = LlamaForCausalLM.from_pretrained(folder)
@@ -81,12 +81,12 @@ def test_the_integers_follow_the_floats(folder: Path, model: LanguageModel, pros
     assert kl.max() < 0.004
 
 
-def test_a_stretch_is_read_as_byte_by_byte(model: LanguageModel, prose: bytes) -> None:
+def test_a_stretch_is_read_as_byte_by_byte(model: ByteLLM, prose: bytes) -> None:
     """Through several windows, rows standing at different places."""
     symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
     prompts = [b"", b"abcde", prose[:19]]
     one, other = model.start(prompts), model.start(prompts)
-    low, width = one.read(symbols)
+    low, width = one.consume(symbols)
     for step, column in enumerate(symbols):
         a, b = other.intervals(column)
         assert np.array_equal(a, low[step])
@@ -96,17 +96,17 @@ def test_a_stretch_is_read_as_byte_by_byte(model: LanguageModel, prose: bytes) -
 
 
 @dataclass(frozen=True)
-class OnADevice(LanguageModel):
+class OnADevice(ByteLLM):
     """A model whose states are those of a GPU, without its graphs."""
 
     name: ClassVar[str] = "on-a-device"
 
     def start(self, prompts: Sequence[bytes]) -> State:
-        network = self._network()
+        network = self.network
         return DeviceLanguageState.start(network, self.window or (network.shape.positions - 1) // 2, prompts)
 
 
-def test_a_device_gives_the_integers_that_a_cpu_gives(model: LanguageModel, prose: bytes) -> None:
+def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: bytes) -> None:
     """Byte by byte, read ahead by ``locate`` or not, through several windows, forked; and in files."""
     device = OnADevice(model.path)
     check_model(device)
@@ -125,7 +125,7 @@ def test_a_device_gives_the_integers_that_a_cpu_gives(model: LanguageModel, pros
         for state in (one, other):
             state.extend(symbols)
     symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
-    assert all(np.array_equal(a, b) for a, b in zip(one.read(symbols), other.read(symbols), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one.consume(symbols), other.consume(symbols), strict=True))
     data = likely(model)
     blob = compgen.compress(data, model, lanes=3)
     coded = next(frame for frame in frames(blob) if isinstance(frame, SegmentFrame))
@@ -154,7 +154,7 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lanes are halved until they fit, and one that does not fit is told of."""
     most = 2
 
@@ -179,7 +179,7 @@ def test_a_full_device_is_an_error_of_its_own(model: LanguageModel, monkeypatch:
 )
 @pytest.mark.parametrize("place", ["torch_forward.ExactLlama.step", "cuda_state.ends_of"])
 def test_a_step_that_fills_the_device_is_told_of(
-    model: LanguageModel, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+    model: ByteLLM, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
     start = OnADevice(model.path).start
 
@@ -192,10 +192,10 @@ def test_a_step_that_fills_the_device_is_told_of(
         located.locate(np.zeros(2, dtype=np.int64))
     if place == "cuda_state.ends_of":
         with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
-            read.read(np.zeros((3, 2), dtype=np.uint8))
+            read.consume(np.zeros((3, 2), dtype=np.uint8))
 
 
-def test_products_are_the_same_by_integers_and_by_floats(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_are_the_same_by_integers_and_by_floats(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
     weights = generator.normal(size=(44, 2104))
     rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
@@ -233,7 +233,7 @@ def rounded_products() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("rounded_products", "uncompiled")
-def test_what_cuda_computes_otherwise_is_not_asked_for(model: LanguageModel, prose: bytes) -> None:
+def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: bytes) -> None:
     """It multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618), mostly unseen."""
     with Watch() as seen:
         model.start([prose[:9]])
@@ -262,9 +262,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.usefixtures("compiled")
-def test_compiled_loops_conform(model: LanguageModel) -> None:
+def test_compiled_loops_conform(model: ByteLLM) -> None:
     check_model(model)
-    check_model(LanguageModel(model.path, window=3))
+    check_model(LLM.open(model.path, window=3))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -276,7 +276,7 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
     torch.set_num_threads(threads)
     try:
         for path, reach in ((str(folder), 19), ("", 40)):
-            model = LanguageModel(path, window=reach)
+            model = LLM.open(path, window=reach)
             prompts = [b"", b"abcde", prose[:19], bytes(30), prose[50:59]]
             symbols = np.frombuffer(prose[:250], dtype=np.uint8).reshape(50, 5)
             found = []
@@ -284,7 +284,7 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
                 monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
                 compiled.clear()
                 state = model.start(prompts)
-                places = [state.read(symbols[:27])]
+                places = [state.consume(symbols[:27])]
                 state = state.fork([2, 0, 1, 4, 2])
                 logits = []
                 for column in symbols[27:]:
@@ -332,19 +332,19 @@ def test_compiled_loops_of_other_shapes(
 
 
 def test_compiled_loops_take_over_in_the_middle(
-    model: LanguageModel, compiled: list[int], monkeypatch: pytest.MonkeyPatch
+    model: ByteLLM, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
     data = likely(model)
     blob = compgen.compress(data, model, lanes=3)
     assert compiled == []
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", model._network()._spent + 0.05)
+    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", model.network._spent + 0.05)
     assert compgen.decompress(blob, model) == data
     assert compiled
 
 
 def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
-    folder: Path, model: LanguageModel, prose: bytes, tmp_path: Path
+    folder: Path, model: ByteLLM, prose: bytes, tmp_path: Path
 ) -> None:
     data = prose[:300]
     blob = compgen.compress(data, model, lanes=3)
@@ -367,14 +367,14 @@ def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
         assert done.returncode == 0, done.stderr.decode()
 
 
-def test_round_trips(model: LanguageModel, prose: bytes) -> None:
+def test_round_trips(model: ByteLLM, prose: bytes) -> None:
     for data in (b"", b"a", prose[:200], bytes(100), bytes(range(256)), "naïve ☃".encode(), b"\xff\xfe<|start|>\x80"):
         for lanes in (1, 4):
             blob = compgen.compress(data, model, lanes=lanes)
             assert compgen.decompress(blob, model) == data
 
 
-def test_a_path_in_a_file_wants_the_callers_word(model: LanguageModel, folder: Path) -> None:
+def test_a_path_in_a_file_wants_the_callers_word(model: ByteLLM, folder: Path) -> None:
     data = likely(model)
     blob = compgen.compress(data, model)
     with pytest.raises(IncompatibleError, match=r"--compressor .* where these weights lie"):
@@ -382,7 +382,7 @@ def test_a_path_in_a_file_wants_the_callers_word(model: LanguageModel, folder: P
     assert compgen.decompress(blob, model) == data
 
 
-def test_a_pipe_has_the_lanes_of_a_file(model: LanguageModel, cgn: Run, tmp_path: Path) -> None:
+def test_a_pipe_has_the_lanes_of_a_file(model: ByteLLM, cgn: Run, tmp_path: Path) -> None:
     data = likely(model)
     (tmp_path / "file").write_bytes(data)
     assert cgn("compress", str(tmp_path / "file"), "-c", str(model)).returncode == 0
@@ -391,7 +391,7 @@ def test_a_pipe_has_the_lanes_of_a_file(model: LanguageModel, cgn: Run, tmp_path
     assert len(piped.stdout) < len(data) + 43, "coded, not stored"
 
 
-def test_weights_may_have_moved(model: LanguageModel, folder: Path, tmp_path: Path) -> None:
+def test_weights_may_have_moved(model: ByteLLM, folder: Path, tmp_path: Path) -> None:
     """What they are tells, and not where: somebody else's files decode with one's own copy."""
     data = likely(model)
     (tmp_path / "copy").symlink_to(folder)
@@ -405,7 +405,7 @@ def test_weights_may_have_moved(model: LanguageModel, folder: Path, tmp_path: Pa
             compgen.decompress(compgen.compress(data, model), other)
 
 
-def test_other_weights_are_refused(folder: Path, model: LanguageModel, tmp_path: Path) -> None:
+def test_other_weights_are_refused(folder: Path, model: ByteLLM, tmp_path: Path) -> None:
     from transformers import LlamaForCausalLM
 
     data = likely(model)
@@ -484,7 +484,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path, monkeypatch: pyt
         load(f"llm:{folder}").start([b""])
 
 
-def test_it_mixes_with_others(model: LanguageModel, prose: bytes) -> None:
+def test_it_mixes_with_others(model: ByteLLM, prose: bytes) -> None:
     mixture = load(f"llm:{model.path}+backoff:order=2")
     assert compgen.decompress(compgen.compress(prose[:200], mixture), mixture) == prose[:200]
 

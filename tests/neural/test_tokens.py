@@ -18,7 +18,7 @@ pytest.importorskip("transformers")
 from compgen.coding import segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
-from compgen.neural.tokens.byte_state import TokenState  # noqa: E402
+from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
 from compgen.neural.tokens.tokeniser import _PROBES, Tokens  # noqa: E402
@@ -39,7 +39,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return CausalLM.load(path), Tokens.load(path)
 
 
-def extend(state: TokenState, data: bytes) -> None:
+def extend(state: TokenisedState, data: bytes) -> None:
     for symbol in data:
         state.extend(np.full(state.rows, symbol, dtype=np.uint8))
 
@@ -98,7 +98,7 @@ class Definition:
 def test_it_is_its_definition(pair: Pair, text: str) -> None:
     definition = Definition(pair)
     data = TEXTS[text][:14] if text == "words" else TEXTS[text][:12]
-    state = TokenState.start(*pair, [b""])
+    state = TokenisedState.start(*pair, [b""])
     for here in range(len(data) + 1):
         masses, end = definition.weights(pair[1].lead + data[:here])
         expected = np.array([*masses, end])
@@ -110,7 +110,7 @@ def test_it_is_its_definition(pair: Pair, text: str) -> None:
             extend(state, data[here : here + 1])
 
 
-def code_length(state: TokenState, data: bytes) -> float:
+def code_length(state: TokenisedState, data: bytes) -> float:
     bits = 0.0
     for symbol in data:
         chances = state.probabilities()[0]
@@ -128,7 +128,7 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
     lead = sum(definition.weights(tokens.lead[:-1])[0][symbol] for symbol in tokens.lead)
     ends = sum(definition.next(path).get(token, 0.0) for token in tokens.ends)
     chain = definition.chance(path) * (ends or 1) / (lead or 1)
-    assert code_length(TokenState.start(*pair, [b""]), data) <= -np.log2(chain) + 1e-3
+    assert code_length(TokenisedState.start(*pair, [b""]), data) <= -np.log2(chain) + 1e-3
 
 
 def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
@@ -137,7 +137,7 @@ def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
     engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokens(tokenizer)
     data = TEXTS["words"] + TEXTS["bytes"]
     chain = Definition((engine, tokens)).chance(tuple(tokens.encode(data)))
-    state = TokenState.start(engine, tokens, [b""])
+    state = TokenisedState.start(engine, tokens, [b""])
     bits = code_length(state, data) + float(np.log2(state.end_of_text()[0]))
     assert bits == pytest.approx(-np.log2(chain), abs=1e-3)
 
@@ -145,10 +145,10 @@ def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_fresh_start_is_what_growing_gives(pair: Pair, text: str) -> None:
     data = (TEXTS[text] * 12)[:180]
-    state = TokenState.start(*pair, [b""], window=25)  # starts again several times
+    state = TokenisedState.start(*pair, [b""], window=25)  # starts again several times
     for begin, end in itertools.pairwise(range(0, len(data) + 1, 9)):
         extend(state, data[begin:end])
-        fresh = TokenState.start(*pair, [data[:end]], window=25)
+        fresh = TokenisedState.start(*pair, [data[:end]], window=25)
         np.testing.assert_allclose(fresh.probabilities(), state.probabilities(), rtol=2e-3, atol=1e-7)
         assert (state.frequencies() >= 1).all()
         assert (state.frequencies().sum(axis=1) == 1 << PRECISION).all()
@@ -156,7 +156,7 @@ def test_a_fresh_start_is_what_growing_gives(pair: Pair, text: str) -> None:
 
 def test_rows_stand_apart_and_forks_do_not_alias(pair: Pair) -> None:
     prompts = [b"", b"The sea", TEXTS["bytes"], b"The sea", b"a" * 200]
-    state = TokenState.start(*pair, prompts, window=25)
+    state = TokenisedState.start(*pair, prompts, window=25)
     before = state.probabilities().copy()
     fork = state.fork([3, 2, 3])
     np.testing.assert_array_equal(fork.probabilities(), before[[3, 2, 3]])
@@ -165,10 +165,10 @@ def test_rows_stand_apart_and_forks_do_not_alias(pair: Pair) -> None:
     np.testing.assert_array_equal(state.fork(range(5)).probabilities(), before)
     extend(state, b" and")
     for row, prompt in enumerate(prompts):
-        alone = TokenState.start(*pair, [prompt + b" and"], window=25)
+        alone = TokenisedState.start(*pair, [prompt + b" and"], window=25)
         np.testing.assert_allclose(alone.probabilities()[0], state.probabilities()[row], rtol=2e-3, atol=1e-7)
     for row, text in enumerate((b"The seaa\xff", TEXTS["bytes"] + b"b\n", b"The sea\xe4 ")):
-        alone = TokenState.start(*pair, [text], window=25)
+        alone = TokenisedState.start(*pair, [text], window=25)
         np.testing.assert_allclose(alone.probabilities()[0], fork.probabilities()[row], rtol=2e-3, atol=1e-7)
 
 
@@ -179,7 +179,7 @@ def test_the_beam_comes_to_the_exact_law_and_spares_forwards(pair: Pair, monkeyp
 
     def run(beam: int) -> tuple[float, int, NDArray[np.float64]]:
         begin = next(calls)
-        state = TokenState.start(*pair, [b""], window=60, beam=beam)
+        state = TokenisedState.start(*pair, [b""], window=60, beam=beam)
         bits = code_length(state, TEXTS["words"] * 3)
         return bits, next(calls) - begin, state.probabilities()
 
@@ -197,8 +197,8 @@ def test_the_beam_comes_to_the_exact_law_and_spares_forwards(pair: Pair, monkeyp
 def test_bytes_come_back(pair: Pair, text: str, lanes: int) -> None:
     data = TEXTS[text] + b"<s>" if lanes > 1 else TEXTS[text]
 
-    def state() -> TokenState:
-        return TokenState.start(*pair, [b""] * lanes, window=25)
+    def state() -> TokenisedState:
+        return TokenisedState.start(*pair, [b""] * lanes, window=25)
 
     code = segment.encode(state(), data)
     assert segment.decode(state(), code, len(data)) == data
@@ -207,8 +207,8 @@ def test_bytes_come_back(pair: Pair, text: str, lanes: int) -> None:
 
 def test_2048_lanes(pair: Pair) -> None:
     data = tiny.PROSE.read_bytes()[:3000]
-    code = segment.encode(TokenState.start(*pair, [b""] * 2048), data)
-    assert segment.decode(TokenState.start(*pair, [b""] * 2048), code, len(data)) == data
+    code = segment.encode(TokenisedState.start(*pair, [b""] * 2048), data)
+    assert segment.decode(TokenisedState.start(*pair, [b""] * 2048), code, len(data)) == data
 
 
 @pytest.mark.parametrize("sharpness", [0, 1, 1e4])
@@ -229,9 +229,9 @@ def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest
         columns = generator.integers(len(ids), size=2)
         low, size = (ends - width)[rows, columns], width[rows, columns]
         inside = (0, size - 1, size // 2)[step % 3]
-        for got, expected in zip(taking.take(low + inside), (ids[columns], low, size), strict=True):
+        for got, expected in zip(taking.append_at(low + inside), (ids[columns], low, size), strict=True):
             assert np.array_equal(got, expected)
-        for got, expected in zip(given.read(ids[columns]), (low, size), strict=True):
+        for got, expected in zip(given.append(ids[columns]), (low, size), strict=True):
             assert np.array_equal(got, expected)
         assert np.array_equal(taking._ends, given._ends)
 
@@ -240,7 +240,7 @@ def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest
 def test_prompts_may_fill_what_a_cache_begins_with(pair: Pair, count: int) -> None:
     engine, tokens = pair
     state = TokenCoderState.start(engine, tokens, [tiny.PROSE.read_bytes()[:2000]], window=count)
-    state.take(np.zeros(1, dtype=np.int64))
+    state.append_at(np.zeros(1, dtype=np.int64))
 
 
 def test_a_state_is_let_go_of_with_its_last_name(pair: Pair) -> None:
@@ -248,7 +248,7 @@ def test_a_state_is_let_go_of_with_its_last_name(pair: Pair) -> None:
     gc.disable()
     try:
         state = TokenCoderState.start(*pair, [b""])
-        state.take(np.zeros(1, dtype=np.int64))
+        state.append_at(np.zeros(1, dtype=np.int64))
         there = weakref.ref(state)
         del state
         assert there() is None
@@ -290,7 +290,7 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
         with torch.no_grad():
             logits = engine.model(torch.tensor([begin + path])).logits[0, -1, tokens.ids].double()
         column = tokens.ids.tolist().index(token)
-        _, width = state.read(np.array([token]))
+        _, width = state.append(np.array([token]))
         expected = torch.softmax(logits, 0)[column].item() * (1 << state.precision)
         assert width[0] == pytest.approx(expected, rel=1e-3, abs=500), step
         path = [*path, token]
@@ -302,9 +302,9 @@ def test_other_weights_are_noticed(pair: Pair) -> None:
     engine, tokens = pair
     other = CausalLM(tiny.llama(engine.width, seed=9).eval(), "cpu", "float32")
     data = TEXTS["words"]
-    code = segment.encode(TokenState.start(engine, tokens, [b""]), data)
+    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
     with pytest.raises(CorruptDataError):
-        segment.decode(TokenState.start(other, tokens, [b""]), code, len(data))
+        segment.decode(TokenisedState.start(other, tokens, [b""]), code, len(data))
     encoded = tokens.encode_text(data)
     assert encoded is not None
     code = token_segment.encode(TokenCoderState.start(engine, tokens, [b""]), encoded)
@@ -315,9 +315,9 @@ def test_other_weights_are_noticed(pair: Pair) -> None:
 def test_what_does_not_fit_is_said(pair: Pair) -> None:
     engine, tokens = pair
     with pytest.raises(UsageError, match=r"window must be between 1 and \d+ tokens"):
-        TokenState.start(engine, tokens, [b""], window=engine.positions)
+        TokenisedState.start(engine, tokens, [b""], window=engine.positions)
     narrow = CausalLM(tiny.gpt2(300).eval(), "cpu", "float32")
-    for start in (TokenState.start, TokenCoderState.start):
+    for start in (TokenisedState.start, TokenCoderState.start):
         with pytest.raises(IncompatibleError, match="do not belong together"):
             start(narrow, tokens, [b""])
 
@@ -336,8 +336,8 @@ def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
     assert tokens.missing == frozenset(range(0xF5, 0x100))
     engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
     data = b"the \xff sea\xfa\xfa the"
-    code = segment.encode(TokenState.start(engine, tokens, [b""]), data)
-    assert segment.decode(TokenState.start(engine, tokens, [b""]), code, len(data)) == data
-    fresh, grown = (TokenState.start(engine, tokens, [prompt]) for prompt in (data, b""))
+    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
+    assert segment.decode(TokenisedState.start(engine, tokens, [b""]), code, len(data)) == data
+    fresh, grown = (TokenisedState.start(engine, tokens, [prompt]) for prompt in (data, b""))
     extend(grown, data)
     np.testing.assert_allclose(fresh.probabilities(), grown.probabilities(), rtol=2e-3, atol=1e-7)

@@ -21,9 +21,10 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 from triton.runtime.jit import JITFunction  # noqa: E402
 
+from compgen.neural import folder  # noqa: E402
 from compgen.neural.bytes import triton_forward  # noqa: E402
 from compgen.neural.bytes.torch_forward import Cache, ExactLlama  # noqa: E402
-from compgen.neural.llm import _loaded, folder  # noqa: E402
+from compgen.neural.llm import _loaded  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 POINTERS = {
@@ -72,7 +73,7 @@ def test_compiled_they_round_as_ieee_754_says(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(JITFunction, "run", compile_only)
-    step(_loaded(str(folder("")), "cpu"))
+    step(_loaded(str(folder.find("")), "cpu"))
     assert set(codes) == {"_embed", "_add", "_turn", "_attend", "_halve", "_gate"}
     seen: set[str] = set()
     for name, code in codes.items():

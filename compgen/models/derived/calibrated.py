@@ -19,20 +19,23 @@ import functools
 import importlib.resources
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
-from compgen.jit import compiled_by_now
+from compgen.jit import SMALL
 from compgen.media.layout import Layout
-from compgen.models.base import State, last_window
+from compgen.models.base import State
 from compgen.models.derived.history import Context, History, suffix
 from compgen.models.derived.signal import Signal
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
+from compgen.models.window import Window
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30
@@ -153,10 +156,10 @@ class CalibratedState(State):
         """Return a state of the given rows, with weights of their own."""
         return CalibratedState([self._rows[row].fork() for row in rows])
 
-    def settle(self) -> None:
+    def freeze(self) -> None:
         """Keep the weights as they are."""
         for row in self._rows:
-            row.settle()
+            row.freeze()
 
     def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
         """Return (B,) L(context + symbol) - L(context), bits."""
@@ -196,7 +199,7 @@ class Row:
     def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
         """Return the row after ``prompt``: opened without its last bytes, extended by those."""
         known = prompt[: max(0, len(prompt) - warm_up(layout.pixel))]
-        window = last_window(known, reach)
+        window = Window(reach).visible(known)
         row = cls(compressor, effort, reach, window, None, layout, len(known) - len(window))
         for symbol in prompt[len(known) :]:
             row.extend(symbol)
@@ -221,7 +224,7 @@ class Row:
         self._anchored = len(dictionary) + known  # where the anchor stands
         self._anchor = self._compressor.open(window[:known]).flushed()
         if not any(self._rates):
-            self.settle()
+            self.freeze()
 
     def fork(self) -> Row:
         """Return an independent copy."""
@@ -242,13 +245,13 @@ class Row:
             self._frequencies = self.mixer.mix(*self._experts())
         return self._frequencies
 
-    def settle(self) -> None:
+    def freeze(self) -> None:
         """Keep the weights as they are, and take proposals from what is known by now."""
         self._rates = (0, 0)
         self.mixer.rate, self.mixer.common_rate = self._rates
-        self._history.settle()
+        self._history.freeze()
         if self._signal:
-            self._signal.settle()
+            self._signal.freeze()
 
     def added_length(self, symbol: int) -> float:
         """Return L(context + symbol) - L(context), bits."""
@@ -263,7 +266,7 @@ class Row:
         if self._signal and self._history.window >= self._skipped:
             self._signal.append(symbol)
         self._history.append(symbol)
-        if self._history.window == 2 * self._reach:
+        if Window(self._reach).is_full(self._history.window):
             self._offset += self._reach
             self._open(bytes(self._history.data[-self._reach :]))
             return
@@ -430,32 +433,70 @@ def blend(
         worth: (64,) weight of an occurrence by the bit length of its distance.
         shares: (2 + n, 256), of 2**_ONE; the first two rows are given.
     """
-    kernel = compiled_by_now("blend")
-    if kernel:
-        distinct = np.empty_like(sizes)
-        kernel(data, positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
-        return distinct
+    distinct = np.empty_like(sizes)
+    _blend_lookahead(data, positions, sizes, worth, len(_ORDERS), _ONE, shares, distinct)
+    return distinct
+
+
+def _blend_lookahead_by_numpy(
+    data: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    worth: NDArray[np.int64],
+    orders: int,
+    one: int,
+    shares: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+) -> None:
     weights = worth[_octave(len(data) - positions)]
     cells = data[positions] + 256 * np.repeat(np.arange(len(sizes)), sizes)
     # Sums of integers under 2**53 are exact in float64, in any order.
     counted = np.bincount(cells, weights, 256 * len(sizes)).astype(np.int64).reshape(-1, 256)
     # count_nonzero along an axis takes ten times as long
-    distinct = np.bincount(np.flatnonzero(counted) >> 8, minlength=len(sizes))
+    distinct[:] = np.bincount(np.flatnonzero(counted) >> 8, minlength=len(sizes))
     # An escape of three quarters of the mean weight for each byte that followed, and one more.
     totals = counted.sum(axis=1)
     escapes = (totals * (distinct + 1) * 3 // (4 * sizes + 1) + 1).tolist()
     divisors = (totals + escapes).tolist()
-    counted <<= _ONE
+    counted <<= one
     for number, size in enumerate(sizes.tolist()):
         share = shares[2 + number]
-        shorter = shares[1 + number] if number < len(_ORDERS) else shares[2]
+        shorter = shares[1 + number] if number < orders else shares[2]
         if size:
             np.multiply(shorter, escapes[number], out=share)
             share += counted[number]
             share //= divisors[number]
         else:
             share[:] = shorter
-    return distinct
+
+
+@SMALL.loop(fallback=_blend_lookahead_by_numpy)
+def _blend_lookahead(
+    data: Any, positions: Any, sizes: Any, worth: Any, orders: Any, one: Any, shares: Any, distinct: Any
+) -> None:
+    counts = np.zeros(256, dtype=np.int64)
+    start = 0
+    for k in range(len(sizes)):
+        shorter = k + 1 if k < orders else 2
+        if sizes[k] == 0:
+            shares[2 + k] = shares[shorter]
+            distinct[k] = 0
+            continue
+        counts[:] = 0
+        total = 0
+        for j in range(start, start + sizes[k]):
+            octave = math.frexp(float(len(data) - positions[j]))[1]
+            counts[data[positions[j]]] += worth[octave]
+            total += worth[octave]
+        start += sizes[k]
+        different = 0
+        for b in range(256):
+            different += counts[b] != 0
+        distinct[k] = different
+        escape = total * (different + 1) * 3 // (4 * sizes[k] + 1) + 1
+        divisor = total + escape
+        for b in range(256):
+            shares[2 + k, b] = ((counts[b] << one) + shares[shorter, b] * escape) // divisor
 
 
 def _blend(weights: NDArray[np.int64], escape: int, shorter: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -77,7 +77,7 @@ class History:
             found = [*_occurrences(self._dictionary, key, most)[len(found) - most :], *found]
         return found
 
-    def settle(self) -> None:
+    def freeze(self) -> None:
         """Let what is added follow nothing: proposals come from what is known by now."""
         self._learns = False
 

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.models.base import ByteModel, State, last_window
+from compgen.models.base import ByteModel, State
 from compgen.models.derived.calibrated import EFFORTS, CalibratedState, warm_up
 from compgen.models.quantise import frequencies_from_lengths
+from compgen.models.window import Window
 from compgen.registry import Spec, convert, suggest
 from compgen.types import CodeLengths, Frequencies, Rows, Symbols
 
@@ -116,13 +117,9 @@ class CodeLengthModel(ByteModel):
         return Layout(self.stride, self.pixel * 8 // self.depth, self.depth)
 
     @property
-    def reach(self) -> int:
-        """N, bytes: a row's window holds its last N to 2N - 1 bytes, or all it has."""
-        return self.window or self.compressor.window
-
-    def visible(self, prompt: bytes) -> bytes:
-        """Return the end of ``prompt`` that its window holds."""
-        return last_window(prompt, self.reach)
+    def context_window(self) -> Window:
+        """The rule by which a row's window grows and reopens."""
+        return Window(self.window or self.compressor.window)
 
     @property
     def warm_up(self) -> int | None:
@@ -142,7 +139,7 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; equal prompts share their work until they part."""
         if self.rule == "calibrated":
-            return CalibratedState.start(self.compressor, self.effort, self.reach, self._layout, prompts)
+            return CalibratedState.start(self.compressor, self.effort, self.context_window.size, self._layout, prompts)
         contexts = {prompt: _Context.open(self, prompt) for prompt in dict.fromkeys(prompts)}
         return CodeLengthState([contexts[prompt] for prompt in prompts])
 
@@ -199,13 +196,13 @@ class _Context:
 
     @classmethod
     def open(cls, model: CodeLengthModel, prompt: bytes) -> _Context:
-        window = model.visible(prompt)
+        window = model.context_window.visible(prompt)
         return cls(model, model.compressor.open(window), window)
 
     def extended(self, symbol: int) -> _Context:
         """Return the context with one byte more."""
         window = self._window + _BYTES[symbol]
-        if len(window) == 2 * self._model.reach:
+        if self._model.context_window.is_full(len(window)):
             return _Context.open(self._model, window)
         meter = self._meter.fork()
         meter.extend(_BYTES[symbol])

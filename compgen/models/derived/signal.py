@@ -274,7 +274,7 @@ class Signal:
         if self._learns and self._count % (_BLOCK * self._channels) == 0:
             self._learn()
 
-    def settle(self) -> None:
+    def freeze(self) -> None:
         """Keep what is learnt as it is."""
         self._learns = False
 

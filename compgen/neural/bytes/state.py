@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compgen.models.base import ALPHABET, State, last_window
+from compgen.models.base import ALPHABET, State
 from compgen.models.quantise import frequencies_from_lengths
+from compgen.models.window import Window
 from compgen.neural.bytes.torch_forward import Cache, ExactLlama
 from compgen.neural.memory import room_for
 from compgen.types import Frequencies, Rows, Symbols
@@ -74,7 +75,7 @@ class ByteLanguageState(State):
             np.zeros(size, dtype=np.int64),
             torch.zeros((size, ALPHABET), device=network.device),
         )
-        windows = [last_window(prompt, reach) for prompt in different]
+        windows = [Window(reach).visible(prompt) for prompt in different]
         for length in {len(window) for window in windows}:
             rows = np.flatnonzero([len(window) == length for window in windows])
             together = b"".join(windows[row] for row in rows)
@@ -107,7 +108,7 @@ class ByteLanguageState(State):
         with room_for(self.rows):
             self._append(symbols[None])
 
-    def read(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (T, B) low and frequency of the bytes that follow in each row, and extend the rows by them."""
         shape = symbols.shape
         low, width = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)

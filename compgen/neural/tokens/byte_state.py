@@ -43,7 +43,7 @@ _LOGITS = 1 << 26  # logits computed at a time
 _IMPOSSIBLE = 128.0  # bits; far over what frequencies can tell apart
 
 
-class TokenState(State):
+class TokenisedState(State):
     """Rows over one cache; see the law above."""
 
     def __init__(self, engine: CausalLM, tokens: Tokens, cache: TreeCache, rows: list[Row]) -> None:
@@ -56,7 +56,7 @@ class TokenState(State):
     @classmethod
     def start(
         cls, engine: CausalLM, tokens: Tokens, prompts: Sequence[bytes], window: int = 0, beam: int = 0
-    ) -> TokenState:
+    ) -> TokenisedState:
         """Return a state after ``prompts``; equal ones are read once.
 
         Args:
@@ -77,7 +77,7 @@ class TokenState(State):
             row.plant()
         state = cls(engine, tokens, engine.cache(len(rows)), rows)
         state._read(range(len(rows)))
-        state._settle()
+        state._open_wanted()
         return state if len(different) == len(prompts) else state.fork([different.index(p) for p in prompts])
 
     @property
@@ -90,13 +90,13 @@ class TokenState(State):
         again = [i for i, (row, s) in enumerate(zip(self._rows, symbols.tolist(), strict=True)) if row.append(s)]
         if again:
             self._read(again)
-        self._settle()
+        self._open_wanted()
         self._masses = None
 
-    def fork(self, rows: Rows) -> TokenState:
+    def fork(self, rows: Rows) -> TokenisedState:
         """Return a state of the given rows: one gather of the cache."""
         chosen = np.asarray(rows, dtype=np.int64)
-        return TokenState(
+        return TokenisedState(
             self._engine, self._tokens, self._cache.fork(chosen), [self._rows[row].copy() for row in chosen.tolist()]
         )
 
@@ -123,7 +123,7 @@ class TokenState(State):
         with room_for(self.rows):
             self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read(trunks))
 
-    def _settle(self) -> None:
+    def _open_wanted(self) -> None:
         """Open the nodes that rows want, in forwards of all rows."""
         while True:
             wanted = [row.wanted() for row in self._rows]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compgen.models.language import TokenState
 from compgen.neural.cuda_graphs import Graphs, intervals, located
 from compgen.neural.memory import room_for
 from compgen.neural.tokens.engine import CausalLM
@@ -20,7 +21,7 @@ from compgen.neural.tokens.tokeniser import Tokens
 from compgen.neural.tokens.tree import fitting_window
 
 
-class TokenCoderState:
+class TokenCoderState(TokenState):
     """B rows; intervals lie in [0, 2**precision)."""
 
     precision = 30
@@ -50,7 +51,7 @@ class TokenCoderState:
 
     @classmethod
     def start(cls, engine: CausalLM, tokens: Tokens, prompts: Sequence[bytes], window: int = 0) -> TokenCoderState:
-        """Return a state of rows that stand after the encodings of ``prompts``; errors as in ``TokenState.start``."""
+        """Return a state whose rows stand after the encodings of ``prompts``; errors as in ``fitting_window``."""
         size = fitting_window(engine, tokens, window)
         begin = [] if tokens.root is None else [tokens.root]
         contexts = [begin + (tokens.encode(tokens.lead + prompt)[-size:] if prompt else []) for prompt in prompts]
@@ -66,14 +67,14 @@ class TokenCoderState:
         """What the tokeniser puts before a text: the tokens of a text spell it first."""
         return self._tokens.lead
 
-    def read(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def append(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append one token to each row, and return (low, frequency), (B,) each: where they lay in [0, 2**precision)."""
         columns = torch.from_numpy(self._columns[tokens]).to(self._ends.device)
         # By a point of theirs: a decoder has no more, and is to compute the same.
         _, low, width = self._append(intervals(self._ends, columns[:, None])[0])
         return low, width
 
-    def take(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def append_at(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return (tokens, low, frequency), (B,) each, of the intervals that hold each row's point, and append them."""
         tokens, low, width = self._append(torch.from_numpy(points))
         return tokens, low, width

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from compgen.media.text import TextStream, characters, readable, surprisal_colour, surprisal_html
+from compgen.display import TextStream, characters, readable, surprisal_colour, surprisal_html
 
 
 def test_what_could_control_a_terminal_is_shown_instead() -> None:
