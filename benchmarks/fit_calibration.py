@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
 from compgen.models.derived import calibrated
-from compgen.models.derived.calibrated import ABOVE, COMMON_RATE, EFFORTS, RATE, SETS, Row, period
+from compgen.models.derived.calibrated import ABOVE, COMMON_RATE, EFFORTS, RATE, SETS, CalibratedRow, period
 from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
 
@@ -113,7 +113,7 @@ def fit_signals(
             known = 250 * layout.pixel  # the paper's rows
         start = generator.randrange(known, max(len(data) - SCORED - unit, known + 1)) // unit * unit
         window = data[max(0, start - known // layout.pixel * layout.pixel) : start]
-        row = Row(compressor, "fast", 2 * REACH, window, weights, layout)
+        row = CalibratedRow(compressor, "fast", 2 * REACH, window, weights, layout)
         weights = learn(row, data[start : start + SCORED], RATES[piece * len(RATES) // pieces], progress)
     return weights
 
@@ -140,7 +140,7 @@ def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) 
             known = int(REACH * generator.random() ** 2)  # short contexts more often than long ones
             start = generator.randrange(known, len(data) - SCORED)
             window = data[start - known : start]
-        row = Row(compressor, effort, 2 * REACH, window, weights)
+        row = CalibratedRow(compressor, effort, 2 * REACH, window, weights)
         segment = data[start : start + SCORED]
         weights = learn(row, segment, RATES[piece * len(RATES) // pieces], progress)
     return weights
@@ -164,7 +164,7 @@ class Progress:
             self._bits, self._bytes = 0.0, 0
 
 
-def learn(row: Row, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
+def learn(row: CalibratedRow, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
     """Return the weights after ``segment``."""
     row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
     bits = 0.0

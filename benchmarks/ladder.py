@@ -17,14 +17,14 @@ import numpy as np
 
 from benchmarks.calibration import one_step, read, windows
 from compgen.compressors import COMPRESSORS
-from compgen.models.derived.calibrated import EFFORTS, Row, initial_weights
+from compgen.models.derived.calibrated import EFFORTS, CalibratedRow, initial_weights
 from compgen.models.mixing import WEIGHT_ONE
 
 FILES = ("text/enwik8_tail.xml", "text/tinyshakespeare.txt")
 CONTEXT, WARM_UP = 32_000, 256
 
 
-class Priceless(Row):
+class Priceless(CalibratedRow):
     """A row to which all earlier occurrences are worth the same."""
 
     def _price(self, occurrences: list[list[int]]) -> None:
@@ -38,7 +38,7 @@ def trusting(expert: int, effort: str = "fast") -> list[np.ndarray]:
     return families
 
 
-def derived(data: bytes, pairs: list[tuple[bytes, bytes]], row_type: type[Row], effort: str,
+def derived(data: bytes, pairs: list[tuple[bytes, bytes]], row_type: type[CalibratedRow], effort: str,
             weights: list[np.ndarray] | None, learns: bool) -> float:  # fmt: skip
     """Return the rate of one rung, bits per byte."""
     bits, count = 0.0, 0
@@ -64,14 +64,14 @@ def main() -> None:
     orders = len(EFFORTS["fast"].most)
     uneven = trusting(1 + orders)
     rungs = (
-        ("literals: the one-step distribution, measured now and then", Row, "fast", trusting(0), False),
-        ("lookahead of no context", Row, "fast", trusting(1), False),
-        ("lookahead of the longest context, blended down", Row, "fast", uneven, False),
-        ("all experts, mixed online from the longest", Row, "fast", uneven, True),
-        ("all experts, fitted weights, fixed", Row, "fast", None, False),
+        ("literals: the one-step distribution, measured now and then", CalibratedRow, "fast", trusting(0), False),
+        ("lookahead of no context", CalibratedRow, "fast", trusting(1), False),
+        ("lookahead of the longest context, blended down", CalibratedRow, "fast", uneven, False),
+        ("all experts, mixed online from the longest", CalibratedRow, "fast", uneven, True),
+        ("all experts, fitted weights, fixed", CalibratedRow, "fast", None, False),
         ("all experts, fitted weights, learning, all prices equal", Priceless, "fast", None, True),
-        ("all experts, fitted weights, learning: effort=fast", Row, "fast", None, True),
-        ("effort=best", Row, "best", None, True),
+        ("all experts, fitted weights, learning: effort=fast", CalibratedRow, "fast", None, True),
+        ("effort=best", CalibratedRow, "best", None, True),
     )
     table: dict[str, list[float]] = {}
     for name in FILES:

@@ -81,7 +81,7 @@ def sample(
     allow: Annotated[
         str | None, typer.Option(metavar="SET", help="printable, utf-8 (output stays valid), or chars:ACGT....")
     ] = None,
-    settled: Annotated[
+    frozen: Annotated[
         bool | None,
         typer.Option(help="Learn from the prompt alone, not from the sample. Default: for pictures and sound."),
     ] = None,
@@ -144,7 +144,7 @@ def sample(
             top_p=top_p,
             min_p=min_p,
             allow=allow,
-            settled=settled if settled is not None or is_text or sampler != "ancestral" else True,
+            frozen=frozen if frozen is not None or is_text or sampler != "ancestral" else True,
             bits=bits,
             stop=[text.encode(errors="surrogateescape") for text in stop or ()],
             seed=seed,

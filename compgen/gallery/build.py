@@ -20,7 +20,7 @@ from compgen.atomic import replacing
 from compgen.coding.jobs import OrderedPool
 from compgen.errors import UsageError
 from compgen.evaluation.metrics import metrics
-from compgen.gallery.config import Column, Config, Explorer, Row
+from compgen.gallery.config import Column, Config, Explorer, GalleryRow
 from compgen.gallery.material import MADE
 from compgen.media import MEDIA, recognise
 from compgen.media.audio import Audio
@@ -53,7 +53,7 @@ class Cell:
     measured: dict[str, Any]
 
 
-def source(row: Row | Explorer, data: Path | None) -> bytes:
+def source(row: GalleryRow | Explorer, data: Path | None) -> bytes:
     """Return the file that a row names, or what it says is made.
 
     Raises:
@@ -73,7 +73,7 @@ def source(row: Row | Explorer, data: Path | None) -> bytes:
     return path.read_bytes()
 
 
-def item(row: Row, data: Path | None) -> Item:
+def item(row: GalleryRow, data: Path | None) -> Item:
     """Return the prompt of a row, cut as it says."""
     file = source(row, data)
     if row.sheet:
@@ -118,7 +118,7 @@ def draw(prompt: Item, column: Column, seed: int) -> Cell:
         temperature=column.temperature,
         top_p=column.top_p,
         min_p=column.min_p,
-        settled=prompt.medium.name != "text",
+        frozen=prompt.medium.name != "text",
         seed=seed,
         layout=prompt.layout,
     ).joined()

@@ -32,7 +32,7 @@ from compgen.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Row:
+class GalleryRow:
     """A prompt."""
 
     name: str = ""
@@ -80,7 +80,7 @@ class Config:
     """A gallery."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[GalleryRow, ...]
     columns: tuple[Column, ...]
     seed: int = 1
     note: str = ""

@@ -24,7 +24,7 @@ from compgen.neural import folder
 from compgen.registry import Spec
 
 if TYPE_CHECKING:
-    from compgen.neural.bytes.torch_forward import ExactLlama, Shape
+    from compgen.neural.bytes.torch_forward import ExactLlama, NetworkShape
     from compgen.neural.tokens.engine import CausalLM
     from compgen.neural.tokens.tokeniser import Tokens
 
@@ -236,9 +236,9 @@ def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Toke
     return CausalLM.load(path, place, dtype), Tokens.load(path)
 
 
-def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
+def _shape(config: dict[str, Any], path: str) -> tuple[NetworkShape, int]:
     """Return the network's shape, and how many gated units it has."""
-    from compgen.neural.bytes.torch_forward import Shape
+    from compgen.neural.bytes.torch_forward import NetworkShape
 
     if not folder.speaks_bytes(config):
         raise UsageError(f"'{path}' is no byte-level model of the Llama type (257 symbols)")
@@ -258,7 +258,7 @@ def _shape(config: dict[str, Any], path: str) -> tuple[Shape, int]:
         )
     try:
         heads = int(config["num_attention_heads"])
-        shape = Shape(
+        shape = NetworkShape(
             layers=int(config["num_hidden_layers"]),
             width=int(config["hidden_size"]),
             heads=heads,

@@ -61,7 +61,7 @@ def sample(
     top_p: float | None = None,
     min_p: float | None = None,
     allow: str | None = None,
-    settled: bool | None = None,
+    frozen: bool | None = None,
     bits: str | None = None,
     stop: bytes | str | Sequence[bytes | str] = (),
     seed: int | None = None,
@@ -83,7 +83,7 @@ def sample(
         top_p: draw from the fewest bytes that hold this probability.
         min_p: leave out bytes under this share of the most probable one.
         allow: ``printable``, ``utf-8`` or ``chars:...``; see ``compgen.sampling.allowed``.
-        settled: let the model learn from the prompt alone, and not from its own sample.
+        frozen: let the model learn from the prompt alone, and not from its own sample.
         bits: for ``decode``: a file whose bits are decoded; without it they are random.
         stop: strings that end a continuation; they are not part of it.
         seed: of the random numbers; None draws one, and the result tells it.
@@ -103,7 +103,7 @@ def sample(
         "top_p": top_p,
         "min_p": min_p,
         "allow": allow,
-        "settled": None if settled is None else str(settled).lower(),
+        "frozen": None if frozen is None else str(frozen).lower(),
         "bits": bits,
     }
     if isinstance(sampler, str):

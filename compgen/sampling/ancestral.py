@@ -9,16 +9,16 @@ import numpy as np
 
 from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
-from compgen.sampling.shaping import Shape, draw
+from compgen.sampling.shaping import Shaping, draw
 
 
 @dataclass(frozen=True)
 class Ancestral(Sampler):
     """Rows in lockstep, each with random numbers of its own, so that a row does not depend on the others.
 
-    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly. With ``settled``, a model learns
+    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly. With ``frozen``, a model learns
     from the prompt alone, and not from its own sample: one that does drifts, in long samples of signals to noise or to
-    one level (docs/log.md). Surprisals are those of the settled model.
+    one level (docs/log.md). Surprisals are those of the frozen model.
     """
 
     temperature: float = 1.0
@@ -26,23 +26,23 @@ class Ancestral(Sampler):
     top_p: float | None = None
     min_p: float | None = None
     allow: str | None = None
-    settled: bool = False
+    frozen: bool = False
 
     name: ClassVar[str] = "ancestral"
 
     def __post_init__(self) -> None:
-        self._shape()
+        self._shaping()
         allowed(self.allow, 1)
 
-    def _shape(self) -> Shape:
-        return Shape(self.temperature, self.top_k, self.top_p, self.min_p)
+    def _shaping(self) -> Shaping:
+        return Shaping(self.temperature, self.top_k, self.top_p, self.min_p)
 
     def draw(self, request: Request) -> list[Sample]:
         """Return one continuation for each row."""
-        shape = self._shape()
+        shaping = self._shaping()
         permitted = allowed(self.allow, request.samples)
         state = request.model.start(request.prompts)
-        if self.settled:
+        if self.frozen:
             state.freeze()
         generators = [request.generator(row) for row in range(request.samples)]
         made = [bytearray() for _ in generators]
@@ -52,7 +52,7 @@ class Ancestral(Sampler):
         shown = 0
         rows = list(range(request.samples))  # the rows still going: row i of the state is rows[i]
         for step in range(request.length):
-            probabilities = shape.apply(state.frequencies(), permitted.mask(request.length - step))
+            probabilities = shaping.apply(state.frequencies(), permitted.mask(request.length - step))
             symbols = draw(probabilities, np.array([generators[row].random() for row in rows]))
             bits = -state.log2_probs()[np.arange(len(rows)), symbols]
             for row, symbol, surprisal in zip(rows, symbols.tolist(), bits.tolist(), strict=True):

@@ -16,7 +16,7 @@ from compgen.types import Frequencies, Mask, Probabilities, Symbols
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shaping:
     """Temperature (0: greedy), top-k, top-p and min-p; None switches one off."""
 
     temperature: float = 1.0
@@ -36,7 +36,7 @@ class Shape:
 
     def apply(self, frequencies: Frequencies, mask: Mask) -> Probabilities:
         """Return (B, 256) probabilities to draw from, zero where ``mask`` is False."""
-        if self == Shape():
+        if self == Shaping():
             return _normalise(np.where(mask, frequencies, 0))
         counts = np.where(mask, level(frequencies), 0)
         if self.temperature == 0:

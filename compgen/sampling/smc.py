@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from compgen.errors import UsageError
 from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
-from compgen.sampling.shaping import Shape, draw
+from compgen.sampling.shaping import Shaping, draw
 
 _COLDEST = 0.01  # weights are 2**(bits / temperature), and must not overflow
 
@@ -36,7 +36,7 @@ class SequentialMonteCarlo(Sampler):
     name: ClassVar[str] = "smc"
 
     def __post_init__(self) -> None:
-        Shape(self.temperature)
+        Shaping(self.temperature)
         if self.temperature < _COLDEST:
             raise UsageError(f"smc needs a temperature of {_COLDEST} or more; for the best continuations use beam")
         if not 0 <= self.threshold <= 1:
@@ -46,7 +46,7 @@ class SequentialMonteCarlo(Sampler):
     def draw(self, request: Request) -> list[Sample]:
         """Return the particles."""
         generator = request.generator(0)
-        shape = Shape(self.temperature)
+        shaping = Shaping(self.temperature)
         count = request.samples
         permitted = allowed(self.allow, count)
         state = request.model.start([request.prompt] * count)
@@ -54,7 +54,7 @@ class SequentialMonteCarlo(Sampler):
         surprisals = np.zeros((count, 0))
         log2_weights = np.zeros(count)
         for step in range(request.length):
-            proposal = shape.apply(state.frequencies(), permitted.mask(request.length - step))
+            proposal = shaping.apply(state.frequencies(), permitted.mask(request.length - step))
             symbols = draw(proposal, generator.random(count))
             rows = np.arange(count)
             log2_weights -= state.added_lengths(symbols) / self.temperature

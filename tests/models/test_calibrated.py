@@ -18,7 +18,7 @@ from compgen.compressors import COMPRESSORS
 from compgen.jit import SMALL
 from compgen.models import ByteModel, load
 from compgen.models.derived import calibrated
-from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, Row, initial_weights, period
+from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, CalibratedRow, initial_weights, period
 from compgen.models.derived.history import History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
@@ -59,18 +59,18 @@ def test_it_codes_better_than_the_compressor_it_came_from(prose: bytes) -> None:
 
 def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
     gzip = COMPRESSORS.build("gzip")
-    row = Row(gzip, "fast", 32768, TEXT[:-WARM_UP])
+    row = CalibratedRow(gzip, "fast", 32768, TEXT[:-WARM_UP])
     for symbol in TEXT[-WARM_UP:]:
         row.extend(symbol)
     assert np.array_equal(load(gzip).start([TEXT]).frequencies()[0], row.frequencies())
 
 
 def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
-    row = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])  # too short for a period: the experts stay the same
+    row = CalibratedRow(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])  # too short for a period
     for symbol in TEXT[60:100]:
         row.extend(symbol)
     learnt = [family.copy() for family in row.mixer.families]
-    fresh = Row(COMPRESSORS.build("gzip"), "fast", 50, TEXT[50:100], learnt)
+    fresh = CalibratedRow(COMPRESSORS.build("gzip"), "fast", 50, TEXT[50:100], learnt)
     fresh._prices = row._prices.copy()
     assert np.array_equal(row.frequencies(), fresh.frequencies())
     assert any((a != b).any() for a, b in zip(learnt, initial_weights("fast"), strict=True))
@@ -82,7 +82,7 @@ def test_code_values_are_ppmds_own_probabilities(prose: bytes) -> None:
     context, data = prose[:1500], prose[1500:1530]
     bits = 0.0
     for position, symbol in enumerate(data):
-        row = Row(ppmd, "best", 8192, context + data[:position])
+        row = CalibratedRow(ppmd, "best", 8192, context + data[:position])
         shares = row._code_shares()
         assert (shares >= 0).all()
         bits -= np.log2((shares[symbol] + 1) / (shares + 1).sum())

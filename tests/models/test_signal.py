@@ -108,7 +108,7 @@ def test_the_layout_of_a_medium_reaches_compressor_and_model() -> None:
     assert str(load("flac", layout=Layout(90, 3))) == "flac:stride=90,pixel=3"
 
 
-def test_a_settled_state_learns_no_more() -> None:
+def test_a_frozen_state_learns_no_more() -> None:
     text = waves(20, 60)
     for spec in ("gzip:pixel=1", "gzip+backoff"):
         state = load(spec).start([text])
@@ -124,6 +124,6 @@ def test_a_settled_state_learns_no_more() -> None:
 def test_long_samples_of_a_picture_stay_pictures() -> None:
     """Learning from its own sample, the model ended in noise, or in one level for ever."""
     data = waves(120, 60)
-    drawn = compgen.sample("gzip", data, length=2400, seed=2, layout=Layout(60, 1), settled=True)[0].data
+    drawn = compgen.sample("gzip", data, length=2400, seed=2, layout=Layout(60, 1), frozen=True)[0].data
     steps = np.abs(np.diff(np.frombuffer(drawn[-600:], np.uint8).astype(int)))
     assert 0.5 < np.median(steps) < 20

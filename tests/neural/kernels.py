@@ -15,7 +15,7 @@ import triton.language as tl
 
 from compgen.neural.bytes import torch_forward
 from compgen.neural.bytes.cuda_state import DeviceLanguageState
-from compgen.neural.bytes.torch_forward import Cache, ExactLlama, Shape
+from compgen.neural.bytes.torch_forward import Cache, ExactLlama, NetworkShape
 from compgen.neural.bytes.triton_forward import Kernels, _rint, proven
 from compgen.neural.llm import _loaded
 
@@ -27,7 +27,7 @@ def networks(device: str) -> list[ExactLlama]:
     generator = np.random.default_rng(3)
     found = []
     for layers, width, inner, heads, kv_heads, head_width in ((1, 64, 1544, 3, 1, 32), (1, 1096, 64, 4, 2, 16)):
-        shape = Shape(layers, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+        shape = NetworkShape(layers, width, heads, kv_heads, head_width, theta=1e4, positions=100)
         sizes = shape.tensors(257, inner)
         tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
         for name in tensors:

@@ -309,7 +309,7 @@ def test_compiled_loops_of_other_shapes(
     width: int, inner: int, heads: int, kv_heads: int, head_width: int,
 ) -> None:  # fmt: skip
     """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
-    shape = torch_forward.Shape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+    shape = torch_forward.NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
     generator = np.random.default_rng(3)
     sizes = shape.tensors(257, inner)
     tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from compgen.errors import UsageError
 from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights
-from compgen.sampling.shaping import Shape, draw, level
+from compgen.sampling.shaping import Shaping, draw, level
 
 EVERY = np.ones((1, 256), dtype=np.bool_)
 
@@ -19,44 +19,44 @@ def row(*head: int) -> np.ndarray:
     return frequencies_from_weights(weights)
 
 
-def kept(shape: Shape, frequencies: np.ndarray, mask: np.ndarray = EVERY) -> list[int]:
-    return np.flatnonzero(shape.apply(frequencies, mask)[0]).tolist()
+def kept(shaping: Shaping, frequencies: np.ndarray, mask: np.ndarray = EVERY) -> list[int]:
+    return np.flatnonzero(shaping.apply(frequencies, mask)[0]).tolist()
 
 
 def test_the_default_changes_nothing() -> None:
     frequencies = row(5, 3, 1)
-    assert np.allclose(Shape().apply(frequencies, EVERY), frequencies / frequencies.sum())
+    assert np.allclose(Shaping().apply(frequencies, EVERY), frequencies / frequencies.sum())
 
 
 @pytest.mark.parametrize("temperature", [0.25, 0.5, 2.0, 100.0])
 def test_temperature_is_a_power(temperature: float) -> None:
     frequencies = row(5, 3, 1)
     powered = (frequencies / frequencies.sum()) ** (1 / temperature)
-    assert np.allclose(Shape(temperature).apply(frequencies, EVERY), powered / powered.sum())
+    assert np.allclose(Shaping(temperature).apply(frequencies, EVERY), powered / powered.sum())
 
 
 def test_greedy_keeps_the_best_and_all_that_tie_with_it() -> None:
-    assert kept(Shape(0), row(5, 3, 1)) == [0]
-    assert kept(Shape(0), row(1, 3, 3, 3, 2)) == [1, 2, 3]
-    assert kept(Shape(0), np.full((1, 256), 65536)) == list(range(256))
+    assert kept(Shaping(0), row(5, 3, 1)) == [0]
+    assert kept(Shaping(0), row(1, 3, 3, 3, 2)) == [1, 2, 3]
+    assert kept(Shaping(0), np.full((1, 256), 65536)) == list(range(256))
 
 
 def test_a_tiny_temperature_does_not_overflow() -> None:
-    assert kept(Shape(1e-300), row(5, 3, 1))[0] == 0
+    assert kept(Shaping(1e-300), row(5, 3, 1))[0] == 0
 
 
 def test_top_k_keeps_ties_together() -> None:
-    assert kept(Shape(top_k=2), row(5, 3, 1)) == [0, 1]
-    assert kept(Shape(top_k=2), row(5, 3, 3, 1)) == [0, 1, 2]
-    assert kept(Shape(top_k=256), row(5)) == list(range(256))
-    assert kept(Shape(top_k=1000), row(5)) == list(range(256))
+    assert kept(Shaping(top_k=2), row(5, 3, 1)) == [0, 1]
+    assert kept(Shaping(top_k=2), row(5, 3, 3, 1)) == [0, 1, 2]
+    assert kept(Shaping(top_k=256), row(5)) == list(range(256))
+    assert kept(Shaping(top_k=1000), row(5)) == list(range(256))
 
 
 def test_top_p_keeps_the_fewest_that_reach_it_and_ties_together() -> None:
-    assert kept(Shape(top_p=0.4), row(5, 3, 2)) == [0]
-    assert kept(Shape(top_p=0.6), row(5, 3, 2)) == [0, 1]
-    assert kept(Shape(top_p=0.6), row(4, 3, 3)) == [0, 1, 2]
-    assert kept(Shape(top_p=1.0), row(5)) == list(range(256))
+    assert kept(Shaping(top_p=0.4), row(5, 3, 2)) == [0]
+    assert kept(Shaping(top_p=0.6), row(5, 3, 2)) == [0, 1]
+    assert kept(Shaping(top_p=0.6), row(4, 3, 3)) == [0, 1, 2]
+    assert kept(Shaping(top_p=1.0), row(5)) == list(range(256))
 
 
 def test_no_shape_breaks_a_tie_by_byte_order() -> None:
@@ -66,8 +66,8 @@ def test_no_shape_breaks_a_tie_by_byte_order() -> None:
     lengths[0, tied] = 10
     frequencies = frequencies_from_lengths(lengths)
     assert len(set(frequencies[0, tied])) == 2
-    for shape in (Shape(min_p=1.0), Shape(1e-7), Shape(0.0), Shape(top_k=1), Shape(top_p=0.01)):
-        probabilities = shape.apply(frequencies, EVERY)[0]
+    for shaping in (Shaping(min_p=1.0), Shaping(1e-7), Shaping(0.0), Shaping(top_k=1), Shaping(top_p=0.01)):
+        probabilities = shaping.apply(frequencies, EVERY)[0]
         assert np.flatnonzero(probabilities > 0.01).tolist() == tied
         assert len(set(probabilities[tied])) == 1
 
@@ -78,8 +78,8 @@ def test_levelling_joins_neighbours_and_no_chains() -> None:
 
 
 def test_min_p_is_a_share_of_the_best() -> None:
-    assert kept(Shape(min_p=0.5), row(6, 4, 2)) == [0, 1]
-    assert kept(Shape(min_p=0), row(6)) == list(range(256))
+    assert kept(Shaping(min_p=0.5), row(6, 4, 2)) == [0, 1]
+    assert kept(Shaping(min_p=0), row(6)) == list(range(256))
 
 
 @given(
@@ -97,7 +97,7 @@ def test_whatever_the_shape_a_drawn_byte_is_allowed(
     mask = np.zeros((1, 256), dtype=np.bool_)
     mask[0, list(allowed)] = True
     frequencies = frequencies_from_weights(np.array([weights]))
-    probabilities = Shape(temperature, k, p, m).apply(frequencies, mask)
+    probabilities = Shaping(temperature, k, p, m).apply(frequencies, mask)
     assert abs(probabilities.sum() - 1) < 1e-9
     assert int(draw(probabilities, np.array([u]))[0]) in allowed
 
@@ -124,4 +124,4 @@ def test_drawing_is_inversion() -> None:
 )
 def test_values_out_of_range_are_refused(options: dict[str, float], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Shape(**options)  # type: ignore[arg-type]
+        Shaping(**options)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyRow:
     """A compressor in a study.
 
     Attributes:
@@ -73,7 +73,7 @@ class Study(ABC):
 
     title: str
     sets: tuple[SetConfig, ...]
-    rows: tuple[Row, ...] = ()
+    rows: tuple[StudyRow, ...] = ()
     lengths: tuple[int, ...] = (0,)
     seed: int = 0
     shard: int = 1 << 19
@@ -147,7 +147,7 @@ class Study(ABC):
                 for length in row.lengths or self.lengths:
                     yield from self._shards(one, data, row, length, place.limit)
 
-    def _shards(self, one: SetConfig, data: DataSet, row: Row, length: int, limit: int) -> Iterator[RateShard]:
+    def _shards(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[RateShard]:
         size = length or data.size
         begins = list(range(0, data.size - size + 1, size))
         if row.bytes and length:

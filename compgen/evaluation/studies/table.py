@@ -11,7 +11,7 @@ from compgen.evaluation.accounting import PAPER_BYTES, Rates, break_even
 from compgen.evaluation.data import SetConfig
 from compgen.evaluation.figures import Axis, dots
 from compgen.evaluation.shards import Record
-from compgen.evaluation.studies.base import Row, Study
+from compgen.evaluation.studies.base import Study, StudyRow
 from compgen.evaluation.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RateTable(Study):
         return {"rates": dots(panels, Axis(f"rate, %, {chunk}"))}
 
     def _raw(self, rates: _Found) -> Table:
-        def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
+        def cells(row: StudyRow, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
             return 100 * found.honest if found else None, paper.raw(row.paper, one.paper, not length)
 
         def counts(found: list[Rates]) -> tuple[Cell, ...]:
@@ -72,7 +72,7 @@ class RateTable(Study):
         return self._grid("raw", "Raw rates, % of raw size", ("ours", "paper"), cells, rates, counts, notes)
 
     def _accounting(self, rates: _Found) -> Table:
-        def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
+        def cells(row: StudyRow, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
             ours = (found.paper_code, found.paper_seven) if found else (None, None)
             return (*map(_percent, ours), paper.raw(row.paper, one.paper, not length))
 
@@ -86,7 +86,7 @@ class RateTable(Study):
         return self._grid("paper", caption, ("code", "7 bit", "paper"), cells, rates, lambda found: (), notes)
 
     def _derived(self, rates: _Found) -> Table:
-        def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
+        def cells(row: StudyRow, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
             if not found or not found.own:
                 return None, None, None
             return 100 * found.ideal, 100 * found.honest, 100 * found.own / found.raw
@@ -101,7 +101,7 @@ class RateTable(Study):
         return self._grid("derived", caption, columns, cells, rates, lambda found: (), notes, derived)
 
     def _adjusted(self, rates: _Found) -> Table:
-        def cells(row: Row, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
+        def cells(row: StudyRow, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
             if not found:
                 return None, None, None, None
             others = [
@@ -121,7 +121,7 @@ class RateTable(Study):
             "adjusted", "Adjusted rates, % of raw size", columns, cells, rates, lambda found: (), notes, large
         )
 
-    def _with(self, rates: _Found, what: Callable[[Rates], int]) -> list[Row]:
+    def _with(self, rates: _Found, what: Callable[[Rates], int]) -> list[StudyRow]:
         return [row for row in self.rows if any(what(one) for (name, _, _), one in rates.items() if name == row.name)]
 
     def _grid(
@@ -129,11 +129,11 @@ class RateTable(Study):
         name: str,
         caption: str,
         columns: tuple[str, ...],
-        cells: Callable[[Row, SetConfig, int, Rates | None], tuple[Cell, ...]],
+        cells: Callable[[StudyRow, SetConfig, int, Rates | None], tuple[Cell, ...]],
         rates: _Found,
         counts: Callable[[list[Rates]], tuple[Cell, ...]],
         notes: list[str],
-        rows: Sequence[Row] | None = None,
+        rows: Sequence[StudyRow] | None = None,
     ) -> Table:
         """Return a table of ``columns`` for each set, a row for each compressor and chunk length."""
         lines: list[tuple[Cell, ...]] = []

@@ -11,7 +11,7 @@ from compgen.errors import UsageError
 from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig
 from compgen.evaluation.shards import RateShard, Record, TrainedShard
-from compgen.evaluation.studies.base import Place, Row, Study
+from compgen.evaluation.studies.base import Place, Study, StudyRow
 from compgen.registry import Spec
 from compgen.training.config import Architecture, Budget
 
@@ -85,7 +85,7 @@ class Trained(Study):
         """
         most = place.limit * self.length or self.training.bytes
         folder = f"{place.out}/models/{name}"
-        row = Row(network.name, str(Spec("llm", folder)), bytes=self.measured, shard=self.measured)
+        row = StudyRow(network.name, str(Spec("llm", folder)), bytes=self.measured, shard=self.measured)
         rates: list[RateShard] = []
         for one, part in sets:
             rates += self._shards(one, part, row, self.length, place.limit)

@@ -126,7 +126,7 @@ def warm_up(pixel: int) -> int:
 class CalibratedState(State):
     """Rows that learn, each for itself."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[CalibratedRow]) -> None:
         self._rows = rows
 
     @classmethod
@@ -135,7 +135,7 @@ class CalibratedState(State):
     ) -> CalibratedState:
         """Return a state after ``prompts``, each opened without its last bytes and extended by them."""
         distinct = dict.fromkeys(prompts)
-        opened = {prompt: Row.after(compressor, effort, reach, layout, prompt) for prompt in distinct}
+        opened = {prompt: CalibratedRow.after(compressor, effort, reach, layout, prompt) for prompt in distinct}
         return cls([opened[prompt].fork() for prompt in prompts])
 
     @property
@@ -167,7 +167,7 @@ class CalibratedState(State):
         return np.array([row.added_length(symbol) for row, symbol in pairs])
 
 
-class Row:
+class CalibratedRow:
     """One sequence: its window, its meters, its mixer."""
 
     def __init__(
@@ -196,7 +196,7 @@ class Row:
         self._open(window)
 
     @classmethod
-    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> Row:
+    def after(cls, compressor: Compressor, effort: str, reach: int, layout: Layout, prompt: bytes) -> CalibratedRow:
         """Return the row after ``prompt``: opened without its last bytes, extended by those."""
         known = prompt[: max(0, len(prompt) - warm_up(layout.pixel))]
         window = Window(reach).visible(known)
@@ -226,9 +226,9 @@ class Row:
         if not any(self._rates):
             self.freeze()
 
-    def fork(self) -> Row:
+    def fork(self) -> CalibratedRow:
         """Return an independent copy."""
-        fork = Row.__new__(Row)
+        fork = CalibratedRow.__new__(CalibratedRow)
         fork.__dict__.update(self.__dict__)
         fork.mixer = self.mixer.fork()
         fork._frequencies = None  # a mixer learns from what it mixed itself

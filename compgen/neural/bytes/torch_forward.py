@@ -155,7 +155,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkShape:
     """What a Llama-type ``config.json`` says that matters here."""
 
     layers: int
@@ -191,7 +191,7 @@ class Shape:
 class _Layer:
     """The matrices of one layer; gains of its norms and scales of its values are in them."""
 
-    def __init__(self, get: Callable[[str], NDArray[np.float64]], shape: Shape, device: str) -> None:
+    def __init__(self, get: Callable[[str], NDArray[np.float64]], shape: NetworkShape, device: str) -> None:
         gain = get("input_layernorm.weight")
         query, key, value = (get(f"self_attn.{name}_proj.weight") * gain for name in "qkv")
         # Inputs have a mean square of one, so a value's standard deviation is about the length of its row.
@@ -217,7 +217,7 @@ class Cache:
     of 16 bits, and each of a head's ``columns`` of keys lies together.
     """
 
-    def __init__(self, shape: Shape, rows: int, slots: int, device: str, *, packed: bool = False) -> None:
+    def __init__(self, shape: NetworkShape, rows: int, slots: int, device: str, *, packed: bool = False) -> None:
         size = (shape.layers, rows, shape.kv_heads)
         dtype = torch.int16 if packed else torch.float32
         slots = -(-slots // SLOTS) * SLOTS if packed else slots
@@ -253,7 +253,7 @@ class Cache:
 class ExactLlama:
     """The network: symbols in, logits out."""
 
-    def __init__(self, shape: Shape, tensors: Callable[[str], NDArray[np.float64]], device: str = "cpu") -> None:
+    def __init__(self, shape: NetworkShape, tensors: Callable[[str], NDArray[np.float64]], device: str = "cpu") -> None:
         """Round the weights.
 
         Args:

@@ -36,7 +36,7 @@ from compgen.models.quantise import frequencies_from_lengths
 from compgen.neural.memory import room_for
 from compgen.neural.tokens.engine import CausalLM, TreeCache
 from compgen.neural.tokens.tokeniser import Tokens
-from compgen.neural.tokens.tree import NOTHING, Node, Row, Window, fitting_window
+from compgen.neural.tokens.tree import NOTHING, Node, PieceWindow, TokenTree, fitting_window
 from compgen.types import Frequencies, Rows, Symbols
 
 _LOGITS = 1 << 26  # logits computed at a time
@@ -46,7 +46,7 @@ _IMPOSSIBLE = 128.0  # bits; far over what frequencies can tell apart
 class TokenisedState(State):
     """Rows over one cache; see the law above."""
 
-    def __init__(self, engine: CausalLM, tokens: Tokens, cache: TreeCache, rows: list[Row]) -> None:
+    def __init__(self, engine: CausalLM, tokens: Tokens, cache: TreeCache, rows: list[TokenTree]) -> None:
         self._engine = engine
         self._tokens = tokens
         self._cache = cache
@@ -72,7 +72,7 @@ class TokenisedState(State):
         """
         size = fitting_window(engine, tokens, window)
         different = list(dict.fromkeys(prompts))
-        rows = [Row(tokens, Window.after(tokens, size, prompt), beam) for prompt in different]
+        rows = [TokenTree(tokens, PieceWindow.after(tokens, size, prompt), beam) for prompt in different]
         for row in rows:
             row.plant()
         state = cls(engine, tokens, engine.cache(len(rows)), rows)

@@ -50,7 +50,7 @@ def fitting_window(engine: CausalLM, tokens: Tokens, window: int) -> int:
     return window or min(WINDOW, most)
 
 
-class Window:
+class PieceWindow:
     """A row's bytes, in pieces, and how many tokens each complete piece has."""
 
     def __init__(self, tokens: Tokens, size: int, data: bytes = b"") -> None:
@@ -63,7 +63,7 @@ class Window:
             self.append(symbol)
 
     @classmethod
-    def after(cls, tokens: Tokens, size: int, prompt: bytes) -> Window:
+    def after(cls, tokens: Tokens, size: int, prompt: bytes) -> PieceWindow:
         """Return the window that stands at the end of ``prompt``."""
         window = cls(tokens, size, tokens.lead)
         for symbol in prompt:
@@ -93,22 +93,22 @@ class Window:
         self.data.append(symbol)
         return cut
 
-    def reopened(self) -> Window:
+    def reopened(self) -> PieceWindow:
         """Return the window of the last complete pieces that hold at most N tokens, and the open one."""
         kept, left = len(self.counts), self.size
         while kept and self.counts[kept - 1] <= left:
             kept -= 1
             left -= self.counts[kept]
-        window = Window(self._tokens, self.size)
+        window = PieceWindow(self._tokens, self.size)
         origin = self.begins[kept]
         window.data = self.data[origin:]
         window.counts = self.counts[kept:]
         window.begins = [begin - origin for begin in self.begins[kept:]]
         return window
 
-    def copy(self) -> Window:
+    def copy(self) -> PieceWindow:
         """Return an independent window."""
-        window = Window(self._tokens, self.size)
+        window = PieceWindow(self._tokens, self.size)
         window.data, window.counts, window.begins = self.data.copy(), self.counts.copy(), self.begins.copy()
         return window
 
@@ -177,10 +177,10 @@ class Node:
         return self.weight + _log2(self.shares.sum())
 
 
-class Row:
+class TokenTree:
     """One sequence: its window, and N of it as a tree over the last pieces."""
 
-    def __init__(self, tokens: Tokens, window: Window, beam: int) -> None:
+    def __init__(self, tokens: Tokens, window: PieceWindow, beam: int) -> None:
         self._tokens = tokens
         self._beam = beam
         self.window = window
@@ -200,7 +200,7 @@ class Row:
         self.base = Node(None, last, begin)
         self.base.seen = (2 << len(self.trunk)) - 2
         self.nodes = [self.base]
-        grown = Window(self._tokens, 1)
+        grown = PieceWindow(self._tokens, 1)
         for here in range(begin, len(data)):
             if grown.append(data[here]):
                 piece = data[self.base.offset : here]
@@ -217,7 +217,7 @@ class Row:
     def append(self, symbol: int) -> bool:
         """Append one byte; return whether the window has started again, and the tree with it."""
         if symbol in self._tokens.missing:
-            self.window = Window(self._tokens, self.window.size)
+            self.window = PieceWindow(self._tokens, self.window.size)
             self.plant()
             return True
         piece = self.window.piece
@@ -305,9 +305,9 @@ class Row:
             slot += 1
         return slots
 
-    def copy(self) -> Row:
+    def copy(self) -> TokenTree:
         """Return an independent row; what nodes have of the model is shared, for it is never changed in place."""
-        row = Row(self._tokens, self.window.copy(), self._beam)
+        row = TokenTree(self._tokens, self.window.copy(), self._beam)
         copies: dict[int, Node] = {}
         for node in self.nodes:
             copy = Node(copies.get(id(node.parent)), node.token, node.offset)
