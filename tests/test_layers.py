@@ -20,6 +20,7 @@ RANKS = {
     "types": 0,
     "extras": 0.5,
     "registry": 1,
+    "laws": 2.5,
     "config": 1.5,
     "media": 2,
     "compressors": 3,

@@ -1,0 +1,49 @@
+"""The contract of a law, and the prices that the laws of LZ77 compressors are made of.
+
+A decoder reads instructions: a literal, or a match of some length at some distance. Each has a code of known length
+in the decoder's present state. Fed with fair random bits, the decoder is a stochastic process over bytes. Its law is
+
+    P(x) = probability that the output begins with x
+         = sum of 2**-bits over the shortest instruction sequences whose output begins with x
+    P(b | x) = P(x b) / P(x)
+
+Several instruction sequences may write the same bytes, and the law sums over them (docs/decoder-law.md).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.types import Frequencies
+
+
+class Law(ABC):
+    """What a compressor's decoder expects, from the compressor's own output for the context."""
+
+    @abstractmethod
+    def start(self, context: bytes) -> LawState:
+        """Return the state after ``context``, a function of its bytes alone."""
+
+
+class LawState(ABC):
+    """One context that grows, and the distribution of its next byte."""
+
+    @abstractmethod
+    def frequencies(self) -> Frequencies:
+        """Return (256,) integers >= 1 that sum to 2**24. Pure: asking twice gives the same."""
+
+    @abstractmethod
+    def append(self, symbol: int) -> None:
+        """Append one byte to the context."""
+
+    @abstractmethod
+    def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Append (T,) known bytes, and return (T,) low and (T,) frequency of each one's interval in [0, 2**24)."""
+
+    @abstractmethod
+    def fork(self) -> Self:
+        """Return an independent state."""

@@ -1,0 +1,330 @@
+"""The law of an LZ77 decoder with fixed prices, exactly: the forward pass over all ways to write the bytes.
+
+Let lit(b), len(l) and dist(d) be 2**-bits of the codes, x the bytes, and a(t) the *boundary mass*: the sum over all
+ways to write x[:t] that end with a whole instruction. Let m(d, t) be how long distance d has run: the largest k, at
+most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
+
+    a(t) = a(t-1) lit(x[t-1]) + sum over d of dist(d) B(m(d, t), t)     B(m, t) = sum for l = 3..m of a(t-l) len(l)
+    weight of next byte b =
+        a(t) lit(b)                                                      a literal
+      + a(t) (sum of len) sum over d with x[t-d] = b of dist(d)          a match that begins here
+      + sum over d with x[t-d] = b of dist(d) A(m(d, t), t)              a match that goes on
+    A(m, t) = sum for k = 1..m of a(t-k) Tail(k)                         Tail(k) = sum of len(l) for l > k
+
+A and B do not depend on d, so a byte costs two prefix sums and one pass over the distances that agree with the last
+byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``.
+
+**Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary mass
+is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can reach,
+so that products with lengths stay under 2**62; their products with distances are summed in two halves of 31 bits.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.jit import Loops
+from compgen.laws.base import Law, LawState
+from compgen.types import Frequencies
+
+LITERAL_BITS = 20
+LENGTH_BITS = 20
+DISTANCE_BITS = 28
+MANTISSA = 34
+"""Bits of a boundary mass."""
+HALF = 31
+SCALE = MANTISSA + LENGTH_BITS + DISTANCE_BITS - HALF
+"""Weights are in units of 2**-SCALE of a mass that is aligned to 2**MANTISSA."""
+
+PRECISION = 24
+"""log2 of what frequencies sum to."""
+
+LOOPS = Loops(cost=1.0)
+"""Compiled loops: importing numba and loading them takes about a second."""
+
+_MASK = (1 << HALF) - 1
+_LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
+_RENEWED_EVERY = 4096  # bytes, beyond that many; before, prices are renewed at powers of two
+_RENEWED_FIRST = 256  # bytes
+_RUN_UP = 300  # bytes before a renewal at which the pass begins: more than the longest match of DEFLATE
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """What instructions cost, as probabilities.
+
+    Attributes:
+        literals: (256,) in units of 2**-20.
+        lengths: (longest + 1,) of matches by their length, in units of 2**-20.
+        distances: (reach + 1,) of matches by their distance, in units of 2**-28.
+    """
+
+    literals: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    distances: NDArray[np.int64]
+
+    @property
+    def reach(self) -> int:
+        """The longest distance."""
+        return len(self.distances) - 1
+
+    @functools.cached_property
+    def tails(self) -> NDArray[np.int64]:
+        """(longest + 1,) the probability of a longer match than each length."""
+        tails: NDArray[np.int64] = self.lengths.sum() - np.cumsum(self.lengths)
+        return tails
+
+    @functools.cached_property
+    def changes(self) -> NDArray[np.int64]:
+        """Distances whose price is another than that of the distance before, ascending."""
+        return np.flatnonzero(np.diff(self.distances, append=0)) + 1
+
+    @functools.cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """How much more a distance of each of ``changes`` has than the one before."""
+        steps: NDArray[np.int64] = np.append(self.distances, 0)[self.changes] - self.distances[self.changes - 1]
+        return steps
+
+
+def renewal(length: int) -> int:
+    """Return the last position, at or before ``length``, at which prices are renewed."""
+    if length < _RENEWED_FIRST:
+        return 0
+    if length < _RENEWED_EVERY:
+        return 1 << (length.bit_length() - 1)
+    return length // _RENEWED_EVERY * _RENEWED_EVERY
+
+
+@dataclass(frozen=True)
+class Lz77Law(Law):
+    """The law of a compressor whose prices ``prices`` reads from its output for a context."""
+
+    prices: Callable[[bytes], Prices]
+
+    def start(self, context: bytes) -> Lz77State:
+        """Return the state after ``context``."""
+        return Lz77State(self, context)
+
+
+class Lz77State(LawState):
+    """The context, and the forward pass since the last renewal of prices.
+
+    A renewal reads prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
+    Where it stands depends on the number of bytes alone, so a fresh start on the same bytes gives the same state.
+    """
+
+    def __init__(self, law: Lz77Law, context: bytes) -> None:
+        self._law = law
+        self._frequencies: Frequencies | None = None
+        self._open(context)
+
+    def _open(self, context: bytes) -> None:
+        here = renewal(len(context))
+        self._next = _RENEWED_FIRST if here == 0 else here + min(here, _RENEWED_EVERY)
+        begin = max(0, here - _RUN_UP)
+        self._pass = Pass(context[:begin], self._law.prices(context[:here]), self._next - begin)
+        self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
+
+    @property
+    def context(self) -> bytes:
+        """The bytes so far."""
+        return self._pass.context
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies; see ``LawState``."""
+        if self._frequencies is None:
+            self._frequencies = self._pass.frequencies()
+        return self._frequencies
+
+    def append(self, symbol: int) -> None:
+        """Append one byte."""
+        self._frequencies = None
+        self._pass.append(np.array([symbol], dtype=np.uint8))
+        self._renew()
+
+    def _renew(self) -> None:
+        if len(self._pass.context) == self._next:
+            self._open(self._pass.context)
+
+    def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Append (T,) known bytes; see ``LawState``."""
+        self._frequencies = None
+        low, width = np.empty(len(data), dtype=np.int64), np.empty(len(data), dtype=np.int64)
+        done = 0
+        while done < len(data):
+            part = slice(done, done + self._next - self._pass.end)
+            self._pass.consume(data[part], low[part], width[part])
+            done = min(part.stop, len(data))
+            self._renew()
+        return low, width
+
+    def fork(self) -> Self:
+        """Return an independent state."""
+        fork = copy.copy(self)
+        fork._pass = self._pass.fork()
+        return fork
+
+
+class Pass:
+    """The forward pass, from a boundary on.
+
+    Args:
+        known: the bytes before, as far as they are wanted.
+        prices: of instructions.
+        room: bytes that may be appended.
+    """
+
+    def __init__(self, known: bytes, prices: Prices, room: int) -> None:
+        self._prices = prices
+        self._origin = len(known)
+        self.end = len(known)
+        size = len(known) + room
+        self._data = np.zeros(size, dtype=np.uint8)
+        self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
+        self._runs = np.zeros(size + 1, dtype=np.int16)  # by position that a match may go on from: how long it has run
+        self._active = np.zeros(min(size, prices.reach) + 1, dtype=np.int32)  # positions where a run is at least 1
+        self._count = 0  # of these
+        self._mantissas = np.zeros(room + 1, dtype=np.int64)
+        self._exponents = np.zeros(room + 1, dtype=np.int64)
+        self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
+        self._links: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None  # for loops: see lz77_loops.link
+        self._begin = np.zeros(
+            256, dtype=np.int64
+        )  # sums of the prices of distances, by the byte that lies so far back
+        reach = min(len(known), prices.reach)
+        np.add.at(self._begin, self._data[self.end - reach : self.end][::-1], prices.distances[1 : reach + 1])
+
+    @property
+    def context(self) -> bytes:
+        """All bytes so far."""
+        return self._data[: self.end].tobytes()
+
+    def fork(self) -> Self:
+        """Return an independent copy."""
+        fork = copy.copy(self)
+        for name in ("_data", "_runs", "_active", "_mantissas", "_exponents", "_begin"):
+            setattr(fork, name, getattr(self, name).copy())
+        if self._links is not None:
+            fork._links = self._links[0].copy(), self._links[1].copy()
+        return fork
+
+    def append(self, data: NDArray[np.uint8]) -> None:
+        """Append bytes."""
+        if LOOPS.run_compiled:
+            self._compiled(data, None, None, None)
+            return
+        with LOOPS.fallback():
+            self._links = None
+            for symbol in data.tolist():
+                self._append(symbol)
+
+    def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""
+        if LOOPS.run_compiled:
+            self._compiled(data, low, width, None)
+            return
+        with LOOPS.fallback():
+            self._links = None
+            for step, symbol in enumerate(data.tolist()):
+                frequencies = frequencies_of(self._weights())
+                width[step] = frequencies[symbol]
+                low[step] = frequencies[:symbol].sum()
+                self._append(symbol)
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies of the next byte."""
+        if LOOPS.run_compiled:
+            found = np.empty(256, dtype=np.int64)
+            self._compiled(self._data[:0], None, None, found)
+            return found
+        with LOOPS.fallback():
+            return frequencies_of(self._weights())
+
+    def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
+        from compgen.laws import lz77_loops
+
+        if self._links is None:
+            self._links = lz77_loops.link(self._data, self.end)
+        prices = self._prices
+        nothing = np.empty(0, dtype=np.int64)
+        state = self._data, *self._links, self._runs, self._active, self._mantissas, self._exponents, self._begin
+        fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
+        asked = [nothing if one is None else one for one in (low, width, frequencies)]
+        self.end, self._count = lz77_loops.run(data, self.end, self._origin, self._count, *state, *fixed, *asked)
+
+    def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
+        """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""
+        last = max(newest - most, 0)
+        mantissas, exponents = (one[last : newest + 1][::-1] for one in (self._mantissas, self._exponents))
+        least = int(exponents.min())
+        masses = mantissas >> np.minimum(exponents - least, 62)
+        masses[0] = max(int(masses[0]), 1)
+        return masses, least
+
+    def _append(self, symbol: int) -> None:
+        data, prices, here = self._data, self._prices, self.end
+        low = max(here - prices.reach, 0)
+        same = np.flatnonzero(data[low:here] == symbol) + low
+        runs = np.zeros(len(same), dtype=np.int64)
+        if here > self._origin:
+            went_on = (same > 0) & (data[same - 1] == data[here - 1])
+            runs[went_on] = self._runs[same[went_on]]
+        runs = np.minimum(runs + 1, len(prices.lengths) - 1)
+        same += 1
+        self._runs[same] = runs
+        self._active[: len(same)] = same
+        self._count = len(same)
+        data[here] = symbol
+        self.end = here = here + 1
+        now = here - self._origin
+        masses, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
+        mass = (int(masses[0]) * int(prices.literals[symbol])) >> _LITERAL_SHIFT
+        size = len(masses)
+        if size >= 3:
+            lengths = prices.lengths[: size + 1].copy()
+            lengths[:3] = 0
+            sums = np.cumsum(masses * lengths[1:])
+            # Sums of integers under 2**53 are exact in float64, in any order.
+            by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
+            mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
+        mass = max(mass, 1)
+        shift = mass.bit_length() - MANTISSA
+        self._mantissas[now] = mass >> shift if shift > 0 else mass << -shift
+        self._exponents[now] = least + SCALE - MANTISSA - shift
+        back = here - prices.changes
+        inside = back >= 0
+        np.add.at(self._begin, data[back[inside]], prices.steps[inside])
+
+    def _weights(self) -> NDArray[np.int64]:
+        """Return (256,) weights of the next byte, integers in proportion to its probability."""
+        prices, active = self._prices, self._active[: self._count]
+        runs = self._runs[active].astype(np.int64)
+        masses, _ = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
+        size = len(masses)
+        sums = np.zeros(size, dtype=np.int64)
+        np.cumsum(masses[1:] * prices.tails[1:size], out=sums[1:])
+        going = sums[np.minimum(runs, size - 1)]
+        price, symbols = prices.distances[self.end - active], self._data[active]
+        beginning = masses[0] * prices.lengths.sum()
+        upper, lower = self._begin * (beginning >> HALF), self._begin * (beginning & _MASK)
+        np.add.at(upper, symbols, price * (going >> HALF))
+        np.add.at(lower, symbols, price * (going & _MASK))
+        weights: NDArray[np.int64] = upper + (lower >> HALF) + ((masses[0] * prices.literals) >> _LITERAL_SHIFT)
+        return weights
+
+
+def frequencies_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (256,) frequencies >= 1 that sum to 2**PRECISION; equal weights get equal ones, to within one count."""
+    scaled = weights >> max(int(weights.max()).bit_length() - 32, 0)
+    total = max(int(scaled.sum()), 1)
+    spread = (1 << PRECISION) - 256
+    shares: NDArray[np.int64] = scaled * spread // total + 1
+    shares += np.arange(256) < (1 << PRECISION) - shares.sum()
+    return shares
