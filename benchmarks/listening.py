@@ -1,0 +1,119 @@
+"""Whether a rule listens to the compressor: do derived rates follow own rates from one compressor to another?
+
+    python benchmarks/listening.py [--data DIR] [--rules decoder,calibrated] [--scored N] [--quick]
+
+On each window of a file every compressor has a rate of its own, and a derived rate under the rule. A rule that listens
+derives low rates where the compressor itself has low ones. So each rate is taken minus the mean of its window over the
+compressors, and the pairs are compared: their correlation; the slope of derived on own; and the share of pairs of
+compressors, within windows, that both rates put in the same order. Then the same without records, and for the LZ family
+alone. ``null``, which knows nothing, and ``zlib``, which is gzip in another container, are controls and no members:
+null's derived rate is what the rule gives without any compressor, and zlib's must be gzip's. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import compgen
+
+MEMBERS = ("gzip", "xz", "zstd", "brotli", "ppmd")
+LZ = ("gzip", "xz", "zstd", "brotli")
+CONTROLS = ("null", "zlib")
+RECORDS = ("kennedy.xls", "geo")
+FILES = (
+    "canterbury/alice29.txt",
+    "calgary/book2",
+    "calgary/news",
+    "canterbury/asyoulik.txt",
+    "calgary/progc",
+    "calgary/progl",
+    "calgary/bib",
+    "calgary/trans",
+    "canterbury/cp.html",
+    "calgary/obj2",
+    "calgary/geo",
+    "canterbury/kennedy.xls",
+)
+CONTEXT = 8000  # bytes
+
+
+def rates(data: bytes, rule: str, scored: int) -> dict[str, tuple[float, float]]:
+    """Return (own, derived) bits per byte of each compressor, in the middle of ``data``."""
+    begin = (len(data) - CONTEXT - scored) // 2
+    context, segment = data[begin : begin + CONTEXT], data[begin + CONTEXT : begin + CONTEXT + scored]
+    found = {}
+    for name in (*MEMBERS, *CONTROLS):
+        score = compgen.score(name, segment, context, rule=rule)
+        assert score.own_bpb is not None
+        found[name] = score.own_bpb, score.derived_bpb
+    return found
+
+
+def centred(windows: dict[str, dict[str, tuple[float, float]]], members: tuple[str, ...]) -> np.ndarray:
+    """Return (windows, members, 2) own and derived rates, each minus its window's mean over the members."""
+    table = np.array([[window[name] for name in members] for window in windows.values()])
+    return table - table.mean(axis=1, keepdims=True)
+
+
+def agreement(table: np.ndarray) -> dict[str, float]:
+    """Return the correlation, the slope of derived on own rates, and the share of pairs in the same order."""
+    own, derived = table[:, :, 0].ravel(), table[:, :, 1].ravel()
+    same = [
+        (row[i, 0] < row[j, 0]) == (row[i, 1] < row[j, 1])
+        for row in table
+        for i, j in itertools.combinations(range(len(row)), 2)
+    ]
+    return {
+        "correlation": float(np.corrcoef(own, derived)[0, 1]),
+        "slope": float((own * derived).sum() / (own * own).sum()),
+        "same_order": float(np.mean(same)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
+    parser.add_argument("--rules", default="decoder,calibrated")
+    parser.add_argument("--scored", type=int, default=600, help="bytes of each window")
+    parser.add_argument("--quick", action="store_true", help="three windows of 20 bytes")
+    arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    files, scored = (FILES[:2] + FILES[-1:], 20) if arguments.quick else (FILES, arguments.scored)
+    results: dict[str, Any] = {}
+    for rule in arguments.rules.split(","):
+        names = (*MEMBERS, *CONTROLS)
+        print(f"\n{rule}: own / derived, bits per byte\n{'':<14}" + "".join(f"{name:>15}" for name in names))
+        windows = {}
+        for path in files:
+            name = Path(path).name
+            found = windows[name] = rates((Path(arguments.data) / "corpora" / path).read_bytes(), rule, scored)
+            cells = "".join(f"{f'{own:.2f} / {derived:.2f}':>15}" for own, derived in found.values())
+            print(f"{name:<14}{cells}", flush=True)
+        plain = {name: window for name, window in windows.items() if name not in RECORDS}
+        results[rule] = {"windows": windows}
+        for label, chosen, members in (
+            ("all", windows, MEMBERS),
+            ("without records", plain, MEMBERS),
+            ("LZ family", windows, LZ),
+            ("LZ family, without records", plain, LZ),
+        ):
+            found_agreement = agreement(centred(chosen, members))
+            results[rule][label] = found_agreement
+            shown = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in found_agreement.items())
+            print(f"{label + ':':<28}{shown}")
+        null = np.mean([window["null"][1] for window in windows.values()])
+        best = np.mean([min(window[name][1] for name in MEMBERS) for window in windows.values()])
+        print(f"null control: {null:.2f} derived, where the best member of each window has {best:.2f}")
+    print(json.dumps({"benchmark": "listening", "quick": arguments.quick, "results": results}))
+
+
+if __name__ == "__main__":
+    main()
