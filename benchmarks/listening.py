@@ -1,4 +1,4 @@
-"""Whether a rule listens to the compressor: do derived rates follow own rates from one compressor to another?
+"""Whether a rule listens: derived rates should follow own rates from one compressor to another.
 
     python benchmarks/listening.py [--data DIR] [--rules decoder,calibrated] [--scored N] [--quick]
 
