@@ -32,8 +32,6 @@ _ADJUSTED = {
     "Chinchilla 1B": (211.3, 262.2, 224.9, 308.8),
     "Chinchilla 70B": (14008.3, 14048.0, 14021.0, 14100.8),
 }
-ROWS = tuple(dict.fromkeys(row for row, _ in _RAW))
-NEURAL = tuple(row for row in ROWS if (row, True) not in _RAW)
 
 
 def raw(row: str, data: str, whole: bool) -> float | None:
