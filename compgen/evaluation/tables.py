@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -24,7 +25,7 @@ class Table:
     name: str
     caption: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     groups: tuple[str, ...] = ()
     places: int = 1
     labels: int = 1

@@ -61,6 +61,14 @@ def test_rates_are_sums_over_shards() -> None:
     assert found.paper_seven == pytest.approx((130 * 8 / 7 - 4 * 21) / 300)
 
 
+def test_what_a_model_needs_once_counts_once_for_all_shards() -> None:
+    record = {"chunks": 1, "raw": 100, "written": 60, "bits": 400.0, "parameters": 7, "shipped": 9}
+    found = Rates.total([record | {"once": 40}, record | {"once": 50}])
+    assert (found.once, found.parameters, found.shipped) == (50, 7, 9)
+    assert (found.raw, found.written, found.bits) == (200, 120, 800.0)
+    assert found.honest == (120 + 50) / 200
+
+
 def test_a_model_pays_for_its_frame_and_its_weights() -> None:
     found = Rates(
         chunks=1, raw=1000, written=200, bits=1400.0, once=50, parameters=10_000, shipped=9_000, seven=175, lost=1000

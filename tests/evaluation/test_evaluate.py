@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,10 @@ import pytest
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.errors import UsageError
 from compgen.evaluation import engines, report
+from compgen.evaluation.engines import Done
 from compgen.evaluation.run import Run, evaluate
+from compgen.evaluation.shards import Shard
+from compgen.evaluation.studies.base import Place, opened
 from compgen.models import load
 from tests.conftest import ROOT
 from tests.conftest import Run as Cgn
@@ -156,6 +159,44 @@ def test_results_are_equal_however_they_came(folder: Path) -> None:
     assert (folder / "out/results.jsonl").read_bytes() == before
 
 
+def test_a_resumed_run_does_what_is_left_and_keeps_what_comes(folder: Path) -> None:
+    """Stopped once in the middle of a line, and again in the middle of the resumed run."""
+    whole = run(folder)
+    results = folder / "out/results.jsonl"
+    before = results.read_bytes()
+    lines = before.splitlines(keepends=True)
+    results.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    asked: list[list[str]] = []
+    progress: list[tuple[int, int]] = []
+
+    def engine(shards: Sequence[Shard]) -> Iterator[Done]:
+        asked.append([shard.id for shard in shards])
+        for count, done in enumerate(engines.engine("local", 1)(shards)):
+            on_disk = 3 if len(asked) == 1 else 5
+            assert results.read_bytes().count(b"\n") == on_disk + count, "each result is on disk before the next comes"
+            if len(asked) == 1 and count == 2:
+                raise KeyboardInterrupt
+            yield done
+
+    def resume() -> Run:
+        watch = lambda *bytes_done: progress.append(bytes_done)  # noqa: E731
+        return evaluate(
+            str(folder / "small.toml"), folder / "out", engine, root=str(folder / "data"), resume=True, watch=watch
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        resume()
+    progress.clear()
+    resumed = resume()
+    ids = [record["id"] for record in whole.records]
+    assert asked == [ids[3:], ids[5:]]
+    assert results.read_bytes() == before
+    assert resumed.records == whole.records
+    sizes = [shard.size for shard in whole.study.plan(Place(str(folder / "data")))]
+    assert progress == [(sum(sizes[:count]), sum(sizes)) for count in range(5, len(sizes) + 1)]
+    assert resumed.seconds > whole.seconds, "the seconds are of all runs together"
+
+
 def test_killed_and_resumed_gives_the_same_file(folder: Path) -> None:
     command = [sys.executable, "-m", "compgen", "evaluate", str(folder / "small.toml"), "--data", str(folder / "data")]
     subprocess.run([*command, "--out", str(folder / "whole")], check=True, capture_output=True)
@@ -179,8 +220,6 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
     with pytest.raises(UsageError, match="different limit"):
         run(folder, resume=True, limit=2)
     (folder / "data/b.txt").write_bytes(b"less")
-    from compgen.evaluation.studies.base import opened
-
     opened.cache_clear()
     with pytest.raises(UsageError, match="different data"):
         run(folder, resume=True)

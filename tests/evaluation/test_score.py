@@ -61,6 +61,16 @@ def test_own_rate_knows_the_models_window_and_no_more() -> None:
     assert compgen.score("xz:window=16", DATA, far).own_bpb == pytest.approx(spent / len(DATA))
 
 
+def test_own_rate_does_not_copy_from_before_the_window() -> None:
+    """A context that begins with the data makes it cheap for gzip, which reads 32 KB back; the window is 32 bytes."""
+    far = DATA + bytes(range(256)) * 2 + b"x"
+    gzip = COMPRESSORS.build("gzip")
+    spent = gzip.code_length(far[-32:] + DATA) - gzip.code_length(far[-32:])
+    assert spent > 2 * (gzip.code_length(far + DATA) - gzip.code_length(far))
+    assert len(far) % 32 == 0
+    assert compgen.score("gzip:window=32", DATA, far).own_bpb == pytest.approx(spent / len(DATA))
+
+
 def test_a_model_that_is_no_compressors_has_no_rate_of_its_own() -> None:
     result = compgen.score("uniform", DATA)
     assert (result.derived_bpb, result.own_bpb, result.code_waste) == (8.0, None, 0.0)
