@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from compgen.evaluation.studies import STUDIES
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## An? (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
-CHECKS = {
+CHECKS: dict[str, Callable[[Any], None]] = {
     "compressor": testing.check_compressor,
     "model": testing.check_model,
     "sampler": testing.check_sampler,

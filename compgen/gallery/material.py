@@ -120,7 +120,7 @@ def spectrogram(sound: NDArray[np.float64], rate: int) -> bytes:
 
 
 def waveform_path(sound: NDArray[np.float64], width: int = 256, height: int = 40) -> str:
-    """Return an SVG path of the waveform: in each of ``width`` columns, a line from the least to the greatest sample."""
+    """Return an SVG path of a waveform: for each of ``width`` columns, a line from least to greatest sample."""
     edges = np.linspace(0, len(sound), width + 1).astype(int)
     parts = []
     for x, (start, end) in enumerate(itertools.pairwise(edges.tolist())):

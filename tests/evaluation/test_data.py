@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,15 +117,17 @@ def counted() -> tuple[dict[str, bytes], list[tuple[int, int]]]:
     """A remote file system ``counted://``: its files, by path, and the stretches that were fetched, (begin, end)."""
     fsspec = pytest.importorskip("fsspec")
     spec = pytest.importorskip("fsspec.spec")
+    file_base: Any = spec.AbstractBufferedFile
+    system_base: Any = spec.AbstractFileSystem
     files: dict[str, bytes] = {}
     fetched: list[tuple[int, int]] = []
 
-    class File(spec.AbstractBufferedFile):  # type: ignore[misc]
+    class File(file_base):  # type: ignore[misc]
         def _fetch_range(self, begin: int, end: int) -> bytes:
             fetched.append((begin, min(end, self.size)))
             return files[self.path][begin:end]
 
-    class System(spec.AbstractFileSystem):  # type: ignore[misc]
+    class System(system_base):  # type: ignore[misc]
         protocol = "counted"
         cachable = False
 
