@@ -35,7 +35,7 @@ def test_what_its_code_runs() -> None:
 
 
 def test_its_png_is_pillows_but_for_the_filters() -> None:
-    """Both write a picture 32 wide; filters and strategy differ a little between encoders."""
+    """Pillow and compgen both write a picture 32 wide; their filters and zlib strategies differ a little."""
     image = pytest.importorskip("PIL.Image")
     y, x = np.mgrid[:32, :64]
     patch = (

@@ -28,7 +28,7 @@ def test_a_score_is_the_chain_of_the_model() -> None:
 
 
 def test_one_step_rate_is_the_difference_of_lengths_and_the_waste() -> None:
-    """Mean surprisal = mean added length + mean code waste, but for the floor under frequencies."""
+    """Mean surprisal = mean added length + mean code waste, but for the frequency that every byte has at least."""
     result = compgen.score("gzip", DATA, CONTEXT, rule="one-step")
     gzip = COMPRESSORS.build("gzip")
     steps = [gzip.code_length(CONTEXT + DATA[:n]) for n in range(len(DATA) + 1)]

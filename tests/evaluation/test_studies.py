@@ -1,4 +1,4 @@
-"""The studies beside the table: small ones, checked against what their words say."""
+"""Small runs of the studies beside the table, checked against independent computations of their figures."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ spec = "gzip"
 
 @pytest.fixture
 def trained(tmp_path: Path, prose: bytes) -> Callable[..., Run]:
-    """Runs a study that trains."""
+    """Return a function that runs a study which trains networks."""
     for module in ("torch", "transformers", "accelerate", "tokenizers"):
         pytest.importorskip(module)
 
