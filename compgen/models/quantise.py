@@ -14,21 +14,25 @@ from compgen.models.base import ALPHABET, PRECISION
 from compgen.types import Frequencies
 
 FRACTION = 12
-"""Code lengths are rounded to 2**-FRACTION bits before they become weights."""
+"""Binary places of code lengths and logarithms: they are rounded to 2**-12 bits. Chosen: tables of 4,096 entries."""
 
-_WEIGHT = 32  # log2 of the largest weight; _WEIGHT + PRECISION bits must fit an int64
+SHARE_BITS = 30
+"""log2 of what the shares of one expert sum to. Chosen: a share times an escape of 32 bits fits an int64."""
+
+_WEIGHT_BITS = 32
+"""log2 of the largest weight. A weight times 2**PRECISION must fit an int64."""
 
 
 @functools.cache
 def exp2_table() -> NDArray[np.int64]:
-    """Return (2**FRACTION,) integers: 2**(_WEIGHT - i / 2**FRACTION), rounded, by integer roots and products."""
+    """Return (2**FRACTION,) integers: 2**(_WEIGHT_BITS - i / 2**FRACTION), rounded, by integer roots and products."""
     guard = 128
     root = 1 << (guard - 1)  # one half, in units of 2**-guard
     for _ in range(FRACTION):
         root = math.isqrt(root << guard)
     value, table = 1 << guard, []
     for _ in range(1 << FRACTION):
-        table.append((value + (1 << (guard - _WEIGHT - 1))) >> (guard - _WEIGHT))
+        table.append((value + (1 << (guard - _WEIGHT_BITS - 1))) >> (guard - _WEIGHT_BITS))
         value = (value * root) >> guard
     return np.array(table, dtype=np.int64)
 

@@ -13,13 +13,14 @@ All is learnt a block at a time and in integers: Gauss's elimination in fixed po
 
 from __future__ import annotations
 
+import copy
 import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
-from compgen.models.quantise import FRACTION, exp2_table, log2_units
+from compgen.models.quantise import FRACTION, SHARE_BITS, exp2_table, log2_units
 
 BINS = 44
 """Sizes of the errors around, half an octave apart."""
@@ -30,7 +31,6 @@ KINDS = 9
 PREDICTIONS = 3
 """How many there are of each sample."""
 
-_ONE = 30  # log2 of what shares sum to
 _BLOCK = 32  # samples of a channel after which is learnt from them
 _MEMORIES = {"rows": (2, 4), "line": (2, 4, 7)}  # 2**-memory of what is known is forgotten at every block
 _LAGS = 16  # samples of a channel in a line that predict the next
@@ -59,15 +59,15 @@ _REACH = 34  # where it ends
 
 @functools.cache
 def _curve() -> NDArray[np.int64]:
-    """Return 2**_ONE / (1 + 2**-z) for z from -_REACH to _REACH in steps of 2**-_STEP, and one step more."""
+    """Return 2**SHARE_BITS / (1 + 2**-z) for z from -_REACH to _REACH in steps of 2**-_STEP, and one step more."""
     below = np.arange(_REACH << _STEP, -1, -1, dtype=np.int64) << (FRACTION - _STEP)
     power = exp2_table()[below & ((1 << FRACTION) - 1)] >> (below >> FRACTION)
-    rising = (power << _ONE) // ((1 << 32) + power)
-    return np.concatenate([rising, (1 << _ONE) - rising[-2::-1], [1 << _ONE]])
+    rising = (power << SHARE_BITS) // ((1 << 32) + power)
+    return np.concatenate([rising, (1 << SHARE_BITS) - rising[-2::-1], [1 << SHARE_BITS]])
 
 
 def _below(distances: NDArray[np.int64], inverses: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the share of 2**_ONE below ``distances`` of logistic distributions over 1 / ``inverses``."""
+    """Return the share of 2**SHARE_BITS below ``distances`` of logistic distributions over 1 / ``inverses``."""
     end = _REACH << _ARGUMENT
     z = np.clip((distances * inverses) >> 8, -end, end) + end
     fine = _ARGUMENT - _STEP
@@ -248,13 +248,13 @@ class Signal:
         edges = known * _LEVEL - _LEVEL // 2 + (np.arange(257) * _LEVEL << (left - 8))
         below = _below(edges - predicted[:, None, None], self._inverses[bins][:, :, None])
         if not self._begun:  # signals are clipped
-            below[:, :, 0], below[:, :, 256] = 0, 1 << _ONE
+            below[:, :, 0], below[:, :, 256] = 0, 1 << SHARE_BITS
         counts = self._counts[np.arange(PREDICTIONS), self._channel, bins]
         mass = (np.diff(below, axis=2) * counts[:, :, None]).sum(axis=1)
         for one in mass:
             one >>= max(int(one.sum()).bit_length() - 32, 0)
         mass += 1
-        shares: NDArray[np.int64] = (mass << _ONE) // mass.sum(axis=1, keepdims=True)
+        shares: NDArray[np.int64] = (mass << SHARE_BITS) // mass.sum(axis=1, keepdims=True)
         return shares
 
     def append(self, symbol: int) -> None:
@@ -280,8 +280,7 @@ class Signal:
 
     def fork(self) -> Signal:
         """Return an independent copy."""
-        fork = Signal.__new__(Signal)
-        fork.__dict__.update(self.__dict__)
+        fork = copy.copy(self)
         fork._samples, fork._errors = self._samples.copy(), self._errors.copy()
         fork._moments = [[moment.copy() for moment in moments] for moments in self._moments]
         fork._coefficients = list(self._coefficients)
