@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -52,11 +51,15 @@ SPECS = (
 IMMUTABLE = (int, float, complex, str, bytes, frozenset, type(None), type)
 
 
+def is_frozen(value: Any) -> bool:
+    """Whether ``value`` is a frozen dataclass: a compressor, a rule, a window."""
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
+
+
 def shared(one: Any, other: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Give the name of each mutable object that is a part of both, and the object."""
-    if isinstance(one, IMMUTABLE) or type(one) is not type(other):
-        return
-    if dataclasses.is_dataclass(one) and one.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if isinstance(one, IMMUTABLE) or type(one) is not type(other) or is_frozen(one):
         return
     if isinstance(one, tuple) or (isinstance(one, list) and one is not other):
         for a, b in zip(one, other, strict=False):
