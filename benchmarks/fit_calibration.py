@@ -2,10 +2,10 @@
 
     python benchmarks/fit_calibration.py [--data DIR] [--pieces N] [--only NAME]
 
-The mixer learns online; what it has learnt after many pieces of training text, speech, music and pictures (none of
-which is in a benchmark or a gallery), at a falling rate, is where every row begins. There are weights for each effort
-on bytes of any kind, and for samples in ``rows`` and in a ``line``. gzip is the compressor; weights fitted for others
-were no better for them, and mostly worse, since they are slower and saw less (docs/calibration.md).
+The mixer learns online. Every row begins with what it has learnt after many pieces of training text, speech, music
+and pictures, at a falling learning rate; none of these is in a benchmark or a gallery. There are weights for each
+effort, on bytes of any kind; and for samples in ``rows`` and in a ``line``. gzip is the compressor. Weights fitted
+for others were mostly worse for them: they are slower, so they saw fewer pieces (docs/calibration.md).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ WINDOW = Window(REACH)
 
 
 def sources(data: Path) -> list[Callable[[random.Random], bytes]]:
-    """Return ways to draw a training file: text three times in five, speech, pictures."""
+    """Return functions that draw a training file: three of five draw text, one speech, one pictures."""
     import soundfile
     from PIL import Image
 
@@ -72,13 +72,17 @@ def sources(data: Path) -> list[Callable[[random.Random], bytes]]:
 
 
 SIGNALS = ("rows", "line")
-SHOWN = "andrew-ridley-jR4Zf-riEjI.png"  # in a gallery
+"""The kinds of samples that have weights of their own: in rows, and in a line."""
+SHOWN = "andrew-ridley-jR4Zf-riEjI.png"
+"""A picture that a gallery shows, and the fit therefore leaves out."""
 CODINGS = ("audio:channels=1", "audio:channels=1", "audio:coding=mu-law", "audio:coding=16-bit")
+"""Media that sound is encoded as, drawn evenly: 8 bits twice as often. Chosen."""
 MUSIC = ("rate=8000,channels=1", "rate=16000,channels=1", "rate=16000,channels=2")
+"""Options added for music, drawn evenly. Chosen."""
 
 
 def signals(data: Path, kind: str) -> Callable[[random.Random], tuple[bytes, Layout]]:
-    """Return a way to draw pictures, gray or in colours; or speech, music, and rows of pictures."""
+    """Return a function that draws signals: pictures for ``rows``; speech, music and rows of pictures for ``line``."""
     pictures = [p for p in sorted((data / "image/unsplash512").glob("*.png")) if p.name != SHOWN]
     speech = sorted((data / "audio/librispeech_train_clean").glob("*.flac"))
     music = sorted((data / "audio/music").glob("*.ogg"))
@@ -107,7 +111,7 @@ def signals(data: Path, kind: str) -> Callable[[random.Random], tuple[bytes, Lay
 def fit_signals(
     kind: str, pieces: int, draw: Callable[[random.Random], tuple[bytes, Layout]]
 ) -> tuple[NDArray[np.int64], ...]:
-    """Return the weights after ``pieces`` pieces, beginning with those of the predictions alone."""
+    """Return the weights for samples after ``pieces`` pieces. At first all weight is on the predictions."""
     generator = random.Random(1)
     compressor = COMPRESSORS.build("gzip")
     experts = FIRST_LOOKAHEAD + len(ORDERS) + (ABOVE if kind == "rows" else 0) + PREDICTIONS
@@ -119,7 +123,7 @@ def fit_signals(
         unit = layout.stride or layout.pixel
         known = int(REACH * generator.random() ** 2)
         if not layout.stride and piece % 4 == 3:
-            known = 250 * layout.pixel  # the paper's rows
+            known = 250 * layout.pixel  # as long as the rows of pictures in the paper
         start = generator.randrange(known, max(len(data) - SCORED - unit, known + 1)) // unit * unit
         window = data[max(0, start - known // layout.pixel * layout.pixel) : start]
         row = CalibratedRow(CalibratedRule(compressor, FAST, WINDOW, layout), window, weights)
@@ -128,7 +132,7 @@ def fit_signals(
 
 
 def beginning(effort: str) -> tuple[NDArray[np.int64], ...]:
-    """Return weights that trust the longest context most."""
+    """Return the weights that the fit begins with: most weight on the longest context."""
     experts = FIRST_LOOKAHEAD + len(ORDERS) + len(EFFORTS[effort].sparse)
     families = tuple(np.zeros((sets, experts), dtype=np.int64) for sets in SETS)
     families[0][:, FIRST_LOOKAHEAD + len(ORDERS) - 1] = 6 * WEIGHT_ONE // 10
@@ -151,14 +155,14 @@ def trusting_recent_bytes(families: tuple[NDArray[np.int64], ...]) -> tuple[NDAr
 
 
 def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) -> tuple[NDArray[np.int64], ...]:
-    """Return the weights after ``pieces`` pieces."""
+    """Return the weights for bytes of any kind after ``pieces`` pieces."""
     generator = random.Random(1)
     rule = CalibratedRule(COMPRESSORS.build("gzip"), EFFORTS[effort], WINDOW, Layout())
     weights = beginning(effort)
     progress = Progress(effort, pieces)
     for piece in range(pieces):
         window = b""
-        while not window or period(window):  # records bring experts of their own, which begin with a fixed weight
+        while not window or period(window):  # records would add experts, whose weights are not fitted
             data = generator.choice(draw)(generator)
             known = int(REACH * generator.random() ** 2)  # short contexts more often than long ones
             start = generator.randrange(known, len(data) - SCORED)
@@ -170,7 +174,7 @@ def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) 
 
 
 class Progress:
-    """Prints the rate of every eighth of the pieces."""
+    """Prints the rate after every eighth of the pieces."""
 
     def __init__(self, name: str, pieces: int) -> None:
         self._name, self._pieces = name, pieces
@@ -178,7 +182,7 @@ class Progress:
         self._done, self._bits, self._bytes = 0, 0.0, 0
 
     def add(self, bits: float, size: int) -> None:
-        """Count a piece."""
+        """Count a piece of ``size`` bytes that cost ``bits``."""
         self._done, self._bits, self._bytes = self._done + 1, self._bits + bits, self._bytes + size
         if self._done % max(1, self._pieces // 8) == 0:
             seconds = time.perf_counter() - self._begin
@@ -188,7 +192,7 @@ class Progress:
 
 
 def learn(row: CalibratedRow, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
-    """Return the weights after ``segment``."""
+    """Return the weights of ``row`` after it has learnt ``segment`` at ``faster`` times the usual rate."""
     row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
     bits = 0.0
     for symbol in segment:
@@ -219,7 +223,7 @@ def main() -> None:
 
 
 def dump(fitted: dict[str, Any]) -> str:
-    """Return JSON with one line for each set of weights, so that a difference can be read."""
+    """Return JSON with one line for each set of weights, so that people can read a diff."""
     text = json.dumps(fitted, indent=1, sort_keys=True)
     return re.sub(r"\[[\s\d,-]+\]", lambda numbers: " ".join(numbers[0].split()), text) + "\n"
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.ladder [--data DIR] [--bytes N]
 
-Derived bits per byte after 32,000 bytes of context, the same bytes on every rung (the one-step rungs score fewer:
-each byte of theirs costs 256 encodings). The last line is JSON.
+Each rung is a rate in bits per byte, after 32,000 bytes of context, on the same bytes. The one-step rungs score fewer
+of them, since each byte costs 256 encodings. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from compgen.models.window import Window
 
 FILES = ("text/enwik8_tail.xml", "text/tinyshakespeare.txt")
 CONTEXT, WARM_UP = 32_000, 256
+"""Bytes of context, and how many of them a row learns from. Chosen."""
 
 
 WITHOUT_PRICES = dataclasses.replace(FAST, spans=0)
@@ -35,7 +36,7 @@ WITHOUT_PRICES = dataclasses.replace(FAST, spans=0)
 
 
 def trusting(expert: int) -> list[np.ndarray]:
-    """Return weights that trust one expert alone."""
+    """Return weights that put everything on one expert."""
     families = [np.zeros_like(family) for family in initial_weights(FAST.name)]
     families[0][:, expert] = WEIGHT_ONE
     return families

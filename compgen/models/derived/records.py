@@ -14,8 +14,8 @@ _LONGEST = 512
 _LEAST_RECORDS = 4
 """Records of the longest length that a window must hold before it is searched. Chosen: fewer do not tell."""
 _STANDS_OUT = 150
-"""How much oftener, per mille, bytes must repeat at the record length than at the median lag. docs/calibration.md,
-"Layout", lists what this finds: records in kennedy.xls and geo, none in text, sound and photographs."""
+"""How much more often bytes must repeat at the record length than at the median lag, per mille. Chosen: it finds
+records in kennedy.xls and geo, and none in text, sound and photographs (docs/calibration.md, "Layout")."""
 
 
 def period(window: bytes) -> int:
