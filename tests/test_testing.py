@@ -15,8 +15,8 @@ import pytest
 from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.compressors.deflate import Deflate, DeflateMeter
 from compgen.errors import CorruptDataError
-from compgen.models.backoff import Uniform, UniformState
 from compgen.models.base import ByteModel
+from compgen.models.uniform import Uniform, UniformState
 from compgen.sampling.ancestral import Ancestral
 from compgen.sampling.base import Request, Sample
 from compgen.testing import check_compressor, check_model, check_sampler

@@ -295,7 +295,7 @@ def test_a_writer_that_fails_leaves_the_old_file(prose: bytes, tmp_path: Path) -
 
 
 def test_a_model_that_does_not_repeat_itself_is_found_by_verification(prose: bytes) -> None:
-    from compgen.models.backoff import Uniform, UniformState
+    from compgen.models.uniform import Uniform, UniformState
 
     class Moody(UniformState):
         asked = 0

@@ -30,7 +30,7 @@ def child() -> int:
 
 
 def test_children_follow_each_other_and_code_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module._Encoder, "_PIECES", 3)
+    monkeypatch.setattr(module, "_PIECES", 3)
     encoder().close()
     ppmd = COMPRESSORS.build("ppmd:memory=1")
     seen = []
