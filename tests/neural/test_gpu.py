@@ -18,8 +18,8 @@ from tests.fuzz.containers import frames
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.neural import folder, llm  # noqa: E402
-from compgen.neural.bytes import torch_forward  # noqa: E402
+from compgen.neural import folder  # noqa: E402
+from compgen.neural.bytes import network  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
 from compgen.neural.tokens.tokeniser import Tokens  # noqa: E402
@@ -56,11 +56,11 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "kernels":
         pytest.importorskip("triton")
     else:
-        monkeypatch.setattr(torch_forward, "_installed", lambda module: False)
-    llm._loaded.cache_clear()
-    assert (llm._loaded(str(folder.find("")), "cuda").kernels is None) == (request.param == "torch")
+        monkeypatch.setattr(network, "_triton_is_installed", lambda: False)
+    network.load.cache_clear()
+    assert (network.load(str(folder.find("")), "cuda").kernels is None) == (request.param == "torch")
     yield
-    llm._loaded.cache_clear()
+    network.load.cache_clear()
 
 
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
@@ -69,9 +69,9 @@ def test_kernels_give_the_numbers_that_torch_gives() -> None:
     from tests.neural.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
     round_as_torch_does("cuda")
-    for network in networks("cuda"):
-        give_what_torch_gives(network)
-        decode_as_torch_does(network)
+    for net in networks("cuda"):
+        give_what_torch_gives(net)
+        decode_as_torch_does(net)
 
 
 @pytest.mark.usefixtures("computed")

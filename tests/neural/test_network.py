@@ -30,9 +30,13 @@ pytest.importorskip("transformers")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from compgen.neural.bytes import torch_forward  # noqa: E402
-from compgen.neural.bytes.cuda_state import DeviceLanguageState, ends_of  # noqa: E402
+from compgen.neural.bytes import network, weights  # noqa: E402
+from compgen.neural.bytes.cache import KVCache  # noqa: E402
+from compgen.neural.bytes.cuda_state import DeviceLanguageState, interval_ends  # noqa: E402
+from compgen.neural.bytes.network import LOOPS, ByteNetwork  # noqa: E402
 from compgen.neural.bytes.state import frequencies_of  # noqa: E402
+from compgen.neural.bytes.torch_forward import TorchForward  # noqa: E402
+from compgen.neural.bytes.weights import Matrix, NetworkShape, QuantisedWeights  # noqa: E402
 from compgen.neural.cuda_graphs import located  # noqa: E402
 from compgen.neural.llm import LLM, ByteLLM  # noqa: E402
 from tests.neural import tiny  # noqa: E402
@@ -102,8 +106,8 @@ class OnADevice(ByteLLM):
     name: ClassVar[str] = "on-a-device"
 
     def start(self, prompts: Sequence[bytes]) -> State:
-        network = self.network
-        return DeviceLanguageState.start(network, self.window or (network.shape.positions - 1) // 2, prompts)
+        longest = (self.network.shape.positions - 1) // 2
+        return DeviceLanguageState.start(self.network, self.window or longest, prompts)
 
 
 def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: bytes) -> None:
@@ -138,7 +142,7 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
     logits = torch.from_numpy(generator.normal(size=(300, 256)).astype(np.float32)) * 5
     logits[1], logits[2, :128], logits[3, 3:] = 1.5, -200.0, -1000.0
     ends = np.cumsum(frequencies_of(logits), axis=1)
-    assert np.array_equal(ends_of(logits).numpy(), ends)
+    assert np.array_equal(interval_ends(logits).numpy(), ends)
     points = generator.integers(1 << 24, size=300)
     points[:3] = 0, (1 << 24) - 1, ends[2, 17]
     assert np.array_equal(
@@ -150,7 +154,7 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have torch compute, however much there is to do, as on a GPU."""
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
+    monkeypatch.setattr(LOOPS, "cost", math.inf)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -158,14 +162,14 @@ def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytes
     """Lanes are halved until they fit, and one that does not fit is told of."""
     most = 2
 
-    def small(network: object, cache: object, symbols: Any, *rest: object) -> Any:
+    def small(torch_forward: Any, cache: Any, symbols: Any, *rest: Any) -> Any:
         if len(symbols) > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(network, cache, symbols, *rest)  # type: ignore[arg-type]
+        return forward(torch_forward, cache, symbols, *rest)
 
-    forward = torch_forward.ExactLlama._forward
+    forward = TorchForward.forward
     data = likely(model)
-    monkeypatch.setattr(torch_forward.ExactLlama, "_forward", small)
+    monkeypatch.setattr(TorchForward, "forward", small)
     blob = compgen.compress(data, model, lanes=16)
     assert [frame.lanes for frame in frames(blob) if isinstance(frame, ModelFrame)] == [2]
     assert compgen.decompress(blob, model) == data
@@ -177,7 +181,7 @@ def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytes
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
-@pytest.mark.parametrize("place", ["torch_forward.ExactLlama.step", "cuda_state.ends_of"])
+@pytest.mark.parametrize("place", ["network.ByteNetwork.step", "cuda_state.interval_ends"])
 def test_a_step_that_fills_the_device_is_told_of(
     model: ByteLLM, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
@@ -190,19 +194,19 @@ def test_a_step_that_fills_the_device_is_told_of(
     monkeypatch.setattr(f"compgen.neural.bytes.{place}", full)
     with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
         located.locate(np.zeros(2, dtype=np.int64))
-    if place == "cuda_state.ends_of":
+    if place == "cuda_state.interval_ends":
         with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
             read.consume(np.zeros((3, 2), dtype=np.uint8))
 
 
 def test_products_are_the_same_by_integers_and_by_floats(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
-    weights = generator.normal(size=(44, 2104))
+    matrix = generator.normal(size=(44, 2104))
     rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
     rows[0] = 127 * 128  # as large as sums can get
-    one = torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
-    monkeypatch.setattr(torch_forward, "int8_products", lambda device: False)
-    assert torch.equal(torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
+    one = Matrix(np.abs(matrix), "cpu").product(rows, 0.5)
+    monkeypatch.setattr(weights, "int8_products", lambda device: False)
+    assert torch.equal(Matrix(np.abs(matrix), "cpu").product(rows, 0.5), one)
 
 
 class Watch(TorchDispatchMode):
@@ -246,18 +250,18 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: by
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have loops compute from the first symbol on, threads sharing rows from two on; a list of their forwards' rows."""
     pytest.importorskip("numba")
-    from compgen.neural.bytes.numba_forward import Loops
+    from compgen.neural.bytes.numba_forward import NumbaForward
 
     calls: list[int] = []
-    forward = Loops.forward
+    forward = NumbaForward.forward
 
-    def counted(loops: Loops, cache: torch_forward.Cache, symbols: Any, begin: Any) -> Any:
+    def counted(loops: NumbaForward, cache: KVCache, symbols: Any, begin: Any) -> Any:
         calls.append(len(symbols))
         return forward(loops, cache, symbols, begin)
 
-    monkeypatch.setattr(Loops, "forward", counted)
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
-    monkeypatch.setattr(torch_forward, "_WORTH_THREADS", 2)
+    monkeypatch.setattr(NumbaForward, "forward", counted)
+    monkeypatch.setattr(LOOPS, "cost", 0)
+    monkeypatch.setattr(network, "COMPILED_THREADED", 2)
     return calls
 
 
@@ -280,8 +284,8 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
             prompts = [b"", b"abcde", prose[:19], bytes(30), prose[50:59]]
             symbols = np.frombuffer(prose[:250], dtype=np.uint8).reshape(50, 5)
             found = []
-            for worth in (0, 1 << 60):
-                monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
+            for cost in (0, math.inf):
+                monkeypatch.setattr(LOOPS, "cost", cost)
                 compiled.clear()
                 state = model.start(prompts)
                 places = [state.consume(symbols[:27])]
@@ -291,7 +295,7 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
                     places.append(state.intervals(column))
                     state.extend(column)
                     logits.append(state._logits.clone())  # type: ignore[attr-defined]
-                assert {1, 5} <= set(compiled) if worth == 0 else compiled == []
+                assert {1, 5} <= set(compiled) if cost == 0 else compiled == []
                 found.append((places, logits))
             (one, ours), (other, theirs) = found
             assert all(np.array_equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
@@ -309,23 +313,23 @@ def test_compiled_loops_of_other_shapes(
     width: int, inner: int, heads: int, kv_heads: int, head_width: int,
 ) -> None:  # fmt: skip
     """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
-    shape = torch_forward.NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+    shape = NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100, inner_width=inner)
     generator = np.random.default_rng(3)
-    sizes = shape.tensors(257, inner)
+    sizes = shape.tensor_sizes(257)
     tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
-    network = torch_forward.ExactLlama(shape, tensors.__getitem__)
+    net = ByteNetwork(QuantisedWeights(shape, tensors.__getitem__))
     symbols = torch.from_numpy(generator.integers(256, size=(3, 40)))
     places = np.array([0, 3, 7])  # rows skip some, which are empty
     found = []
-    for worth in (0, 1 << 60):
-        monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
-        cache = network.cache(3, 60)
-        logits = [network.forward(cache, symbols[:, :20], 0 * places)]
-        logits += [network.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
+    for cost in (0, math.inf):
+        monkeypatch.setattr(LOOPS, "cost", cost)
+        cache = net.cache(3, 60)
+        logits = [net.forward(cache, symbols[:, :20], 0 * places)]
+        logits += [net.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
         found.append(torch.cat(logits, dim=1))
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(LOOPS, "cost", 0)
     with pytest.raises(IndexError, match="no slot"):
-        network.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
+        net.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
     assert len(compiled) == 21
     assert torch.equal(*found)
     assert found[0].std() > 1
@@ -334,11 +338,11 @@ def test_compiled_loops_of_other_shapes(
 def test_compiled_loops_take_over_in_the_middle(
     model: ByteLLM, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
+    monkeypatch.setattr(LOOPS, "cost", math.inf)
     data = likely(model)
     blob = compgen.compress(data, model, lanes=3)
     assert compiled == []
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", model.network._spent + 0.05)
+    monkeypatch.setattr(LOOPS, "cost", LOOPS.spent + 0.05)
     assert compgen.decompress(blob, model) == data
     assert compiled
 
@@ -350,11 +354,11 @@ def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
     blob = compgen.compress(data, model, lanes=3)
     script = (
         "import sys, torch, compgen; torch.set_num_threads(int(sys.argv[2]));"
-        "from compgen.neural.bytes import torch_forward; torch_forward._WORTH_COMPILING = int(sys.argv[4]);"
+        "from compgen.neural.bytes.network import LOOPS; LOOPS.cost = float(sys.argv[4]);"
         "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
         "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
     )
-    never, at_once = str(1 << 60), "0"  # when loops are compiled, where numba is installed
+    never, at_once = "inf", "0"  # when loops are compiled, where numba is installed
     for threads, compiling, setting in (
         ("1", never, {"ATEN_CPU_CAPABILITY": "default"}),
         ("2", never, {"ATEN_CPU_CAPABILITY": "avx2"}),
@@ -418,16 +422,14 @@ def test_other_weights_are_refused(folder: Path, model: ByteLLM, tmp_path: Path)
     folder.rename(moved)
     (tmp_path / "other").rename(folder)
     try:
-        from compgen.neural import llm
-
-        llm._loaded.cache_clear()
+        network.load.cache_clear()
         assert model.versions != versions
         with pytest.raises(IncompatibleError, match=f"written with {versions}; here: {model.versions}"):
             compgen.decompress(blob, str(model))
     finally:
         folder.rename(folder.with_name("gone"))
         moved.rename(folder)
-        llm._loaded.cache_clear()
+        network.load.cache_clear()
 
 
 @pytest.mark.parametrize(
