@@ -86,8 +86,8 @@ class Schedule:
             raise UsageError("training: learning_rate must be above 0; warm_up, decay and weight_decay 0 or more")
         if self.warm_up + self.decay > self.steps:
             raise UsageError(
-                f"training: warm_up and decay are {self.warm_up + self.decay} of {self.steps} steps; lower them, or raise "
-                "steps"
+                f"training: warm_up and decay are {self.warm_up + self.decay} of {self.steps} steps; lower them, or "
+                "raise steps"
             )
 
 

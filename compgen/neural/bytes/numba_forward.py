@@ -213,15 +213,10 @@ def _weighted_sum(weights: Any, values: Any, total: Any) -> None:
 
 @_loop
 def _softmax(scores: Any, query_scale: Any, key_scales: Any, limits: Any, exp2: Any, index: Any) -> None:
-    """Turn the products of a query and (seen,) keys into attention weights, in units of 1 / attention_one.
+    """Turn ``scores``, (seen,) float32 products of a query and keys, into attention weights of 1 / attention_one.
 
-    Args:
-        scores: (seen,) float32, overwritten.
-        query_scale: float32, of the query, times score_scale.
-        key_scales: (slots,) float32.
-        limits: the constants.
-        exp2: the table.
-        index: (slots,) int32, overwritten.
+    ``query_scale`` is that of the query times score_scale, ``key_scales`` is (slots,) float32, ``exp2`` the table, and
+    ``index``, (slots,) int32, is overwritten.
     """
     most = _F(-np.inf)
     for s in range(len(scores)):
@@ -241,14 +236,10 @@ def _softmax(scores: Any, query_scale: Any, key_scales: Any, limits: Any, exp2: 
 
 @_loop
 def _rotate(head: Any, cos: Any, sin: Any, key_limit: Any, rotated: Any) -> Any:
-    """Apply the rotary embedding to a query or key, quantise it, and return its scale.
+    """Apply the rotary embedding to ``head``, a query or key, quantise it into ``rotated``, and return its scale.
 
-    Args:
-        head: (head_width,) float32.
-        cos: (head_width / 2,) float32, of the position.
-        sin: likewise.
-        key_limit: the largest integer.
-        rotated: (head_width,) float32, filled with integers.
+    Both are (head_width,) float32. ``cos`` and ``sin``, (head_width / 2,) float32, are those of the position, and
+    ``key_limit`` is the largest integer.
     """
     half = len(head) // 2
     for d in range(half):
@@ -398,8 +389,7 @@ class NumbaForward:
             _add(matrix.sums(halves).numpy(), matrix.scales.numpy(), scales, limits.base, x)
 
         for number, layer in enumerate(weights.layers):
-            parts = (cache.key_columns, cache.values, cache.key_scales)
-            memory = LayerCache(*(p[number, part].numpy() for p in parts))
+            memory = LayerCache(*(m[number, part].numpy() for m in (cache.key_columns, cache.values, cache.key_scales)))
             products = normed_products(layer.query_key_value)
             _attend(products, limits, self._tables, begin[part], memory, attended.numpy(), scales)
             add(layer.out, attended)
