@@ -37,7 +37,7 @@ def intervals(ends: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
 class Graphs:
     """A computation over tensors that keep their addresses, with a graph for each number of cache slots.
 
-    On a GPU, the third run for a number of slots is captured, and from then on replayed. On a CPU each run just runs.
+    On a GPU, the third run for a number of slots is captured, and from then on replayed. On a CPU nothing is captured.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""What only a GPU can show; ``python -m pytest -m gpu`` runs it alone. Its last real output is in docs/gpu.md."""
+"""Tests that need a GPU: ``python -m pytest -m gpu`` runs them alone. docs/gpu.md keeps their last output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Gives the graphs that were replayed."""
+    """A list of the graphs that are replayed."""
     done, replay = [], torch.cuda.CUDAGraph.replay
 
     def kept(graph: Any) -> None:
@@ -52,7 +52,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture(params=["kernels", "torch"])
 def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks over bytes, computed by Triton's kernels, or by torch as where Triton is not installed."""
+    """Compute networks over bytes with Triton's kernels, or with torch, as without Triton."""
     if request.param == "kernels":
         pytest.importorskip("triton")
     else:
@@ -64,7 +64,7 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
-    """Of other shapes than the shipped network's, with weights of heavy tails."""
+    """For networks of other sizes than the shipped one, with heavy tails in their weights."""
     pytest.importorskip("triton")
     from tests.neural.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
@@ -76,7 +76,7 @@ def test_kernels_give_the_numbers_that_torch_gives() -> None:
 
 @pytest.mark.usefixtures("computed")
 def test_the_integers_are_those_of_a_cpu(cuda: pytest.MonkeyPatch, replays: list[Any], prose: bytes) -> None:
-    """By graphs and without, with windows that turn over."""
+    """With and without graphs, through windows that reopen."""
     prompts, generator = [b"", prose[:300], prose[7:900]], np.random.default_rng(1)
     there = load("llm").start(prompts)
     cuda.setenv("COMPGEN_DEVICE", "cpu")
@@ -124,7 +124,7 @@ def test_files_of_tokens_decode_or_are_refused(cuda: pytest.MonkeyPatch, tmp_pat
 def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
     replays: list[Any], tmp_path: Path, kind: str
 ) -> None:
-    """Through windows that turn over, and caches that grow."""
+    """Through windows that reopen, and caches that grow."""
     path = str(tiny.make(kind, tmp_path))
     engine, tokens = CausalLM.load(path, "cuda"), Tokens.load(path)
     replayed, computed = (TokenCoderState.start(engine, tokens, [b"", b"The sea"], window=40) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Byte-level language models: the arithmetic that is the same everywhere, and states over it."""
+"""Networks over bytes: integer arithmetic that is the same everywhere, its backends, and states over it."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def model(folder: Path) -> ByteLLM:
 
 
 def likely(model: ByteLLM) -> bytes:
-    """Bytes that random weights compress."""
+    """A sample of the model, which its random weights compress."""
     return compgen.sample(model, length=800, temperature=0.2, seed=1)[0].data
 
 
 def test_conforms(model: ByteLLM) -> None:
-    """To the last count: rows do not depend on each other, and steps give what a fresh start gives."""
+    """To the last count: rows do not depend on each other, and steps give the frequencies of a fresh start."""
     check_model(model)
     check_model(LLM.open(model.path, window=3))
 
@@ -86,7 +86,7 @@ def test_the_integers_follow_the_floats(folder: Path, model: ByteLLM, prose: byt
 
 
 def test_a_stretch_is_read_as_byte_by_byte(model: ByteLLM, prose: bytes) -> None:
-    """Through several windows, rows standing at different places."""
+    """Through several windows, with rows at different positions."""
     symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
     prompts = [b"", b"abcde", prose[:19]]
     one, other = model.start(prompts), model.start(prompts)
@@ -101,7 +101,7 @@ def test_a_stretch_is_read_as_byte_by_byte(model: ByteLLM, prose: bytes) -> None
 
 @dataclass(frozen=True)
 class OnADevice(ByteLLM):
-    """A model whose states are those of a GPU, without its graphs."""
+    """A model with the states of a GPU, computed on a CPU and without CUDA graphs."""
 
     name: ClassVar[str] = "on-a-device"
 
@@ -111,7 +111,7 @@ class OnADevice(ByteLLM):
 
 
 def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: bytes) -> None:
-    """Byte by byte, read ahead by ``locate`` or not, through several windows, forked; and in files."""
+    """Byte by byte, whether ``locate`` has read ahead or not, through several windows, after forks, and in files."""
     device = OnADevice(model.path)
     check_model(device)
     check_model(OnADevice(model.path, window=3))
@@ -153,13 +153,13 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have torch compute, however much there is to do, as on a GPU."""
+    """Let torch compute everything: compiled loops never take over."""
     monkeypatch.setattr(LOOPS, "cost", math.inf)
 
 
 @pytest.mark.usefixtures("uncompiled")
 def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lanes are halved until they fit, and one that does not fit is told of."""
+    """Lanes are halved until they fit; if a single lane does not fit, the error says so."""
     most = 2
 
     def small(torch_forward: Any, cache: Any, symbols: Any, *rest: Any) -> Any:
@@ -182,7 +182,7 @@ def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytes
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
 @pytest.mark.parametrize("place", ["network.ByteNetwork.step", "cuda_state.interval_ends"])
-def test_a_step_that_fills_the_device_is_told_of(
+def test_a_step_that_fills_the_device_is_an_error_of_its_own(
     model: ByteLLM, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
     start = OnADevice(model.path).start
@@ -203,14 +203,14 @@ def test_products_are_the_same_by_integers_and_by_floats(model: ByteLLM, monkeyp
     generator = np.random.default_rng(3)
     matrix = generator.normal(size=(44, 2104))
     rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
-    rows[0] = 127 * 128  # as large as sums can get
+    rows[0] = 127 * 128  # the largest sums
     one = Matrix(np.abs(matrix), "cpu").product(rows, 0.5)
     monkeypatch.setattr(weights, "int8_products", lambda device: False)
     assert torch.equal(Matrix(np.abs(matrix), "cpu").product(rows, 0.5), one)
 
 
 class Watch(TorchDispatchMode):
-    """Sees what numbers tensors are divided by, and how float32 is multiplied."""
+    """Records the numbers by which tensors are divided, and the precision in which float32 is multiplied."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -227,7 +227,7 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def rounded_products() -> Iterator[None]:
-    """Torch as it is in containers that turn on TF32 for CUDA, and bfloat16 where a CPU has it."""
+    """Set torch as some containers do: TF32 for products on CUDA, bfloat16 for products on a CPU that has it."""
     settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
     before = [setting.fp32_precision for setting in settings]
     torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = "tf32", "bf16"
@@ -237,8 +237,8 @@ def rounded_products() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("rounded_products", "uncompiled")
-def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: bytes) -> None:
-    """It multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618), mostly unseen."""
+def test_nothing_is_computed_that_cuda_computes_differently(model: ByteLLM, prose: bytes) -> None:
+    """CUDA multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618)."""
     with Watch() as seen:
         model.start([prose[:9]])
     assert seen.divisors
@@ -248,7 +248,7 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: by
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Have loops compute from the first symbol on, threads sharing rows from two on; a list of their forwards' rows."""
+    """Let compiled loops compute all, on threads from two symbols on; the list is of the rows of each call."""
     pytest.importorskip("numba")
     from compgen.neural.bytes.numba_forward import NumbaForward
 
@@ -275,7 +275,7 @@ def test_compiled_loops_conform(model: ByteLLM) -> None:
 def test_compiled_loops_give_the_integers_that_torch_gives(
     folder: Path, prose: bytes, compiled: list[int], monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """To the last bit: of tiny weights and of shipped ones, rows apart, in steps and stretches, forked, turned."""
+    """To the last bit, of tiny and of shipped weights: rows apart, many symbols at once or one, forked, reopened."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -312,14 +312,14 @@ def test_compiled_loops_of_other_shapes(
     compiled: list[int], monkeypatch: pytest.MonkeyPatch,
     width: int, inner: int, heads: int, kv_heads: int, head_width: int,
 ) -> None:  # fmt: skip
-    """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
+    """Sums beyond int32, heads whose width is no power of two, and weights with heavy tails."""
     shape = NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100, inner_width=inner)
     generator = np.random.default_rng(3)
     sizes = shape.tensor_sizes(257)
     tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
     net = ByteNetwork(QuantisedWeights(shape, tensors.__getitem__))
     symbols = torch.from_numpy(generator.integers(256, size=(3, 40)))
-    places = np.array([0, 3, 7])  # rows skip some, which are empty
+    places = np.array([0, 3, 7])  # rows skip positions, whose slots stay empty
     found = []
     for cost in (0, math.inf):
         monkeypatch.setattr(LOOPS, "cost", cost)
@@ -329,7 +329,7 @@ def test_compiled_loops_of_other_shapes(
         found.append(torch.cat(logits, dim=1))
     monkeypatch.setattr(LOOPS, "cost", 0)
     with pytest.raises(IndexError, match="no slot"):
-        net.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
+        net.forward(cache, symbols[:, :1], 58 + places)  # a packed cache of 60 slots has 64
     assert len(compiled) == 21
     assert torch.equal(*found)
     assert found[0].std() > 1
@@ -358,7 +358,7 @@ def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
         "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
         "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
     )
-    never, at_once = "inf", "0"  # when loops are compiled, where numba is installed
+    never, at_once = "inf", "0"  # seconds of torch's work before loops are compiled
     for threads, compiling, setting in (
         ("1", never, {"ATEN_CPU_CAPABILITY": "default"}),
         ("2", never, {"ATEN_CPU_CAPABILITY": "avx2"}),
@@ -396,7 +396,7 @@ def test_a_pipe_has_the_lanes_of_a_file(model: ByteLLM, cgn: Run, tmp_path: Path
 
 
 def test_weights_may_have_moved(model: ByteLLM, folder: Path, tmp_path: Path) -> None:
-    """What they are tells, and not where: somebody else's files decode with one's own copy."""
+    """The weights decide, and not their path: a file of somebody else's decodes with one's own copy of the weights."""
     data = likely(model)
     (tmp_path / "copy").symlink_to(folder)
     for written, there in (

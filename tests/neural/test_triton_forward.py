@@ -1,4 +1,4 @@
-"""Triton's kernels: what can be seen of them without a GPU. On one, ``test_gpu.py`` runs them."""
+"""Triton's kernels without a GPU: interpreted and compiled. ``test_gpu.py`` runs them on one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def step(network: ByteNetwork) -> None:
 
 
 def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> None:
-    """To the last bit: the script beside this one, since Triton asks at its import whether it is to interpret."""
+    """To the last bit. ``kernels.py`` compares, in a process that chooses the interpreter before it imports Triton."""
     pytest.importorskip("triton", minversion="3.7", reason="before, Triton's interpreter did what NumPy 2.4 refuses")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.neural.kernels", str(tiny.byte_network(tmp_path))],
@@ -54,11 +54,11 @@ def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 def test_compiled_they_round_as_ieee_754_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capability: int) -> None:
-    """Every kernel of a step of the shipped network: no product is fused with a sum, and no quotient approximated."""
+    """In every kernel of the shipped network, no product is fused with a sum, and no quotient is approximated."""
     codes: dict[str, str] = {}
 
     def compile_only(kernel: Any, *args: Any, grid: object, warmup: bool, **named: Any) -> None:
-        """Do what a launch does on a GPU, but for the launch."""
+        """Compile a kernel as a launch would, and do not launch it."""
         names = list(inspect.signature(kernel.fn).parameters)
         given = dict(zip(names, args, strict=False)) | named
         constants = {p.name: given[p.name] for p in kernel.params if p.is_constexpr}

@@ -90,7 +90,12 @@ class TorchForward:
         x = weights.embedding[symbols].reshape(rows * steps, -1)
         for number, layer in enumerate(weights.layers):
             x = x + self._attention(batch, number, layer, x)
-            x = x + self._gated_unit(layer, x)
+            # The gated unit. Not a function: its tensors live until the next layer replaces them. Freed earlier, the C
+            # library gives their memory back to the system at each layer; reading 64 rows took 1.4 times as long.
+            gate, up = layer.gate_up.product(self._rms_norm(x), weights.norm_scale).chunk(2, dim=1)
+            index = torch.round(gate * SIGMOID_STEPS).clamp_(-SIGMOID_END, SIGMOID_END)
+            inner = gate * _looked_up(weights.sigmoid, index + SIGMOID_END) * up
+            x = x + layer.down.product(*_quantised(inner))
         return weights.head.product(self._rms_norm(x), weights.norm_scale).reshape(rows, steps, -1)
 
     def _masked(self, positions: Tensor, seen: int) -> Tensor:
@@ -153,12 +158,6 @@ class TorchForward:
         powers = _looked_up(self._weights.exp2, torch.round(behind).clamp_(max=EXP2_END))
         total = powers.sum(dim=3, keepdim=True, dtype=torch.float64)
         return torch.floor(powers * (ATTENTION_ONE / total).float()).clamp_(max=ATTENTION_ONE)
-
-    def _gated_unit(self, layer: Layer, x: Tensor) -> Tensor:
-        """Return (B * T, width), what the gated unit of a layer adds to ``x``."""
-        gate, up = layer.gate_up.product(self._rms_norm(x), self._weights.norm_scale).chunk(2, dim=1)
-        index = torch.round(gate * SIGMOID_STEPS).clamp_(-SIGMOID_END, SIGMOID_END)
-        return layer.down.product(*_quantised(gate * _looked_up(self._weights.sigmoid, index + SIGMOID_END) * up))
 
 
 def _write(batch: _Batch, number: int, keys: Tensor, values: Tensor, key_scales: Tensor) -> None:

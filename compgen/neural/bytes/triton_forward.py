@@ -109,15 +109,7 @@ def _rms_norm(values, x, row, count, columns, width, mask, norm_factor, halves):
 def _embed(symbols, embedding, x, norm_factor, halves, count, width: tl.constexpr, TILE: tl.constexpr):
     """Write a symbol's embedding as a row of ``x``, and the halves of its RMS norm.
 
-    Args:
-        symbols: (R,) int64.
-        embedding: (symbols, width) float32.
-        x: see the module, as for ``norm_factor``, ``halves`` and ``count``.
-        norm_factor: see there.
-        halves: see there.
-        count: see there.
-        width: of the residual stream.
-        TILE: the power of two that holds it.
+    ``symbols`` is (R,) int64 and ``embedding`` (symbols, width) float32; TILE is a power of two that holds ``width``.
     """
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, TILE)
