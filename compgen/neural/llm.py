@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from compgen.errors import UsageError
 from compgen.extras import check
@@ -24,7 +24,7 @@ from compgen.neural import folder
 from compgen.registry import Spec
 
 if TYPE_CHECKING:
-    from compgen.neural.bytes.torch_forward import ExactLlama, NetworkShape
+    from compgen.neural.bytes.network import ByteNetwork
     from compgen.neural.tokens.engine import CausalLM
     from compgen.neural.tokens.tokeniser import Tokens
 
@@ -130,9 +130,11 @@ class ByteLLM(LLM):
         return ByteLanguageState.start(network, self.window or longest, prompts)
 
     @property
-    def network(self) -> ExactLlama:
+    def network(self) -> ByteNetwork:
         """The network, loaded once for each folder and device."""
-        return _loaded(str(self._folder), device())
+        from compgen.neural.bytes.network import load
+
+        return load(str(self._folder), device())
 
 
 @dataclass(frozen=True)
@@ -199,34 +201,6 @@ def device() -> str:
     return name
 
 
-@functools.lru_cache(maxsize=4)
-def _loaded(path: str, place: str) -> ExactLlama:
-    """Return the network of a folder."""
-    # Threads that wait for work by spinning starve whatever else runs on their cores, themselves included.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from compgen.neural.bytes.torch_forward import ExactLlama
-    from compgen.neural.memory import room_for
-
-    config = folder.read_config(Path(path))
-    weights = folder.weights_file(Path(path))
-    shape, inner_width = _shape(config, path)
-    try:
-        tensors = load_file(weights)
-        for name, size in shape.tensors(folder.BYTE_SYMBOLS, inner_width).items():
-            if tensors[name].shape != size:
-                found = " x ".join(map(str, tensors[name].shape))
-                raise UsageError(f"'{weights}' is not of this config.json: {name} is {found} there")
-        with room_for(0):
-            return ExactLlama(shape, lambda name: tensors[name].double().numpy(), place)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"'{weights}' cannot be read: {error}") from None
-    except KeyError as error:
-        raise UsageError(f"'{weights}' lacks the tensor {error}; is it of this config.json?") from None
-
-
 @functools.lru_cache(maxsize=2)
 def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Tokens]:
     """Return the model of a folder, and its tokeniser."""
@@ -234,44 +208,3 @@ def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Toke
     from compgen.neural.tokens.tokeniser import Tokens
 
     return CausalLM.load(path, place, dtype), Tokens.load(path)
-
-
-def _shape(config: dict[str, Any], path: str) -> tuple[NetworkShape, int]:
-    """Return the network's shape, and how many gated units it has."""
-    from compgen.neural.bytes.torch_forward import NetworkShape
-
-    if not folder.speaks_bytes(config):
-        raise UsageError(f"'{path}' is no byte-level model of the Llama type (257 symbols)")
-    rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
-    plain = (
-        config.get("hidden_act", "silu") == "silu"
-        and isinstance(rope, dict)
-        and not config.get("rope_scaling")
-        and not config.get("tie_word_embeddings")
-        and not config.get("attention_bias")
-        and not config.get("mlp_bias")
-        and rope.get("rope_type", "default") == "default"
-    )
-    if not plain:
-        raise UsageError(
-            f"'{path}' has biases, scaled rotations, tied embeddings or another activation, which are not supported"
-        )
-    try:
-        heads = int(config["num_attention_heads"])
-        shape = NetworkShape(
-            layers=int(config["num_hidden_layers"]),
-            width=int(config["hidden_size"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_width=int(config.get("head_dim") or config["hidden_size"] // heads),
-            theta=float(rope["rope_theta"]),
-            positions=int(config["max_position_embeddings"]),
-        )
-        inner_width = int(config["intermediate_size"])
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise UsageError(f"'{path}/config.json' does not describe a Llama-type network: {error!r}") from None
-    # Positions: a start symbol, and a window of twice one byte.
-    sizes = shape.layers, shape.width, shape.heads, shape.kv_heads, shape.head_width, shape.positions - 2, inner_width
-    if min(sizes) < 1 or shape.heads % shape.kv_heads or shape.head_width % 2 or not shape.theta > 0:
-        raise UsageError(f"'{path}/config.json' describes no network: {shape}")
-    return shape, inner_width

@@ -231,7 +231,7 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
 def test_results_of_other_weights_are_not_gone_on_with(folder: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from compgen.neural import llm
+    from compgen.neural.bytes import network
     from tests.neural import tiny
 
     spec = f"llm:{tiny.byte_network(folder / 'network')}"
@@ -240,7 +240,7 @@ def test_results_of_other_weights_are_not_gone_on_with(folder: Path) -> None:
     run(folder, limit=1)
     run(folder, limit=1, resume=True)
     tiny.byte_network(folder / "network", seed=4)
-    llm._loaded.cache_clear()
+    network.load.cache_clear()
     with pytest.raises(UsageError, match="different compressors"):
         run(folder, limit=1, resume=True)
 
