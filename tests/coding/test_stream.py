@@ -25,20 +25,7 @@ from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from compgen.types import Frequencies
-from tests.conftest import ROOT
 from tests.fuzz.kill import kills
-
-GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_TEXT = b"She sells sea shells by the sea shore; the shells she sells are sea shells, she is sure.\n" * 4
-# Models whose every step is ours: what a library computes would bind the file to the build that wrote it.
-GOLDEN_SPECS = {
-    "backoff": "backoff:order=3",
-    "calibrated": 'model:"backoff:order=2"',
-    "mixture": "backoff:order=1+backoff:order=4",
-    "network": "llm:tests/coding/golden/network",  # two small layers that learnt GOLDEN_TEXT by heart
-    "one-step": 'model:"backoff:order=2",rule=one-step',
-    "stored": "uniform",
-}
 
 ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
 
@@ -118,26 +105,6 @@ def test_segments_suit_jobs_and_lanes() -> None:
     blob = compgen.compress(data, "uniform", lanes=512)
     assert sum(isinstance(frame, SegmentFrame) for frame in frames(blob)) == 1
     assert compgen.decompress(blob) == data
-
-
-@pytest.mark.parametrize("name", GOLDEN_SPECS)
-def test_golden_files_of_version_1_still_decode_and_are_still_written(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A golden file that is missing fails: formats are promises. Write one only for a new name."""
-    if name == "network":
-        pytest.importorskip("torch")
-    monkeypatch.chdir(ROOT)  # a spec holds a path as it was given
-    blob = (GOLDEN / f"v1-{name}.cgn").read_bytes()
-    named = name in ("calibrated", "network", "one-step")  # whose specs only a caller may give
-    assert compgen.decompress(blob, GOLDEN_SPECS[name] if named else None) == golden_data(name)
-    assert compgen.compress(golden_data(name), GOLDEN_SPECS[name], verify=False) == blob
-
-
-def golden_data(name: str) -> bytes:
-    if name == "stored":
-        return bytes(range(256))
-    return GOLDEN_TEXT[:178] if name in ("calibrated", "one-step") else GOLDEN_TEXT  # these two are slow
 
 
 def test_a_file_chooses_no_program_no_plugin_no_path_and_no_great_memory(prose: bytes) -> None:
