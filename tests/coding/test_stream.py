@@ -131,7 +131,14 @@ def forged(spec: str) -> bytes:
 
 def test_forged_specs_run_nothing(tmp_path: Path) -> None:
     target = tmp_path / "touched"
-    long = ["a" * 4000, "ppmd:memory=1000", "gzip:window=999999999", "gzip+" * 40 + "gzip"]
+    long = [
+        "a" * 4000,
+        "ppmd:memory=1000",
+        "ppmd:memory=+1000",
+        "gzip:window=9_999_999",
+        "gzip:window=999999999",
+        "gzip+" * 40 + "gzip",
+    ]
     odd = ["gzip:level=77", "nonsense", "", "+", "mixture", 'mixture:"gzip+xz"']
     for spec in (f"command:touch {target}", f"gzip+command:touch {target}", *long, *odd):
         with pytest.raises((IncompatibleError, CorruptDataError)):
@@ -202,7 +209,7 @@ def test_damage_is_found_and_named(prose: bytes) -> None:
         (blob[: len(blob) // 2], "cut short"),
         (blob[:-1], "cut short"),
         (blob + b"x", "after its end"),
-        (blob[:20] + b"\xff" + blob[21:], "does not check"),
+        (blob[:20] + b"\xff" + blob[21:], "checksum of its model"),
     ):
         with pytest.raises(CompgenError, match=message):
             compgen.decompress(wrong)
