@@ -12,7 +12,7 @@ from compgen.coding.trust import load_from_file
 
 
 class CompgenCodec(Codec):  # type: ignore[misc]
-    """Codes each chunk of an array as a .cgn file. Like such a file, an array's metadata may name only built-in models."""
+    """Codes each chunk of an array as a .cgn file. The metadata of an array may name only built-in models."""
 
     codec_id = "compgen"
 

@@ -14,8 +14,9 @@ from compgen.compressors import COMPRESSORS
 from compgen.compressors.deflate import Gzip
 from compgen.errors import UsageError
 from compgen.models import load
-from compgen.sampling import SAMPLERS, sample
-from compgen.sampling.smc import systematic
+from compgen.sampling import SAMPLERS, sample, sampler_with
+from compgen.sampling.ancestral import Ancestral
+from compgen.sampling.smc import SequentialMonteCarlo, systematic
 from compgen.testing import check_sampler
 
 ALPHABET = b"ab "
@@ -226,6 +227,19 @@ def test_results_know_themselves() -> None:
     assert one.bits_per_byte == pytest.approx(one.bits / 4)
     assert drawn._repr_html_().count("<pre") == 1
     assert sample("uniform", length=0, seed=1)[0].bits_per_byte is None
+
+
+def test_options_stay_typed_and_win_over_the_spec() -> None:
+    spec = "ancestral:temperature=0.5,top_k=3"
+    built = sampler_with(spec, {"temperature": 0.1, "frozen": True, "allow": "chars:a,b", "top_p": None})
+    assert built == Ancestral(temperature=0.1, top_k=3, allow="chars:a,b", frozen=True)
+    # 0.1 + 0.2 has more digits than most spellings keep.
+    assert sampler_with("smc", {"temperature": 0.1 + 0.2}) == SequentialMonteCarlo(temperature=0.1 + 0.2)
+    assert sampler_with("ancestral:top_k=x", {"top_k": 5}) == Ancestral(top_k=5)
+    with pytest.raises(UsageError, match="the beam sampler has no top-k; it has: allow"):
+        sampler_with("beam", {"top_k": 5})
+    with pytest.raises(UsageError, match="must be a whole number"):
+        sampler_with("ancestral:top_k=x", {"top_p": 0.5})
 
 
 def test_html_is_escaped() -> None:
