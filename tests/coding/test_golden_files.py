@@ -1,8 +1,8 @@
 """Golden files: they must decode, and be written again byte by byte, by every later release.
 
-What stands in ``golden/`` was written by the version that first had the feature. A file that is missing fails: formats
-are promises. Write one only for a new name. Every model here is computed by this project alone, since what a library
-computes would bind the file to the build that wrote it.
+The files in ``golden/`` were written by earlier commits. A file that is missing fails its test, since a format is a
+promise. Write a file only for a new name. This project alone computes every model here, since another build of a
+compression library would change the frequencies.
 """
 
 from __future__ import annotations

@@ -38,11 +38,11 @@ def test_spliced_segments_are_found(prose: bytes) -> None:
 
     (model, one, two, end), _ = written(prose[:600])
     (_, other, *_), _ = written(prose[1000:1600])
-    kinds = {ModelFrame: b"M", EndFrame: b"E"}
+    kinds: dict[type, bytes] = {ModelFrame: b"M", EndFrame: b"E"}
     for order in ([model, two, one, end], [model, one, one, end], [model, one, end], [one, two, end],
                   [model, other, two, end], [model, model, one, two, end]):  # fmt: skip
         letters = [kinds.get(type(frame), b"C") for frame in order]
-        bodies = [frame.pack() for frame in order]  # type: ignore[attr-defined]
+        bodies = [frame.pack() for frame in order]
         blob = container.MAGIC + b"\x01" + b"".join(a + b for a, b in zip(letters, bodies, strict=True))
         with pytest.raises(CorruptDataError):
             compgen.decompress(blob)

@@ -1,7 +1,7 @@
 """Golden samples: a seed draws the same bytes in every later release.
 
-``golden/samples.json`` was written by the version before these tests. Every model in it is computed by this project
-alone, so that no other build of a compression library changes what is drawn.
+``golden/samples.json`` was written by an earlier commit. This project alone computes every model in it, since another
+build of a compression library would change the samples.
 """
 
 from __future__ import annotations
