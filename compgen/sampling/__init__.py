@@ -114,7 +114,6 @@ def sample(
         sampler = sampler_with(sampler, options)
     elif any(value is not None for value in options.values()):
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    stops = list(stop) if isinstance(stop, list | tuple) else [stop]
     each: tuple[bytes, ...] = ()
     if isinstance(prompt, list | tuple):
         each, prompt, samples = tuple(as_bytes(one, "a prompt") for one in prompt), b"", len(prompt)
@@ -127,8 +126,14 @@ def sample(
         length=length,
         samples=samples,
         seed=secrets.randbits(32) if seed is None else seed,
-        stop=tuple(as_bytes(one, "a stop string") for one in stops),
+        stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
     )
     drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
     return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _stop_strings(stop: bytes | str | Sequence[bytes | str]) -> tuple[bytes, ...]:
+    """Return one stop string, or several, as bytes."""
+    strings = stop if isinstance(stop, list | tuple) else [stop]
+    return tuple(as_bytes(one, "a stop string") for one in strings)
