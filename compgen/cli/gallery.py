@@ -24,7 +24,10 @@ def gallery(
         typer.Option(metavar="DIR", help="The folder of real data. Default: the environment variable COMPGEN_DATA."),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="N", help="The number of processes. Default: one for each core.")
+        int,
+        typer.Option(
+            "--jobs", "-j", metavar="N", help="The number of processes. Default: one for each core.", show_default=False
+        ),
     ] = 0,
 ) -> None:
     """Build a static site of samples. Its rows are prompts, its columns are compressors, rules and models.

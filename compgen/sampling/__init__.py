@@ -114,17 +114,15 @@ def sample(
         sampler = sampler_with(sampler, options)
     elif any(value is not None for value in options.values()):
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    each: tuple[bytes, ...] = ()
-    if isinstance(prompt, list | tuple):
-        each, prompt, samples = tuple(as_bytes(one, "a prompt") for one in prompt), b"", len(prompt)
-        if not isinstance(sampler, Ancestral):
-            raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    each = tuple(as_bytes(one, "a prompt") for one in prompt) if isinstance(prompt, list | tuple) else None
+    if each is not None and not isinstance(sampler, Ancestral):
+        raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout),
-        prompt=as_bytes(prompt, "the prompt"),
-        each=each,
+        prompt=as_bytes(prompt, "the prompt") if each is None else b"",
+        each=each or (),
         length=length,
-        samples=samples,
+        samples=samples if each is None else len(each),
         seed=secrets.randbits(32) if seed is None else seed,
         stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
