@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 from collections.abc import Generator, Iterator
@@ -115,16 +114,18 @@ class Reader(io.RawIOBase):
             elif len(frame.body) < rans.LANE * model_frame.lanes:
                 raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
             else:
-                # Only now is the number of lanes checked: computing the fingerprint may start as many rows.
+                # The number of lanes is checked before the model is loaded: its fingerprint may start as many rows.
                 model = model or model_of(model_frame, self._given)
-                watch = functools.partial(self._advance, self._done)
                 if not (model_frame.independent or frame.tokens):
+                    yield from pool.rest()  # stored segments before this one
                     state = state or model.start([b""] * model_frame.lanes)
-                    yield frame, byte_segment.decode(state, frame.body, frame.length, watch)
+                    yield frame, byte_segment.decode(state, frame.body, frame.length, self._progress())
                 elif self._jobs > 1:
                     yield from pool.run(frame, independent_segment.decode, model, frame, model_frame.lanes)
                 else:
-                    yield frame, independent_segment.decode(model, frame, model_frame.lanes, watch)
+                    yield frame, independent_segment.decode(model, frame, model_frame.lanes, self._progress())
 
-    def _advance(self, before: int, done: int) -> None:
-        self._watch(before + done)
+    def _progress(self) -> Progress:
+        """Return what decoding the next segment reports to."""
+        begin = self._done
+        return lambda done: self._watch(begin + done)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pytest
 
 import compgen
 from compgen.coding import container
-from compgen.coding.container import EndFrame, Frame, ModelFrame
+from compgen.coding.container import EndFrame, Frame, ModelFrame, SegmentFrame
 from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, CorruptDataError
 from tests.fuzz.containers import frames
@@ -46,3 +47,14 @@ def test_spliced_segments_are_found(prose: bytes) -> None:
         blob = container.MAGIC + b"\x01" + b"".join(a + b for a, b in zip(letters, bodies, strict=True))
         with pytest.raises(CorruptDataError):
             compgen.decompress(blob)
+
+
+def test_several_jobs_read_what_one_job_wrote(prose: bytes) -> None:
+    """Stored segments waited for their turn while coded ones overtook them, and a sound file was called damaged."""
+    data = prose[:900] + random.Random(1).randbytes(600) + prose[900:1800]
+    out = io.BytesIO()
+    with Writer(out, "backoff:order=2", segment_size=300) as writer:
+        writer.write(data)
+    kinds = [frame.coded for frame in frames(out.getvalue()) if isinstance(frame, SegmentFrame)]
+    assert kinds == [True, True, True, False, False, True, True, True]
+    assert compgen.decompress(out.getvalue(), jobs=2) == data
