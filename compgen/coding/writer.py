@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from compgen.atomic import replacing
 from compgen.coding import byte_segment, independent_segment
-from compgen.coding.container import MAX_LANES, MAX_SPEC, FrameWriter, ModelFrame, SegmentFrame, checksum
+from compgen.coding.container import MAX_LANES, MAX_SEGMENT, MAX_SPEC, FrameWriter, ModelFrame, SegmentFrame, checksum
 from compgen.coding.fingerprint import fingerprint
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.segmenter import Segmenter
@@ -91,9 +91,10 @@ class Writer(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Take all of ``data``, compress the segments that it completes, and return its size in bytes."""
         data = memoryview(data).cast("B")
-        self._segmenter.append(data)
-        for segment in self._segmenter.full_segments():
-            self._code(segment)
+        for begin in range(0, len(data), MAX_SEGMENT):
+            self._segmenter.append(data[begin : begin + MAX_SEGMENT])
+            for segment in self._segmenter.full_segments():
+                self._code(segment)
         return len(data)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ import compgen
 from compgen.cli import run
 from compgen.coding.container import MAX_LANES, MAX_SEGMENT, ModelFrame, SegmentFrame
 from compgen.coding.segmenter import Segmenter
-from compgen.coding.sizing import SEGMENT, WORTH_A_LANE, Sizes, sizes
+from compgen.coding.sizing import SEGMENT, Sizes, sizes
 from compgen.coding.writer import Writer
 from compgen.models import MODELS, State, load
 from compgen.models.language import LanguageModel
@@ -49,10 +49,19 @@ class Floats(Stub):
         return False
 
 
+LANE = 256
+"""Bytes of a lane here: little, so that the tests are quick."""
+
+
 @pytest.fixture(autouse=True)
 def _stubs_have_specs(monkeypatch: pytest.MonkeyPatch) -> None:
     for model in (Stub, Floats):
         monkeypatch.setitem(MODELS._registered, model.name, model)
+
+
+@pytest.fixture
+def _short_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compgen.coding.sizing.WORTH_A_LANE", LANE)
 
 
 def lanes(blob: bytes) -> int:
@@ -72,8 +81,9 @@ def test_segments_suit_jobs_and_lanes() -> None:
     assert compgen.decompress(blob) == data
 
 
+@pytest.mark.usefixtures("_short_lanes")
 @pytest.mark.parametrize("spec", [Stub.name, Floats.name])
-@pytest.mark.parametrize(("size", "expected"), [(1000, 1), (2 * WORTH_A_LANE, 2), (4 * WORTH_A_LANE + 1, 3)])
+@pytest.mark.parametrize(("size", "expected"), [(200, 1), (2 * LANE, 2), (4 * LANE + 1, 3)])
 def test_every_way_to_write_a_file_gives_the_same_bytes(
     spec: str, size: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,8 +95,8 @@ def test_every_way_to_write_a_file_gives_the_same_bytes(
     assert compgen.decompress(blob, spec) == source.read_bytes()
 
     with compgen.open(tmp_path / "object", "wb", spec) as writer:
-        for begin in range(0, size, 777):
-            writer.write(source.read_bytes()[begin : begin + 777])
+        for begin in range(0, size, 77):
+            writer.write(source.read_bytes()[begin : begin + 77])
     assert run(["compress", str(source), "-o", str(tmp_path / "file"), "-c", spec]) == 0
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(source.open("rb")))
     assert run(["compress", "-", "-o", str(tmp_path / "pipe"), "-c", spec]) == 0
@@ -95,9 +105,10 @@ def test_every_way_to_write_a_file_gives_the_same_bytes(
         assert (tmp_path / way).read_bytes() == blob, way
 
 
+@pytest.mark.usefixtures("_short_lanes")
 def test_a_writer_holds_back_little_and_then_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 2 * WORTH_A_LANE
-    for module in ("segmenter", "sizing"):
+    most = 2 * LANE
+    for module in ("segmenter", "sizing", "writer"):
         monkeypatch.setattr(f"compgen.coding.{module}.MAX_SEGMENT", most)
     data, piece = b"she sells " * most, most // 8
     written, out = [], io.BytesIO()
