@@ -1,4 +1,4 @@
-"""compress, decompress, inspect, verify, explain: as a user types them."""
+"""The commands compress, decompress, inspect, verify and explain, as a user types them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sample`` on pictures and sound, as a user runs it."""
+"""The command sample on pictures and sound, as a user types it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One segment: models, lanes, rates."""
+"""Code one segment byte by byte: every number of lanes, the states afterwards, the rate, and damage."""
 
 from __future__ import annotations
 

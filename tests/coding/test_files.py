@@ -149,7 +149,7 @@ def test_a_model_that_does_not_repeat_itself_is_found_by_verification(prose: byt
         asked = 0
 
         def frequencies(self) -> Frequencies:
-            """Trust in "a" that grows with every call in this process."""
+            """Return a probability of "a" that grows with every call in this process."""
             Moody.asked += 1
             found = super().frequencies()
             found[:, ord("b")] -= Moody.asked
@@ -166,7 +166,7 @@ def test_a_model_that_does_not_repeat_itself_is_found_by_verification(prose: byt
 
 @pytest.mark.parametrize("existed", [False, True])
 def test_a_kill_leaves_the_old_file_or_the_new(existed: bool, tmp_path: Path, prose: bytes) -> None:
-    """Thirty kills at random moments here; ``python -m tests.fuzz.kill`` does 200 of each."""
+    """Kill thirty times at random moments. ``python -m tests.fuzz.kill`` kills 200 times."""
     outcomes = kills(30, tmp_path, prose[:400], existed)
     assert sum(outcomes.values()) == 30
     assert outcomes["other"] == 0

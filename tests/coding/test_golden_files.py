@@ -1,4 +1,4 @@
-"""Golden files: they must decode, and be written again byte by byte, by every later release.
+"""Golden files: every later release must decode them, and write them again byte by byte.
 
 The files in ``golden/`` were written by earlier commits. A file that is missing fails its test, since a format is a
 promise. Write a file only for a new name. This project alone computes every model here, since another build of a
@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 NETWORK = "llm:tests/coding/golden/network"
-"""Two small layers that learnt TEXT by heart."""
+"""A network of two small layers that were trained on TEXT until they knew it."""
 
 TEXT = b"She sells sea shells by the sea shore; the shells she sells are sea shells, she is sure.\n" * 4
 SHORT = TEXT[:178]
@@ -35,7 +35,7 @@ SOUND = b"".join((32768 + 900 * abs(i % 24 - 12)).to_bytes(2, "big") for i in ra
 
 @dataclass(frozen=True)
 class Golden:
-    """What a golden file was written from. ``kinds`` are those of its segments."""
+    """What a golden file was written from, and the kinds of its segments."""
 
     spec: str
     data: bytes
@@ -110,7 +110,7 @@ def test_every_golden_file_is_tested() -> None:
 
 @pytest.mark.parametrize("spec", FINGERPRINTS)
 def test_fingerprints_are_those_that_files_hold(spec: str) -> None:
-    """A fingerprint that changed would refuse every file that was written before."""
+    """If a fingerprint changed, every file that was written before would be refused."""
     if "llm" in spec:
         pytest.importorskip("torch")
     recorded: dict[str, str] = json.loads((GOLDEN / "fingerprints.json").read_text())

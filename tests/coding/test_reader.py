@@ -1,4 +1,4 @@
-"""Damaged files are refused, and the message says what is wrong."""
+"""Damaged files are refused with a message that says what is wrong, and sound ones are read in order."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_spliced_segments_are_found(prose: bytes) -> None:
 
 
 def test_several_jobs_read_what_one_job_wrote(prose: bytes) -> None:
-    """Stored segments waited for their turn while coded ones overtook them, and a sound file was called damaged."""
+    """A coded segment once came before the stored segment ahead of it, and a sound file was called damaged."""
     data = prose[:900] + random.Random(1).randbytes(600) + prose[900:1800]
     out = io.BytesIO()
     with Writer(out, "backoff:order=2", segment_size=300) as writer:

@@ -36,7 +36,7 @@ def test_a_file_chooses_no_program_no_plugin_no_path_and_no_great_memory(prose: 
 
 
 def forged(spec: str) -> bytes:
-    """A file that names ``spec``, with every checksum right."""
+    """Return a file that names ``spec`` and whose frames are all sound."""
     out = io.BytesIO()
     writer = container.FrameWriter(out)
     writer.model(ModelFrame(spec, bytes(8), 1, False, "", 24))
@@ -57,7 +57,7 @@ def test_forged_specs_run_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ['ppmd:memory="+65"', "ppmd:memory=6_5", "gzip:window=1_048_577", "xz+ppmd:memory=٦٥"])
 def test_great_memory_does_not_hide_behind_an_odd_number(spec: str) -> None:
-    """Python reads these as numbers, and the check once did not."""
+    """Python's int takes these texts for numbers. The check once did not, and let them pass."""
     with pytest.raises(IncompatibleError, match="more memory than a file may ask for"):
         load_from_file(spec)
 
@@ -102,7 +102,7 @@ def test_models_are_checked_by_what_they_do() -> None:
 
 
 def test_lanes_that_no_code_could_hold_start_no_rows(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by fuzzing: a forged number of lanes made a small file open thousands of encoders, half a gigabyte."""
+    """Fuzzing found that a small file with a forged number of lanes opened thousands of encoders: half a gigabyte."""
     blob = compgen.compress(prose[:600], "gzip")
     reader = FrameReader(io.BytesIO(blob))
     named = reader.read()
@@ -130,7 +130,7 @@ def test_a_spec_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["backoff", "gzip"])
 def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) -> None:
-    """The letter of a token segment, before the code of one of bytes: an error of ours, with torch or without."""
+    """A segment of bytes that is marked as one of tokens ends in an error of compgen, with torch or without."""
     blob = compgen.compress(prose[:600], spec)
     reader = FrameReader(io.BytesIO(blob))
     named = reader.read()

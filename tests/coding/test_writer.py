@@ -27,7 +27,7 @@ from tests.fuzz.containers import frames
 
 @dataclass(frozen=True)
 class Stub(LanguageModel):
-    """A language model to the coder, without a network: its lanes depend on the size of the file."""
+    """A language model without a network. As for every language model, its lanes depend on the size of the file."""
 
     name: ClassVar[str] = "test-language-model"
 
@@ -40,7 +40,7 @@ class Stub(LanguageModel):
 
 
 class Floats(Stub):
-    """The same, if floats decided."""
+    """The same model, which says that floats decide."""
 
     name: ClassVar[str] = "test-floats"
 
@@ -50,7 +50,7 @@ class Floats(Stub):
 
 
 LANE = 256
-"""Bytes of a lane here: little, so that the tests are quick."""
+"""Bytes that a lane gets at least in these tests: few, so that the tests are quick."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_segments_suit_jobs_and_lanes() -> None:
 def test_every_way_to_write_a_file_gives_the_same_bytes(
     spec: str, size: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file object, which does not know the total beforehand, once wrote one lane where the others wrote several."""
+    """A file object does not know the total beforehand, and once wrote one lane where the others wrote several."""
     source = tmp_path / "source"
     source.write_bytes((b"a sea shell " * size)[:size])
     blob = compgen.compress(source.read_bytes(), spec)

@@ -1,4 +1,4 @@
-"""Samplers against targets that can be enumerated. Seeds are fixed; each statistical test states its error rate."""
+"""Samplers follow targets that can be enumerated. Seeds are fixed; each statistical test states its error rate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROMPT = b"abba baab abba baa abba b" * 3
 
 
 def enumerated(spec: str, length: int, temperature: float = 1.0) -> dict[bytes, float]:
-    """The exact distribution of continuations over ALPHABET, byte by byte under the model."""
+    """Return the exact distribution of continuations over ALPHABET, byte by byte under the model."""
     model = load(spec)
     found = {}
     for word in itertools.product(ALPHABET, repeat=length):
@@ -48,7 +48,7 @@ def test_conforms(spec: str) -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6, 1.7])
 def test_ancestral_follows_the_enumerated_target(temperature: float) -> None:
-    """Chi-square at level 1e-4: a right sampler fails one seed in ten thousand."""
+    """Chi-square at level 1e-4: a correct sampler fails for one seed in ten thousand."""
     exact = enumerated("backoff:order=2", 3, temperature)
     count = 3000
     drawn = sample("backoff:order=2", PROMPT, length=3, samples=count, seed=11, temperature=temperature,
@@ -85,7 +85,7 @@ def test_ancestral_over_the_calibrated_rule_follows_the_enumerated_target() -> N
 
 
 def test_a_wrong_sampler_would_be_caught() -> None:
-    """The control of the two tests above: samples at another temperature fail them."""
+    """The control of the tests above: samples at another temperature fail them."""
     exact = enumerated("backoff:order=2", 2)
     drawn = sample("backoff:order=2", PROMPT, length=2, samples=3000, seed=5, temperature=1.3, allow="chars:ab ")
     seen = Counter(one.data for one in drawn)
@@ -141,7 +141,7 @@ def test_smc_follows_the_whole_continuation_target(temperature: float) -> None:
 
 
 def test_beam_breaks_ties_of_rare_bytes_by_the_seed_too() -> None:
-    """Where two bytes were tied 20 bits below the best, one count between them once decided 40 seeds of 40."""
+    """If two bytes tied 20 bits below the best, one count between them once decided 40 of 40 seeds."""
     firsts = set()
     for seed in range(20):
         drawn = sample("backoff:order=0", b"a" * 4000, length=1, sampler="beam", seed=seed, allow=r"chars:\x00\xff")
