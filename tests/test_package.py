@@ -1,4 +1,4 @@
-"""The face of the package: names, weight, version."""
+"""The package from outside: its public names, what importing it imports, its version."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compgen.coding.jobs import OrderedPool
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.shards import Record, Shard
 from compgen.extras import need

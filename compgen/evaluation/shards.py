@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from compgen.coding import token_segment
 from compgen.coding.api import compress, decompress
+from compgen.coding.byte_segment import encode_each
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
-from compgen.coding.segment import encode_each
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import CompgenError
 from compgen.evaluation.accounting import published, seven_bits

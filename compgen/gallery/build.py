@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from compgen.atomic import replacing
-from compgen.coding.jobs import OrderedPool
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.errors import UsageError
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.config import Column, Config, Explorer, GalleryRow

@@ -10,7 +10,7 @@ from compgen.errors import SpecError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.derived.model import CodeLengthModel
-from compgen.models.mixture import Mixture
+from compgen.models.mixture import Mixture, members_of
 from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
 __all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
@@ -76,6 +76,8 @@ def _with(model: ByteModel, given: dict[str, Any]) -> ByteModel:
 
 def _build(spec: Spec) -> ByteModel:
     """Return the model that ``spec`` names, or the model over the compressor that it names."""
+    if spec.name == Mixture.name:
+        return Mixture(tuple(load(member) for member in members_of(spec.argument or "")))
     if spec.name in MODELS:
         return MODELS.build(spec)
     if spec.name not in COMPRESSORS:

@@ -26,23 +26,28 @@ _MOST_MEMBERS = 16
 """Chosen: bounds what the spec in a file can make a decoder load."""
 
 
-def _load_members(specs: str) -> tuple[ByteModel, ...]:
-    from compgen.models import load  # here, since compgen.models imports this module
+def members_of(specs: str) -> list[str]:
+    """Return the specs of a mixture's members from its own.
 
-    return tuple(load(member) for member in split_mixture(specs))
+    Raises:
+        UsageError: there are too few or too many.
+    """
+    members = split_mixture(specs)
+    if not 2 <= len(members) <= _MOST_MEMBERS:
+        raise UsageError(f"a mixture has 2 to {_MOST_MEMBERS} members, such as gzip+bz2, not '{specs}'")
+    return members
 
 
 @dataclass(frozen=True)
 class Mixture(ByteModel):
     """A mixture of 2 to 16 models. It reads its members' integer frequencies, and its spec joins theirs by ``+``."""
 
-    members: tuple[ByteModel, ...] = field(metadata={"argument": True, "parse": _load_members})
+    members: tuple[ByteModel, ...] = field(metadata={"argument": True})
 
     name: ClassVar[str] = "mixture"
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.members) <= _MOST_MEMBERS:
-            raise UsageError(f"a mixture has 2 to {_MOST_MEMBERS} members, such as gzip+bz2, not '{self}'")
+        members_of(str(self))
 
     @property
     def spec(self) -> Spec:

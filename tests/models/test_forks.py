@@ -57,24 +57,27 @@ def is_frozen(value: Any) -> bool:
     return parameters is not None and parameters.frozen
 
 
+def parts(value: Any) -> dict[str, Any]:
+    """What ``value`` holds, by names."""
+    if isinstance(value, dict):
+        return {f"[{key!r}]": part for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return {f"[{place}]": part for place, part in enumerate(value)}
+    return {f".{name}": part for name, part in getattr(value, "__dict__", {}).items()}
+
+
 def shared(one: Any, other: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Give the name of each mutable object that is a part of both, and the object."""
     if isinstance(one, IMMUTABLE) or type(one) is not type(other) or is_frozen(one):
         return
-    if isinstance(one, tuple) or (isinstance(one, list) and one is not other):
-        for a, b in zip(one, other, strict=False):
-            yield from shared(a, b, name if isinstance(one, tuple) else f"{name}[]")
-    elif isinstance(one, dict) and one is not other:
-        for key in one.keys() & other.keys():
-            yield from shared(one[key], other[key], f"{name}[]")
-    elif isinstance(one, np.ndarray):
-        if np.shares_memory(one, other):
-            yield name, one
-    elif one is other:
+    if np.shares_memory(one, other) if isinstance(one, np.ndarray) else one is other and not isinstance(one, tuple):
         yield name, one
-    elif hasattr(one, "__dict__"):
-        for attribute, value in vars(one).items():
-            yield from shared(value, getattr(other, attribute), f"{type(one).__name__}.{attribute}")
+        return
+    others = parts(other)
+    for key, part in parts(one).items():
+        inner = f"{type(one).__name__}{key}" if key.startswith(".") else name if isinstance(one, tuple) else f"{name}[]"
+        if key in others:
+            yield from shared(part, others[key], inner)
 
 
 def shared_by_a_fork(spec: str) -> tuple[Any, Any, list[tuple[str, Any]]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import independent
+from compgen.coding import independent_segment
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.coding.sizing import Sizes, sizes
 from compgen.coding.writer import Writer
@@ -62,8 +62,8 @@ def test_round_trips(spec: str, prose: bytes) -> None:
     ):
         assert compgen.decompress(compgen.compress(data, model), model) == data
         for lanes in (1, 3):
-            code, tokens = independent.encode(model, data, lanes, verify=True)
-            assert independent.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
+            code, tokens = independent_segment.encode(model, data, lanes, verify=True)
+            assert independent_segment.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
             if data in (bytes(range(256)), b"\xff\xfe ok <|endoftext|><s>"):
                 assert not tokens, "what is no text has no encoding of the tokeniser's own"
     assert compgen.decompress(compgen.compress(b"", model), model) == b""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import segment
+from compgen.coding import byte_segment
 from compgen.coding.container import ModelFrame, SegmentFrame
 from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
@@ -134,7 +134,7 @@ def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: byt
     blob = compgen.compress(data, model, lanes=3)
     coded = next(frame for frame in frames(blob) if isinstance(frame, SegmentFrame))
     assert coded.coded
-    assert segment.decode(device.start([b""] * 3), coded.body, len(data)) == data
+    assert byte_segment.decode(device.start([b""] * 3), coded.body, len(data)) == data
 
 
 def test_a_device_shares_points_as_a_cpu_does() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.coding import segment, token_segment  # noqa: E402
+from compgen.coding import byte_segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
@@ -200,15 +200,15 @@ def test_bytes_come_back(pair: Pair, text: str, lanes: int) -> None:
     def state() -> TokenisedState:
         return TokenisedState.start(*pair, [b""] * lanes, window=25)
 
-    code = segment.encode(state(), data)
-    assert segment.decode(state(), code, len(data)) == data
-    assert segment.decode(state(), segment.encode(state(), b""), 0) == b""
+    code = byte_segment.encode(state(), data)
+    assert byte_segment.decode(state(), code, len(data)) == data
+    assert byte_segment.decode(state(), byte_segment.encode(state(), b""), 0) == b""
 
 
 def test_2048_lanes(pair: Pair) -> None:
     data = tiny.PROSE.read_bytes()[:3000]
-    code = segment.encode(TokenisedState.start(*pair, [b""] * 2048), data)
-    assert segment.decode(TokenisedState.start(*pair, [b""] * 2048), code, len(data)) == data
+    code = byte_segment.encode(TokenisedState.start(*pair, [b""] * 2048), data)
+    assert byte_segment.decode(TokenisedState.start(*pair, [b""] * 2048), code, len(data)) == data
 
 
 @pytest.mark.parametrize("sharpness", [0, 1, 1e4])
@@ -302,9 +302,9 @@ def test_other_weights_are_noticed(pair: Pair) -> None:
     engine, tokens = pair
     other = CausalLM(tiny.llama(engine.width, seed=9).eval(), "cpu", "float32")
     data = TEXTS["words"]
-    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
+    code = byte_segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
     with pytest.raises(CorruptDataError):
-        segment.decode(TokenisedState.start(other, tokens, [b""]), code, len(data))
+        byte_segment.decode(TokenisedState.start(other, tokens, [b""]), code, len(data))
     encoded = tokens.encode_text(data)
     assert encoded is not None
     code = token_segment.encode(TokenCoderState.start(engine, tokens, [b""]), encoded)
@@ -336,8 +336,8 @@ def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
     assert tokens.missing == frozenset(range(0xF5, 0x100))
     engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
     data = b"the \xff sea\xfa\xfa the"
-    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
-    assert segment.decode(TokenisedState.start(engine, tokens, [b""]), code, len(data)) == data
+    code = byte_segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
+    assert byte_segment.decode(TokenisedState.start(engine, tokens, [b""]), code, len(data)) == data
     fresh, grown = (TokenisedState.start(engine, tokens, [prompt]) for prompt in (data, b""))
     extend(grown, data)
     np.testing.assert_allclose(fresh.probabilities(), grown.probabilities(), rtol=2e-3, atol=1e-7)
