@@ -1,6 +1,6 @@
 """One segment as the canonical tokens of a language model: about the bits of its byte law, one forward a token.
 
-A segment qualifies if the tokeniser's own encoding of it spells it again (``Tokens.encode_text``). Its code is the
+A segment qualifies if the tokeniser's own encoding of it spells it again (``Tokeniser.encode_text``). Its code is the
 number of tokens, then the entropy coder's. Lanes are as in ``segment.py``, but of tokens: row i of the state codes part
 i, and begins at a state that is the checksum of the bytes its tokens spell.
 """

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from compgen.errors import UsageError
-from compgen.neural.tokens.tree import FREE
+from compgen.neural.tokens.tree import SPARE_POSITIONS
 from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
@@ -57,7 +57,7 @@ def network(
             num_key_value_heads=model.kv_heads,
             head_dim=model.head_width,
             # What reads tokens byte by byte keeps some positions free; the window should be the context all the same.
-            max_position_embeddings=model.context + 1 + (FREE if model.vocabulary > BYTES else 0),
+            max_position_embeddings=model.context + 1 + (SPARE_POSITIONS if model.vocabulary > BYTES else 0),
             tie_word_embeddings=False,
             bos_token_id=vocabulary.start,
             eos_token_id=None,

@@ -127,15 +127,15 @@ def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, mon
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from compgen.neural.tokens.token_state import TokenCoderState
 
-    follow = TokenCoderState._follow
+    read = TokenCoderState._read
 
     def small(state: TokenCoderState, tokens: Any) -> None:
         if state.rows > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        follow(state, tokens)
+        read(state, tokens)
 
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
-    monkeypatch.setattr(TokenCoderState, "_follow", small)
+    monkeypatch.setattr(TokenCoderState, "_read", small)
     blob = compgen.compress(likely, gpt2, lanes=8)
     named = FrameReader(io.BytesIO(blob)).read()
     assert isinstance(named, ModelFrame)

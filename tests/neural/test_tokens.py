@@ -21,7 +21,7 @@ from compgen.models.base import PRECISION  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
-from compgen.neural.tokens.tokeniser import _PROBES, Tokens  # noqa: E402
+from compgen.neural.tokens.tokeniser import PROBES, Tokeniser  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 TEXTS = {
@@ -30,13 +30,13 @@ TEXTS = {
     "characters": "x 中丮 é中 ".encode() + "中".encode()[:2],
     "bytes": bytes([255, 0, 128, 65, 0xE4, 65, 0xC3, 0xA9, 0xFF, 32, 255]),
 }
-Pair = tuple[CausalLM, Tokens]
+Pair = tuple[CausalLM, Tokeniser]
 
 
 @pytest.fixture(scope="module", params=tiny.KINDS)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     path = str(tiny.make(request.param, tmp_path_factory.mktemp("model")))
-    return CausalLM.load(path), Tokens.load(path)
+    return CausalLM.load(path), Tokeniser.load(path)
 
 
 def extend(state: TokenisedState, data: bytes) -> None:
@@ -54,8 +54,8 @@ class Definition:
 
     def _next(self, path: tuple[int, ...]) -> dict[int, float]:
         """p(. | path) over tokens that spell bytes or end a text."""
-        known = [*self.spelled, *self.tokens.ends]
-        text = ([] if self.tokens.root is None else [self.tokens.root]) + list(path)
+        known = [*self.spelled, *self.tokens.end_tokens]
+        text = ([] if self.tokens.start_token is None else [self.tokens.start_token]) + list(path)
         if not text:
             return dict.fromkeys(self.spelled, 1 / len(self.spelled))
         with torch.no_grad():
@@ -69,13 +69,13 @@ class Definition:
         """N(x): encodings of beginnings of x and a probe or nothing, and their beginnings, that spell part of x."""
         found: set[tuple[int, ...]] = {()}
         for end in range(len(x) + 1):
-            longer = [x[:end] + probe for probe in (b"", *_PROBES)]
+            longer = [x[:end] + probe for probe in (b"", *PROBES)]
             # A beginning that cuts a character off goes through what byte-level BPE may make of it.
             ends = [tuple(self.tokens.encode(data)) for data in longer]
             cut = list(self.tokens.pieces(x[:end]))
             if cut:
                 before = tuple(self.tokens.encode(b"".join(cut[:-1])))
-                ends += [before + path for path in self.tokens.prefixes(cut[-1])]
+                ends += [before + path for path in self.tokens.candidates(cut[-1])]
             for path in ends:
                 found |= {path[:i] for i in range(len(path) + 1) if len(self.tokens.spell(path[:i])) <= end}
         yield from found
@@ -90,7 +90,7 @@ class Definition:
                 if len(data) > len(rest) and data.startswith(rest):
                     masses[data[len(rest)]] += chance * following[token]
             if not rest:
-                end += chance * sum(following.get(token, 0) for token in self.tokens.ends)
+                end += chance * sum(following.get(token, 0) for token in self.tokens.end_tokens)
         return masses, end
 
 
@@ -126,7 +126,7 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
     definition = Definition(pair)
     # A lead is given, not coded: what is left is a conditional probability.
     lead = sum(definition.weights(tokens.lead[:-1])[0][symbol] for symbol in tokens.lead)
-    ends = sum(definition.next(path).get(token, 0.0) for token in tokens.ends)
+    ends = sum(definition.next(path).get(token, 0.0) for token in tokens.end_tokens)
     chain = definition.chance(path) * (ends or 1) / (lead or 1)
     assert code_length(TokenisedState.start(*pair, [b""]), data) <= -np.log2(chain) + 1e-3
 
@@ -134,7 +134,7 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
 def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
     tokenizer = tiny.byte_level(257)
     torch.manual_seed(4)
-    engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokens(tokenizer)
+    engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokeniser(tokenizer)
     data = TEXTS["words"] + TEXTS["bytes"]
     chain = Definition((engine, tokens)).chance(tuple(tokens.encode(data)))
     state = TokenisedState.start(engine, tokens, [b""])
@@ -217,8 +217,8 @@ def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest
 
     Where all tokens are as likely, and where one is certain, too.
     """
-    forward = CausalLM.step
-    monkeypatch.setattr(CausalLM, "step", lambda *given: forward(*given) * sharpness)
+    forward = CausalLM.forward_tensors
+    monkeypatch.setattr(CausalLM, "forward_tensors", lambda *given: forward(*given) * sharpness)
     taking, given = (TokenCoderState.start(*pair, [b"", b"The sea"], window=5) for _ in range(2))
     ids, generator, rows = np.sort(pair[1].ids), np.random.default_rng(3), np.arange(2)
     for step in range(12):
@@ -286,7 +286,7 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
     state = TokenCoderState.start(engine, tokens, [b"The sea"], window=3)
     path = tokens.encode(tokens.lead + b"The sea")[-3:]
     for step, token in enumerate(tokens.encode(b" and the lamp and the keeper")):
-        begin = [] if tokens.root is None else [tokens.root]
+        begin = [] if tokens.start_token is None else [tokens.start_token]
         with torch.no_grad():
             logits = engine.model(torch.tensor([begin + path])).logits[0, -1, tokens.ids].double()
         column = tokens.ids.tolist().index(token)
@@ -300,7 +300,7 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
 
 def test_other_weights_are_noticed(pair: Pair) -> None:
     engine, tokens = pair
-    other = CausalLM(tiny.llama(engine.width, seed=9).eval(), "cpu", "float32")
+    other = CausalLM(tiny.llama(engine.vocab_size, seed=9).eval(), "cpu", "float32")
     data = TEXTS["words"]
     code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
     with pytest.raises(CorruptDataError):
@@ -315,7 +315,7 @@ def test_other_weights_are_noticed(pair: Pair) -> None:
 def test_what_does_not_fit_is_said(pair: Pair) -> None:
     engine, tokens = pair
     with pytest.raises(UsageError, match=r"window must be between 1 and \d+ tokens"):
-        TokenisedState.start(engine, tokens, [b""], window=engine.positions)
+        TokenisedState.start(engine, tokens, [b""], window=engine.max_positions)
     narrow = CausalLM(tiny.gpt2(300).eval(), "cpu", "float32")
     for start in (TokenisedState.start, TokenCoderState.start):
         with pytest.raises(IncompatibleError, match="do not belong together"):
@@ -332,7 +332,7 @@ def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
     every = "".join(c for c in sorted(pre_tokenizers.ByteLevel.alphabet()) if c not in "õö÷øùúûüýþÿ")
     trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=list(every), show_progress=False)
     tokenizer.train_from_iterator(["the sea the sea"], trainer)
-    tokens = Tokens(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    tokens = Tokeniser(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
     assert tokens.missing == frozenset(range(0xF5, 0x100))
     engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
     data = b"the \xff sea\xfa\xfa the"
