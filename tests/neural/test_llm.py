@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from compgen.coding import independent
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.coding.sizing import Sizes, sizes
 from compgen.coding.writer import Writer
-from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
+from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
 from tests.conftest import Run
@@ -165,6 +166,21 @@ def test_a_model_of_the_hub_is_asked_for_once(gpt2: str, monkeypatch: pytest.Mon
     folder._fetched.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("path", "match"), [("./a", "no folder here"), ("a/b/c", "no folder here"), ("a/b", "OSError")]
+)
+def test_what_is_neither_a_folder_nor_on_the_hub_is_said_in_a_line(
+    path: str, match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError  # without a message
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(UsageError, match=match) as caught:
+        load(f"llm:{path}")
+    assert "\n" not in str(caught.value)
+
+
 def test_conforms(gpt2: str) -> None:
     model = load(gpt2)
     assert not model.reproducible
@@ -193,8 +209,11 @@ def test_other_floats_are_refused(gpt2: str) -> None:
     with pytest.raises(UsageError, match="written with"):
         compgen.decompress(blob, f"{gpt2},dtype=bfloat16")
     other = compgen.compress(likely, f"{gpt2},dtype=bfloat16", verify=False)
-    forged = other.replace(b",dtype=bfloat16", b"")
-    with pytest.raises(CompgenError):
+    frame = FrameReader(io.BytesIO(other)).read()
+    assert isinstance(frame, ModelFrame)
+    assert other.count(frame.pack()) == 1
+    forged = other.replace(frame.pack(), dataclasses.replace(frame, spec=named.spec).pack())
+    with pytest.raises(IncompatibleError, match="behaves otherwise here"):
         compgen.decompress(forged, gpt2)
 
 
@@ -233,6 +252,9 @@ def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
     assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
+    for option in ("beam=8", "dtype=bfloat16"):
+        with pytest.raises(UsageError, match="for models with a tokeniser"):
+            load(f"llm:{option}")
     with pytest.raises(UsageError, match="dtype"):
         load(f"{gpt2},dtype=float7").start([b""])
     assert folder.speaks_bytes({"model_type": "llama", "vocab_size": 257})

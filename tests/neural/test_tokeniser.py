@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -148,11 +149,14 @@ def test_two_newlines_may_be_one_token_or_two() -> None:
 
 
 def test_a_character_cut_off_may_be_merged_so_far() -> None:
+    """BPE merges a space and the first byte of ``é``; the tokeniser, which takes text, never shows that by itself."""
     view = VIEWS["byte-level"]
-    whole = "中".encode()
-    assert len(view.encode(whole)) < 3, "the fixture merges bytes of this character"
-    assert len(view.candidates(whole[:2])) >= 1
-    assert all(view.spell(path) == whole[:2] for path in view.candidates(whole[:2]))
+    begun = " é".encode()[:2]
+    merged = BYTE_LEVEL.get_vocab()["ĠÃ"]
+    assert view.spell([merged]) == begun, "the fixture merges these bytes"
+    canonical = view.encode_piece(begun)
+    assert len(canonical) == 2
+    assert view.candidates(begun) == (canonical, (merged,))
 
 
 def test_tokenisers_that_cannot_write_every_byte_are_refused(tmp_path: Path) -> None:
@@ -160,5 +164,18 @@ def test_tokenisers_that_cannot_write_every_byte_are_refused(tmp_path: Path) -> 
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     with pytest.raises(IncompatibleError, match="no token for 256 of 256 bytes"):
         Tokeniser(PreTrainedTokenizerFast(tokenizer_object=words))
-    with pytest.raises(UsageError, match="no tokeniser at"):
-        Tokeniser.load(str(tmp_path))
+
+
+def test_a_tokeniser_that_is_not_there_or_damaged_is_said_in_a_line(tmp_path: Path) -> None:
+    def refused(match: str) -> None:
+        with pytest.raises(UsageError, match=match) as caught:
+            Tokeniser.load(str(tmp_path))
+        assert "\n" not in str(caught.value)
+
+    refused("no tokeniser at .* tokenizer.json")
+    BYTE_LEVEL.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    right = json.loads(file.read_text())
+    for damaged in ("", "[]", json.dumps(right)[:2000], json.dumps(right | {"model": {}})):
+        file.write_text(damaged)
+        refused("no tokeniser at")

@@ -31,6 +31,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ Chosen: longer than nearly all words, so that few are cut, and short enough that
 PROBES = (b"x", b"1", b".", b" ", b"\n")
 """One character of each kind that the pre-tokenisers of GPT-2, Llama 3 and Qwen look ahead for."""
 
+_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")  # any of them is enough for transformers
 _STAND_INS = ("x", ".", "中")  # a letter, a punctuation mark and an ideograph: what a cut-off character may become
 _SPACE = 0x20
 _NEVER_IN_TEXT = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))  # bytes that valid UTF-8 never holds: RFC 3629, section 3
@@ -162,6 +164,9 @@ class Tokeniser:
             UsageError: there is no tokeniser, or it is damaged.
             IncompatibleError: the tokeniser is not a fast one, or cannot spell every byte string.
         """
+        folder = Path(path)
+        if folder.is_dir() and not any((folder / file).exists() for file in _FILES):  # transformers would make up one
+            raise UsageError(f"no tokeniser at '{path}': save one with a tokenizer.json beside the weights")
         try:
             return cls(AutoTokenizer.from_pretrained(path, trust_remote_code=False, use_fast=True))
         except CompgenError:
