@@ -1,4 +1,4 @@
-"""The engine over trees of tokens, against the model's plain pass over each branch."""
+"""The engine over trees of tokens, checked against the model's plain pass over each branch."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors
     rng = np.random.default_rng(5)
     rows, steps = 3, 14
     cache = engine.new_cache(rows)
-    texts: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # slot to the tokens that lead there
-    seen: list[dict[int, list[int]]] = [{} for _ in range(rows)]
+    texts: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # each slot's token and its ancestors
+    seen: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # the slots of that text
     for step in range(steps):
         cache.reserve(70 if step == 7 else 1)  # growing keeps what is there
         width = 1 + step % 2

@@ -1,4 +1,4 @@
-"""Language models with a tokeniser, as anyone uses them: by a spec, in files, in samples."""
+"""Language models with a tokeniser as users see them: by a spec, in files, in samples."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def kinds(blob: bytes) -> str:
-    """Return a letter for each segment: C of bytes, T of tokens, S stored."""
+    """Return a letter for each segment: C if it is coded byte by byte, T as tokens, S if it is stored."""
     frames, found = FrameReader(io.BytesIO(blob)), ""
     while not isinstance(frame := frames.read(), EndFrame):
         if isinstance(frame, SegmentFrame):
@@ -49,7 +49,7 @@ def kinds(blob: bytes) -> str:
 
 
 def test_round_trips(spec: str, prose: bytes) -> None:
-    """Random weights compress little, so what is stored is coded here by hand as well."""
+    """Random weights compress little, so segments may be stored; here they are coded in any case."""
     from compgen.coding.container import SegmentFrame as Frame
 
     model = load(spec)
@@ -96,7 +96,7 @@ def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: byte
 
 
 def test_segments_end_where_characters_do(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a character is no text, which is what tokens are of."""
+    """A segment that ends inside a character is not valid UTF-8, so it could not be coded as tokens."""
     pieces: list[bytes] = []
     monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
     text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
@@ -196,7 +196,7 @@ def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
 
 
 def test_other_floats_are_refused(gpt2: str) -> None:
-    """The fingerprint is of the frequencies themselves: another type, device or build gives others."""
+    """The fingerprint is a digest of frequencies, and another type, device or build gives other frequencies."""
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
     blob = compgen.compress(likely, gpt2)
     frames = FrameReader(io.BytesIO(blob))

@@ -131,7 +131,7 @@ def test_masses_are_the_sums_over_tokens(view: Tokeniser) -> None:
 @settings(max_examples=60)
 @given(text=TEXT)
 def test_probes_find_what_encodings_of_longer_text_begin_with(name: str, text: str) -> None:
-    """Nothing is missed in text of these letters: each beginning of an encoding was foreseen where it ended."""
+    """For text of these letters, every beginning of an encoding is among the candidates of the bytes that it spells."""
     view, data = VIEWS[name], text.encode()
     for piece in view.pieces(data):
         tokens = view.encode_piece(piece)

@@ -1,4 +1,4 @@
-"""The law of bytes over a token model: against its definition, by enumeration; and what codes with it."""
+"""The law of bytes over a token model, checked against its definition by enumeration; and the coders that use it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ pytest.importorskip("transformers")
 from compgen.coding import segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
+from compgen.models.window import Window  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
 from compgen.neural.tokens.tokeniser import PROBES, Tokeniser  # noqa: E402
+from compgen.neural.tokens.tree import PieceWindow, TokenTree  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 TEXTS = {
@@ -45,7 +47,7 @@ def extend(state: TokenisedState, data: bytes) -> None:
 
 
 class Definition:
-    """The law, word by word: no trie, no cache, no pieces but those of the canonical encoding."""
+    """The law of ``byte_state.py`` word by word, without a trie, a cache or a tree."""
 
     def __init__(self, pair: Pair) -> None:
         self.engine, self.tokens = pair
@@ -53,7 +55,7 @@ class Definition:
         self.next = functools.cache(self._next)
 
     def _next(self, path: tuple[int, ...]) -> dict[int, float]:
-        """p(. | path) over tokens that spell bytes or end a text."""
+        """Return p(token | path) of the tokens that spell bytes or end a text."""
         known = [*self.spelled, *self.tokens.end_tokens]
         text = ([] if self.tokens.start_token is None else [self.tokens.start_token]) + list(path)
         if not text:
@@ -66,11 +68,11 @@ class Definition:
         return float(np.prod([self.next(path[:i])[token] for i, token in enumerate(path)]))
 
     def sequences(self, x: bytes) -> Iterator[tuple[int, ...]]:
-        """N(x): encodings of beginnings of x and a probe or nothing, and their beginnings, that spell part of x."""
+        """Yield N(x): beginnings of encodings of a beginning of x and a probe or nothing, as far as they spell x."""
         found: set[tuple[int, ...]] = {()}
         for end in range(len(x) + 1):
             longer = [x[:end] + probe for probe in (b"", *PROBES)]
-            # A beginning that cuts a character off goes through what byte-level BPE may make of it.
+            # If x[:end] cuts a character off, byte-level BPE may merge its bytes.
             ends = [tuple(self.tokens.encode(data)) for data in longer]
             cut = list(self.tokens.pieces(x[:end]))
             if cut:
@@ -81,7 +83,7 @@ class Definition:
         yield from found
 
     def weights(self, x: bytes) -> tuple[list[float], float]:
-        """(W(x, 0..255), E(x))."""
+        """Return W(x, 0) to W(x, 255), and E(x)."""
         masses, end = [0.0] * 256, 0.0
         for path in self.sequences(x):
             rest = x[len(self.tokens.spell(path)) :]
@@ -111,10 +113,11 @@ def test_it_is_its_definition(pair: Pair, text: str) -> None:
 
 
 def code_length(state: TokenisedState, data: bytes) -> float:
+    """Return the bits that ``data`` and the end of the text cost, and extend ``state`` by ``data``."""
     bits = 0.0
     for symbol in data:
         chances = state.probabilities()[0]
-        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # the floor: a beam may leave a byte out
+        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # a beam may give a byte no mass
         extend(state, bytes([symbol]))
     return bits - float(np.log2(state.end_of_text()[0] or 1))
 
@@ -124,7 +127,7 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
     data, tokens = TEXTS[text], pair[1]
     path = tuple(tokens.encode(tokens.lead + data))
     definition = Definition(pair)
-    # A lead is given, not coded: what is left is a conditional probability.
+    # The lead is known, not coded, so the bits are those of a conditional probability.
     lead = sum(definition.weights(tokens.lead[:-1])[0][symbol] for symbol in tokens.lead)
     ends = sum(definition.next(path).get(token, 0.0) for token in tokens.end_tokens)
     chain = definition.chance(path) * (ends or 1) / (lead or 1)
@@ -145,13 +148,34 @@ def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_fresh_start_is_what_growing_gives(pair: Pair, text: str) -> None:
     data = (TEXTS[text] * 12)[:180]
-    state = TokenisedState.start(*pair, [b""], window=25)  # starts again several times
+    state = TokenisedState.start(*pair, [b""], window=25)  # it reopens several times
     for begin, end in itertools.pairwise(range(0, len(data) + 1, 9)):
         extend(state, data[begin:end])
         fresh = TokenisedState.start(*pair, [data[:end]], window=25)
         np.testing.assert_allclose(fresh.probabilities(), state.probabilities(), rtol=2e-3, atol=1e-7)
         assert (state.frequencies() >= 1).all()
         assert (state.frequencies().sum(axis=1) == 1 << PRECISION).all()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_full_window_reopens_on_the_last_pieces_of_n_tokens(pair: Pair, text: str) -> None:
+    """Full means that the complete pieces have 2N tokens. A fresh start and a tree's row stand in the same window."""
+    tokens, size = pair[1], 25
+    data = TEXTS[text] * 20
+    pieces = PieceWindow(tokens, Window(size), tokens.lead)
+    tree = TokenTree(tokens, pieces.copy(), 0)
+    for here, symbol in enumerate(data):
+        replanted = tree.append(symbol)
+        pieces.append(symbol)
+        counts = [len(tokens.encode_piece(piece)) for piece in tokens.pieces(bytes(pieces.data))]
+        assert sum(counts[:-2]) < 2 * size, "it was full before"
+        assert replanted == (sum(counts[:-1]) >= 2 * size)
+        if replanted:
+            kept = max(k for k in range(len(counts)) if sum(counts[len(counts) - 1 - k : -1]) <= size)
+            pieces = PieceWindow(tokens, Window(size), b"".join(list(tokens.pieces(bytes(pieces.data)))[-1 - kept :]))
+            assert PieceWindow.after(tokens, Window(size), data[: here + 1]).data == pieces.data
+        assert tree.pieces.data == pieces.data
+    assert len(pieces.data) < len(data), "it was never full"
 
 
 def test_rows_stand_apart_and_forks_do_not_alias(pair: Pair) -> None:
@@ -213,9 +237,9 @@ def test_2048_lanes(pair: Pair) -> None:
 
 @pytest.mark.parametrize("sharpness", [0, 1, 1e4])
 def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest.MonkeyPatch, sharpness: float) -> None:
-    """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given.
+    """A token found at a point is the one whose interval holds the point; the state is as if the token had been given.
 
-    Where all tokens are as likely, and where one is certain, too.
+    Sharpness 0 makes all tokens equally likely, and 1e4 makes one certain.
     """
     forward = CausalLM.forward_tensors
     monkeypatch.setattr(CausalLM, "forward_tensors", lambda *given: forward(*given) * sharpness)
@@ -261,7 +285,7 @@ def test_prompts_may_fill_what_a_cache_begins_with(pair: Pair, count: int) -> No
 
 
 def test_a_state_is_let_go_of_with_its_last_name(pair: Pair) -> None:
-    """Caches are large: they do not wait for a collection of cycles."""
+    """Caches are large, so nothing that refers to itself may hold them until the garbage collector runs."""
     gc.disable()
     try:
         state = TokenCoderState.start(*pair, [b""])
@@ -294,7 +318,7 @@ def test_tokens_cost_what_the_model_says_and_come_back(pair: Pair, lanes: int) -
         whole = TokenCoderState.start(engine, tokens, [b""])
         short = encoded[:40]
         size = len(token_segment.encode(whole, short))
-        expected = -np.log2(Definition(pair).chance(tuple(short))) / 8  # near enough without ends
+        expected = -np.log2(Definition(pair).chance(tuple(short))) / 8  # without the mass of the end
         assert abs(size - expected) < 16
 
 

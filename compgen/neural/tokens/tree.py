@@ -33,7 +33,6 @@ Nothing here calls the model. The tree says which nodes to open; ``byte_state.py
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 import operator
 from collections.abc import Sequence
@@ -231,6 +230,13 @@ class TokenNode:
         for token, share in zip(child.complete, self.shares, strict=False):
             self.log2_shares[token] = _log2(share)
 
+    def copy(self, parent: TokenNode | None) -> TokenNode:
+        """Return a copy without children whose parent is ``parent``."""
+        return TokenNode(
+            parent, self.token, self.offset, {}, self.is_open, self.slots, self.log2_prob,
+            self.trie, self.shares, self.log2_shares.copy(), self.end,
+        )  # fmt: skip
+
     def log2_mass(self) -> float:
         """Return log2 of p(s) times the sum of p(token | s) over the tokens that begin with the bytes after s."""
         if self.trie is None:
@@ -380,9 +386,7 @@ class TokenTree:
         """Return an independent copy. Arrays of shares are not copied: they are replaced, never changed in place."""
         copies: dict[TokenNode, TokenNode] = {}
         for node in self.nodes:
-            parent = copies[node.parent] if node.parent else None
-            log2_shares = node.log2_shares.copy()
-            copies[node] = dataclasses.replace(node, parent=parent, children={}, log2_shares=log2_shares)
+            copies[node] = node.copy(copies[node.parent] if node.parent else None)
         for node, other in copies.items():
             other.children = {token: copies[child] for token, child in node.children.items() if child in copies}
         tree = copy.copy(self)
