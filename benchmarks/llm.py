@@ -45,7 +45,7 @@ from compgen.neural.bytes.state import START
 from compgen.neural.llm import LLM, ByteLLM, TokenLLM
 from compgen.neural.tokens.engine import DTYPES, CausalLM, cache_argument
 from compgen.neural.tokens.token_state import TokenCoderState
-from compgen.neural.tokens.tokeniser import Tokens
+from compgen.neural.tokens.tokeniser import Tokeniser
 
 TEXT = (Path(__file__).resolve().parents[1] / "examples/prompts/lighthouse.txt").read_bytes()
 
@@ -201,7 +201,7 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
     }
 
 
-def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
+def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokeniser]:
     """Return a model of 135 million random weights, and a tokeniser whose tokens are bytes and pairs of bytes."""
     torch.manual_seed(1)
     config = LlamaConfig(
@@ -223,12 +223,12 @@ def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     end = names[0]
-    return CausalLM(model, device, dtype), Tokens(
+    return CausalLM(model, device, dtype), Tokeniser(
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=end, eos_token=end)
     )
 
 
-def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, steps: int) -> dict[str, Any]:
+def over_tokens(engine: CausalLM, tokens: Tokeniser, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a model with a tokeniser, token by token."""
     text = TEXT * (1 + 16 * context // len(TEXT))
     prompts = [(text + text)[lane % len(text) :][: 16 * context] for lane in range(lanes)]
@@ -256,7 +256,7 @@ def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, step
     speed = bandwidth(engine.device)
     limit = products(sizes, lanes, engine.device, dtype) + traffic / speed
     read = torch.from_numpy(np.resize(np.array(encoding), (lanes, context + min(steps, 16)))).to(engine.device)
-    with engine.ungrouped():
+    with engine.plain_attention():
         plain = plain_loop(engine.model, read, context)
     return {
         "encode": lanes / encoding_step * per_token,

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from compgen.errors import UsageError
-from compgen.neural.tokens.tree import FREE
+from compgen.neural.tokens.tree import SPARE_POSITIONS
 from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
@@ -61,8 +61,8 @@ def network(
             num_attention_heads=model.heads,
             num_key_value_heads=model.kv_heads,
             head_dim=model.head_width,
-            # A state that reads tokens byte by byte keeps FREE positions in reserve, beside a window of the context.
-            max_position_embeddings=model.context + 1 + (FREE if model.vocabulary > BYTES else 0),
+            # A state that reads tokens byte by byte keeps SPARE_POSITIONS in reserve, beside a window of the context.
+            max_position_embeddings=model.context + 1 + (SPARE_POSITIONS if model.vocabulary > BYTES else 0),
             tie_word_embeddings=False,
             bos_token_id=vocabulary.start,
             eos_token_id=None,

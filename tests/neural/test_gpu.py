@@ -22,7 +22,7 @@ from compgen.neural import folder  # noqa: E402
 from compgen.neural.bytes import network  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
-from compgen.neural.tokens.tokeniser import Tokens  # noqa: E402
+from compgen.neural.tokens.tokeniser import Tokeniser  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 pytestmark = [
@@ -126,7 +126,7 @@ def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
 ) -> None:
     """Through windows that reopen, and caches that grow."""
     path = str(tiny.make(kind, tmp_path))
-    engine, tokens = CausalLM.load(path, "cuda"), Tokens.load(path)
+    engine, tokens = CausalLM.load(path, "cuda"), Tokeniser.load(path)
     replayed, computed = (TokenCoderState.start(engine, tokens, [b"", b"The sea"], window=40) for _ in range(2))
     generator = np.random.default_rng(1)
     for step in range(200):
