@@ -1,4 +1,4 @@
-"""PPMd's encoder in its child process: what becomes of that shows in no code."""
+"""PPMd's encoder in its child process: whatever happens to the child, codes stay the same."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_code_values_are_read_by_best_alone_and_help(prose: bytes) -> None:
 
 
 def test_a_layout_sees_the_byte_above() -> None:
-    """Rows of noise, each a copy of the one above with a byte changed: in a line there is no telling."""
+    """Each row of noise is the row above with some bytes changed. Only a model that knows the rows can predict it."""
     generator = np.random.default_rng(5)
     row = generator.integers(0, 256, 40, dtype=np.uint8)
     rows = []
@@ -274,13 +274,13 @@ print(digest.hexdigest(), hashlib.sha256(control.tobytes() + product.tobytes()).
 
 
 def simd_features() -> list[str]:
-    """What the NumPy in use has switched on for this processor."""
+    """The vector instructions that NumPy uses on this processor."""
     found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return found
 
 
 def test_every_machine_computes_the_same_frequencies() -> None:
-    """With NumPy's vector code off and another BLAS kernel, float results change (the control) and ours do not."""
+    """Without NumPy's vector code and with another BLAS kernel, float results (the control) change, ours do not."""
     features = simd_features()
     if not features:
         pytest.skip("NumPy has no vector code to switch off on this processor")
@@ -318,7 +318,7 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
 
 
 def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing numba keeps frames; one held the window's memory, the next byte had no room, and a long run failed."""
+    """Importing numba keeps frames alive. One kept a view of the window, which could not grow then: long runs failed."""
     held: list[object] = []
 
     loop = experts._blend_lookaheads
