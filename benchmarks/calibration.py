@@ -2,10 +2,10 @@
 
     python benchmarks/calibration.py [CONFIG] [--data DIR] [--quick]
 
-For each spec and file: the rate of the derived distribution with its standard error, the compressor's own rate, and
-their ratio, over windows spread evenly over the file; bytes per second of scoring. Then, on text, what the same
-windows cost under the one-step rule (ziplm's whole bytes, and exact bits) and under a backoff model. The last line
-is JSON. ``--quick`` takes one short window of each file, for CI.
+For each spec and file it prints the rate of the derived distribution with its standard error, the compressor's own
+rate, their ratio, and the bytes scored per second, over windows spread evenly over the file. Then it prints what text
+costs under the one-step rule (with whole bytes, as ziplm does, and with exact bits) and under a backoff model. The
+last line is JSON. ``--quick`` takes one short window of each file, for CI.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def read(data: Path, name: str) -> bytes:
-    """Return a file; ``speech`` is an utterance as 8 bit, ``kodak`` the luminance rows of a photograph."""
+    """Return a file's bytes; ``speech`` is an utterance in 8 bits, ``kodak`` the luminance rows of a photograph."""
     if name == "speech":
         import soundfile
 
@@ -49,7 +49,7 @@ def windows(data: bytes, context: int, scored: int, offsets: int) -> list[tuple[
 
 
 def rate(spec: str, pairs: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    """Return derived and own rates over all windows, bits per byte."""
+    """Return the derived rate, its standard error and the own rate over all windows, bits per byte; and the speed."""
     scores = [compgen.score(spec, segment, context) for context, segment in pairs]
     surprisals = np.concatenate([score.surprisals for score in scores])
     own = [score.own_bpb for score in scores if score.own_bpb is not None]
@@ -62,7 +62,7 @@ def rate(spec: str, pairs: list[tuple[bytes, bytes]]) -> dict[str, Any]:
 
 
 def one_step(pairs: list[tuple[bytes, bytes]], count: int) -> dict[str, float]:
-    """Return gzip's one-step rates with whole bytes (ziplm's formula) and exact bits, over ``count`` bytes each."""
+    """Return gzip's one-step rates with whole bytes (ziplm's formula) and exact bits, on ``count`` bytes a window."""
     gzip = COMPRESSORS.build("gzip")
     candidates = [bytes([b]) for b in range(256)]
     whole: list[float] = []
@@ -102,7 +102,7 @@ def main() -> None:
                 own, ratio = "-", "-"
                 if result["own"] is not None:
                     own = f"{result['own']:.3f}"
-                    # A few bytes more may fit into the last byte of the code, and then they are free.
+                    # A few bytes may fit into the last byte of the context's code. Then they cost nothing.
                     ratio = f"{result['derived'] / result['own']:.3f}" if result["own"] else "-"
                 derived = f"{result['derived']:.3f} ± {result['error']:.3f}"
                 speed = f"{result['bytes_per_second']:.0f}"

@@ -2,13 +2,14 @@
 
     python -m benchmarks.ladder [--data DIR] [--bytes N]
 
-Derived bits per byte after 32,000 bytes of context, the same bytes on every rung (the one-step rungs score fewer:
-each byte of theirs costs 256 encodings). The last line is JSON.
+Each rung is a rate in bits per byte, after 32,000 bytes of context, on the same bytes. The one-step rungs score fewer
+of them, since each byte costs 256 encodings. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -17,35 +18,38 @@ import numpy as np
 
 from benchmarks.calibration import one_step, read, windows
 from compgen.compressors import COMPRESSORS
-from compgen.models.derived.calibrated import EFFORTS, CalibratedRow, initial_weights
+from compgen.media.layout import Layout
+from compgen.models.derived.effort import BEST, FAST, Effort
+from compgen.models.derived.experts import FIRST_LOOKAHEAD, LITERALS, ORDERS, RECENT
+from compgen.models.derived.row import CalibratedRow, CalibratedRule
+from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE
+from compgen.models.window import Window
 
 FILES = ("text/enwik8_tail.xml", "text/tinyshakespeare.txt")
 CONTEXT, WARM_UP = 32_000, 256
+"""Bytes of context, and how many of them a row learns from. Chosen."""
 
 
-class Priceless(CalibratedRow):
-    """A row to which all earlier occurrences are worth the same."""
-
-    def _price(self, occurrences: list[list[int]]) -> None:
-        self._unpriced = 0
+WITHOUT_PRICES = dataclasses.replace(FAST, spans=0)
+"""The effort that measures no prices, so that all earlier occurrences are worth the same."""
 
 
-def trusting(expert: int, effort: str = "fast") -> list[np.ndarray]:
-    """Return weights that trust one expert alone."""
-    families = [np.zeros_like(family) for family in initial_weights(effort)]
+def trusting(expert: int) -> list[np.ndarray]:
+    """Return weights that put everything on one expert."""
+    families = [np.zeros_like(family) for family in initial_weights(FAST.name)]
     families[0][:, expert] = WEIGHT_ONE
     return families
 
 
-def derived(data: bytes, pairs: list[tuple[bytes, bytes]], row_type: type[CalibratedRow], effort: str,
-            weights: list[np.ndarray] | None, learns: bool) -> float:  # fmt: skip
+def derived(pairs: list[tuple[bytes, bytes]], effort: Effort, weights: list[np.ndarray] | None, learns: bool) -> float:
     """Return the rate of one rung, bits per byte."""
+    rule = CalibratedRule(COMPRESSORS.build("gzip"), effort, Window(32_768), Layout())
     bits, count = 0.0, 0
     for context, segment in pairs:
-        row = row_type(COMPRESSORS.build("gzip"), effort, 32_768, context[:-WARM_UP], weights)
+        row = CalibratedRow(rule, context[:-WARM_UP], weights)
         if not learns:
-            row.mixer.rate = row.mixer.common_rate = 0
+            row.mixer.freeze()
         for position, symbol in enumerate(context[-WARM_UP:] + segment):
             if position >= WARM_UP:
                 bits += 24 - float(np.log2(row.frequencies()[symbol]))
@@ -61,17 +65,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    orders = len(EFFORTS["fast"].most)
-    uneven = trusting(1 + orders)
+    uneven = trusting(FIRST_LOOKAHEAD + len(ORDERS) - 1)
     rungs = (
-        ("literals: the one-step distribution, measured now and then", CalibratedRow, "fast", trusting(0), False),
-        ("lookahead of no context", CalibratedRow, "fast", trusting(1), False),
-        ("lookahead of the longest context, blended down", CalibratedRow, "fast", uneven, False),
-        ("all experts, mixed online from the longest", CalibratedRow, "fast", uneven, True),
-        ("all experts, fitted weights, fixed", CalibratedRow, "fast", None, False),
-        ("all experts, fitted weights, learning, all prices equal", Priceless, "fast", None, True),
-        ("all experts, fitted weights, learning: effort=fast", CalibratedRow, "fast", None, True),
-        ("effort=best", CalibratedRow, "best", None, True),
+        ("literals: the one-step distribution, measured now and then", FAST, trusting(LITERALS), False),
+        ("lookahead of no context", FAST, trusting(RECENT), False),
+        ("lookahead of the longest context, blended down", FAST, uneven, False),
+        ("all experts, mixed online from the longest", FAST, uneven, True),
+        ("all experts, fitted weights, fixed", FAST, None, False),
+        ("all experts, fitted weights, learning, all prices equal", WITHOUT_PRICES, None, True),
+        ("all experts, fitted weights, learning: effort=fast", FAST, None, True),
+        ("effort=best", BEST, None, True),
     )
     table: dict[str, list[float]] = {}
     for name in FILES:
@@ -80,8 +83,8 @@ def main() -> None:
         slow = one_step([(context, segment[:100]) for context, segment in pairs], 100)
         table.setdefault("one step, whole bytes (the paper's, ziplm's)", []).append(slow["one_step_whole_bytes"])
         table.setdefault("one step, exact bits", []).append(slow["one_step_exact_bits"])
-        for label, row_type, effort, weights, learns in rungs:
-            table.setdefault(label, []).append(derived(data, pairs, row_type, effort, weights, learns))
+        for label, effort, weights, learns in rungs:
+            table.setdefault(label, []).append(derived(pairs, effort, weights, learns))
         gzip = COMPRESSORS.build("gzip")
         own = [np.diff(gzip.code_lengths(context, [b"", segment]))[0] / len(segment) for context, segment in pairs]
         table.setdefault("gzip's own rate, same windows", []).append(float(np.mean(own)))

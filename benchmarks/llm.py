@@ -3,16 +3,20 @@
     python benchmarks/llm.py [--device cpu|cuda] [--lanes N] [--context N] [--path DIR | --random] [--dtype TYPE]
                              [--steps N] [--uncompiled]
 
-The shipped model, another in a folder, or 135 million random weights (Llama type, 30 layers of 576, 49,152 tokens).
+It measures the shipped model, one in a folder, or one of 135 million random weights (Llama type, 30 layers of 576,
+49,152 tokens).
 
-Coding bytes reads known ones many at once; decoding takes a step for each byte of each lane. On a CPU with numba,
-compiled loops do both, here from the first byte on, and on a GPU with Triton its kernels; `--uncompiled` is as if
-neither were there. Models with a tokeniser take a step for each token in both. The limit of a step is the time that its
-matrix products take at the speed measured here on matrices of the same shapes, plus the time to read keys and values at
-the bandwidth measured here. It is given in the type that the model computes in; for networks over bytes, in float32, in
-which such are mostly computed, and for what is made here: two int8 products for each, and a cache of the type it has.
-A window that is full turns, reading its last half again: once in as many steps as there is context, which is told
-apart. Ends in one JSON line.
+Coding reads known bytes many at once; decoding takes a step for each byte of each lane. On a CPU with numba, compiled
+loops do both, here from the first byte on; on a GPU with Triton its kernels do. `--uncompiled` measures torch alone.
+Models with a tokeniser take a step for each token, in coding and in decoding.
+
+The limit of a step is the time that its matrix products take, at the speed measured here on matrices of the same
+shapes, plus the time to read keys and values, at the bandwidth measured here. It is given in the type that the model
+computes in. For networks over bytes there are two limits: in float32, in which such networks are mostly computed, and
+in this project's arithmetic, with two int8 products for each and a KV cache of the type in use.
+
+A full window reopens, which reads its last half again, once in as many steps as there is context. The rate with that is
+a row of its own. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -36,19 +40,18 @@ from transformers.pytorch_utils import Conv1D
 
 from compgen.models.base import PRECISION
 from compgen.neural import folder
-from compgen.neural.bytes import torch_forward
+from compgen.neural.bytes.network import LOOPS, ByteNetwork
 from compgen.neural.bytes.state import START
-from compgen.neural.bytes.torch_forward import ExactLlama
 from compgen.neural.llm import LLM, ByteLLM, TokenLLM
 from compgen.neural.tokens.engine import DTYPES, CausalLM, cache_argument
 from compgen.neural.tokens.token_state import TokenCoderState
-from compgen.neural.tokens.tokeniser import Tokens
+from compgen.neural.tokens.tokeniser import Tokeniser
 
 TEXT = (Path(__file__).resolve().parents[1] / "examples/prompts/lighthouse.txt").read_bytes()
 
 
 def best(run: Callable[[], object], device: str, repeats: int = 7) -> float:
-    """Return the least seconds that ``run`` takes; on a GPU, as one of many in a graph, which waits for nothing."""
+    """Return the least seconds that ``run`` takes; on a GPU, runs are many to a graph, which waits for no launch."""
     count, once = 1, run
     if device == "cuda":
         run()
@@ -68,34 +71,34 @@ def best(run: Callable[[], object], device: str, repeats: int = 7) -> float:
 
 
 def now(device: str) -> float:
-    """Return the time in seconds, once a device has done all that it was given."""
+    """Return the time in seconds, after the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def peak_memory(device: str) -> float:
-    """Return the most megabytes held so far."""
+    """Return the most memory held so far, megabytes."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / (1 << 20)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def shapes(network: ExactLlama, inner: int) -> list[tuple[int, int]]:
+def shapes(network: ByteNetwork) -> list[tuple[int, int]]:
     """Return (inputs, outputs) of every matrix product of a step."""
     s = network.shape
     heads = s.heads * s.head_width
     layer = [
         (s.width, heads + 2 * s.kv_heads * s.head_width),
         (heads, s.width),
-        (s.width, 2 * inner),
-        (inner, s.width),
+        (s.width, 2 * s.inner_width),
+        (s.inner_width, s.width),
     ]
     return layer * s.layers + [(s.width, 264)]
 
 
 def products(sizes: list[tuple[int, int]], rows: int, device: str, dtype: torch.dtype) -> float:
-    """Return the seconds that the products of a step take; of int8, two for each."""
+    """Return the seconds that the matrix products of a step take; in int8, each is two."""
     total = 0.0
     for inputs, outputs in set(sizes):
         if dtype == torch.int8:
@@ -110,7 +113,7 @@ def products(sizes: list[tuple[int, int]], rows: int, device: str, dtype: torch.
 
 
 def bandwidth(device: str) -> float:
-    """Return bytes per second that are read from memory."""
+    """Return how fast memory is read, bytes per second."""
     block = torch.ones(1 << 26, device=device)
     return 4 * len(block) / best(block.sum, device)
 
@@ -143,16 +146,16 @@ def timed_steps(step: Callable[[NDArray[np.int64]], object], rows: NDArray[np.in
 
 def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a network over bytes."""
-    torch_forward._WORTH_COMPILING = 0.0
+    LOOPS.cost = 0.0  # compiled from the first byte on
     model = LLM.open(path)
     assert isinstance(model, ByteLLM)
     network = model.network
-    network._compilable &= compiled
-    network.kernels = network.kernels if compiled else None
+    if not compiled:
+        network.compilable, network.kernels = False, None
     data = np.frombuffer(TEXT * (1 + lanes * (context + steps) // len(TEXT)), dtype=np.uint8)
     table = np.ascontiguousarray(data[: lanes * (context + steps)].reshape(lanes, -1).T)
     prompts = [table[:context, lane].tobytes() for lane in range(lanes)]
-    model.start(prompts).consume(table[context:])  # with all that is only done once
+    model.start(prompts).consume(table[context:])  # loads and compiles what is needed once
     state = model.start(prompts)
     begin = now(device)
     state.consume(table[context:])
@@ -167,7 +170,7 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
 
     reference: Any = LlamaForCausalLM.from_pretrained(folder.find(path), dtype=torch.float32)
     reference.to(device)
-    sizes = shapes(network, reference.config.intermediate_size)
+    sizes = shapes(network)
     s = network.shape
     read = 2 * s.layers * lanes * context * s.kv_heads * s.head_width
     speed = bandwidth(device)
@@ -180,8 +183,8 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
     few = tokens[:8, : context + 1]
     with torch.no_grad():
         floats = torch.log_softmax(reference(input_ids=few).logits[:, :, :256].double(), dim=2)
-    exact = network.forward(network.cache(len(few), context + 1), few, np.zeros(len(few), dtype=np.int64))
-    integers = torch.log_softmax(exact[:, :, :256].double(), dim=2)
+    ours = network.forward(network.cache(len(few), context + 1), few, np.zeros(len(few), dtype=np.int64))
+    integers = torch.log_softmax(ours[:, :, :256].double(), dim=2)
     loss = float((floats.exp() * (floats - integers)).sum(dim=2).mean()) / math.log(2)
     print(f"rounding costs               {loss:10.5f} bits per byte (Kullback-Leibler, against float32)")
     return {
@@ -192,14 +195,14 @@ def over_bytes(path: str, device: str, compiled: bool, lanes: int, context: int,
         "limits": {name: lanes / limit for name, limit in limits.items()},
         "plain": lanes / plain_loop(reference, tokens[:, : context + 1 + min(steps, 16)], context + 1),
         "forwards_per_byte": 1.0,
-        "compiled": network._compilable or network.kernels is not None,
+        "compiled": network.compilable or network.kernels is not None,
         "rounding_bits": loss,
         "bandwidth": speed,
     }
 
 
-def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
-    """Return 135 million random weights, and a tokeniser of bytes and pairs of bytes."""
+def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokeniser]:
+    """Return a model of 135 million random weights, and a tokeniser whose tokens are bytes and pairs of bytes."""
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=49152,
@@ -220,12 +223,12 @@ def random_model(device: str, dtype: str) -> tuple[CausalLM, Tokens]:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     end = names[0]
-    return CausalLM(model, device, dtype), Tokens(
+    return CausalLM(model, device, dtype), Tokeniser(
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=end, eos_token=end)
     )
 
 
-def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, steps: int) -> dict[str, Any]:
+def over_tokens(engine: CausalLM, tokens: Tokeniser, lanes: int, context: int, steps: int) -> dict[str, Any]:
     """Measure a model with a tokeniser, token by token."""
     text = TEXT * (1 + 16 * context // len(TEXT))
     prompts = [(text + text)[lane % len(text) :][: 16 * context] for lane in range(lanes)]
@@ -253,7 +256,7 @@ def over_tokens(engine: CausalLM, tokens: Tokens, lanes: int, context: int, step
     speed = bandwidth(engine.device)
     limit = products(sizes, lanes, engine.device, dtype) + traffic / speed
     read = torch.from_numpy(np.resize(np.array(encoding), (lanes, context + min(steps, 16)))).to(engine.device)
-    with engine.ungrouped():
+    with engine.plain_attention():
         plain = plain_loop(engine.model, read, context)
     return {
         "encode": lanes / encoding_step * per_token,
@@ -294,7 +297,7 @@ def main() -> None:
     print(f"encoding                     {report['encode']:10.0f} bytes/s")
     forwards = f"{report['forwards_per_byte']:.2f} forwards per byte"
     print(f"decoding                     {report['decode']:10.0f} bytes/s, {forwards}")
-    print(f"with turns of windows        {report['decode_with_turns']:10.0f} bytes/s")
+    print(f"with reopened windows        {report['decode_with_turns']:10.0f} bytes/s")
     for name, limit in report["limits"].items():
         print(f"limit, {name:<10}            {limit:10.0f} bytes/s, reached: {100 * report['decode'] / limit:.0f}%")
     print(f"transformers, dynamic cache  {report['plain']:10.0f} bytes/s")

@@ -1,10 +1,10 @@
-"""Rates of a language model on real files, beside classical compressors, and of a mixture with them.
+"""Rates of a language model on real files, beside classical compressors and in a mixture with them.
 
     python benchmarks/llm_rates.py [--model SPEC] [--bytes N] [--data DIR] [--excerpt N]
 
-Whole files (or their first N bytes): the derived rate that ``cgn score`` prints, from nothing known, and the output of
-gzip, xz and ppmd. Then, on an excerpt of each after 8,000 bytes of context, the mixture with gzip and ppmd, and
-each of its members. Bits per byte. Ends in one JSON line.
+The first table is of whole files, or their first N bytes: the derived rate that ``cgn score`` prints, without context,
+and the output of gzip, xz and ppmd. The second table is of an excerpt of each file after 8,000 bytes of context: the
+mixture of the model with ppmd and gzip, and each of its members. All rates are in bits per byte. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -25,9 +25,16 @@ FILES = (
     "corpora/canterbury/alice29.txt",
     "corpora/calgary/book1",
 )
+"""Text files under the data root; docs/data.md says where to get them."""
+
 CLASSICAL = ("gzip", "xz", "ppmd")
+"""Compressors for comparison."""
+
 CONTEXT = 8000
+"""Bytes before an excerpt that the model is given."""
+
 OFFSET = 100_000
+"""Where an excerpt begins in its file. Chosen: past the beginnings of the files, which are unlike the rest."""
 
 
 def main() -> None:

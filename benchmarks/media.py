@@ -1,12 +1,13 @@
-"""Rates on sound and pictures: derived from compressors, with and without the layout, and the compressors' own.
+"""Measure rates on sound and pictures: derived from compressors, with and without the layout, and their own.
 
     python benchmarks/media.py [--data DIR] [--bytes N] [--spec SPEC]
 
-Bits per byte on identical windows: after 24,000 bytes, the next N in the middle of each item: Kodak photographs as gray
-and RGB rows, LibriSpeech as 8 and 16 bits; the mean, and its standard error over the items. ``layout`` is what `cgn
-sample` and galleries tell a model of a picture or sound. Own rates are what the 6,000 bytes from there on add to the
-24,000 before: a codec of pictures writes whole rows, and what is left of one is the row above in its stead, so that
-some bytes more tell next to nothing. The last line is JSON.
+The items are Kodak photographs as gray and RGB rows, and LibriSpeech in 8 and 16 bits. In the middle of each item, the
+script scores N bytes after 24,000 bytes of context, the same for every spec. It prints the mean of the rates in bits
+per byte over the items, and its standard error. ``layout`` is what `cgn sample` and galleries tell a model about a
+picture or sound. An own rate is what the next 6,000 bytes add to the code length of the 24,000 before, for each of
+these bytes: a codec of pictures completes the last row with the row above, so that fewer bytes would say next to
+nothing. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -35,17 +36,26 @@ SETS = (
     ("speech, 16 bits", "audio:coding=16-bit", SPEECH),
 )
 CONTEXT = 24_000
+"""Bytes of context before those that are scored. Chosen: within the 32 KB that gzip looks back."""
+
 OWN = 6000
-_PLACE = 0.6  # of an item, where scoring begins
+"""Bytes that own rates are measured over. Chosen: several rows of a picture."""
+
+_PLACE = 0.6
+"""The share of an item before the bytes that are scored. Chosen."""
+
 SPECS = ("gzip", "png", "flac", "zstd-dict", "gzip+png")
-SLOW = ("jpegxl", "ppmd")  # a candidate is a whole compression: fewer bytes
+SLOW = ("jpegxl", "ppmd")
+"""Specs that are scored on fewer bytes, since they compress the whole context for each candidate."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
-    parser.add_argument("--bytes", type=int, default=900, help="bytes scored in each place; slow ones: a third")
-    parser.add_argument("--spec", action="append", help="derive rates of this one alone; own rates are of all")
+    parser.add_argument(
+        "--bytes", type=int, default=900, help="bytes scored in each item; a third of them for slow specs"
+    )
+    parser.add_argument("--spec", action="append", help="print derived rates of this spec alone; own rates are of all")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")

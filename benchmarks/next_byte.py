@@ -1,13 +1,12 @@
-"""What one next-byte distribution costs under the one-step rule, beside recompressing 256 times.
+"""What one next-byte distribution costs under the one-step rule, compared with recompressing 256 times.
 
     python benchmarks/next_byte.py [CONFIG] [--data DIR]
 
-For each compressor and context: milliseconds to extend a meter by one byte and measure all 256
-candidates, on one and on two threads; the same by handing context + candidate to the compressor's
-code_length, one after the other, on one thread; and whether the lengths are equal (they must be). For
-zstd-dict, which prices a continuation given a dictionary, the other way is to digest the dictionary for
-each candidate. Each case runs in a process of its own; memory is that process's peak. The last line is
-JSON.
+For each compressor and context it prints the milliseconds to extend a meter by one byte and measure all 256
+candidates, on one and on two threads; and the milliseconds to call the compressor's ``code_length`` for context +
+candidate, one after the other, on one thread. The lengths must be equal. For zstd-dict, which prices a continuation
+given a dictionary, the second way digests the dictionary for each candidate. Each case runs in a process of its own,
+whose peak memory is printed. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ BYTES = [bytes([b]) for b in range(256)]
 
 
 def text(size: int, data: str | None) -> bytes:
-    """Return ``size`` bytes of enwik8, or of seeded nonsense made of the project's own words."""
+    """Return ``size`` bytes of enwik8; without ``data``, seeded nonsense made of words from the project's examples."""
     if data:
         return (Path(data) / "text/enwik8_head.xml").read_bytes()[-size:]
     words = (ROOT / "examples/prompts/lighthouse.txt").read_text().split()
@@ -43,7 +42,7 @@ def text(size: int, data: str | None) -> bytes:
 
 
 def fastest(function: Callable[[], np.ndarray], repeats: int) -> tuple[float, np.ndarray]:
-    """Return the least time of several calls, milliseconds, and what the last one returned."""
+    """Return the least time of ``repeats`` calls, milliseconds, and what the last call returned."""
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -53,13 +52,14 @@ def fastest(function: Callable[[], np.ndarray], repeats: int) -> tuple[float, np
 
 
 def one_by_one(compressor: Compressor, context: bytes, candidates: list[bytes]) -> np.ndarray:
+    """Return (n,) L(context + candidate), bits, each by compressing everything again."""
     if compressor.conditional:
         return np.array([compressor.code_lengths(context, [y])[0] for y in candidates])
     return np.array([compressor.code_length(context + y) for y in candidates], dtype=np.float64)
 
 
 def case(spec: str, size: int, config: dict[str, Any], data: str | None) -> dict[str, Any]:
-    """Measure one compressor at one context, in this process."""
+    """Measure one compressor with ``size`` bytes of context, in this process."""
     compressor = COMPRESSORS.build(spec)
     context = text(size, data)
     meter = compressor.open(context[:-1])

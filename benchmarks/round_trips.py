@@ -1,9 +1,10 @@
-"""Compress and decompress real files, and compare byte by byte.
+"""Compress and decompress real files, and compare the bytes.
 
     python benchmarks/round_trips.py SPEC ... [--bytes N] [--data DIR] [--only TEXT]
 
-The first N bytes of every file of the Canterbury, Calgary and Artificial corpora, an utterance as FLAC and as 8 bit, a
-photograph as PNG and as luminance. One line for each file, then one for each spec; the last line is JSON.
+The files are the first N bytes of every file of the Canterbury, Calgary and Artificial corpora, of an utterance as FLAC
+and in 8 bits, and of a photograph as PNG and as luminance. There is a line for each file, and one for each spec. The
+last line is JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import compgen
 from benchmarks.calibration import read
 
 FOLDERS = ("corpora/canterbury", "corpora/calgary", "corpora/artificial")
+"""The folders of corpora in the folder of real data (docs/data.md)."""
 
 
 def inputs(data: Path, size: int) -> dict[str, bytes]:
-    """Return the beginnings of the files, by name."""
+    """Return the first ``size`` bytes of each file, by name."""
     found = {
         f"{folder.rpartition('/')[2]}/{path.name}": path.read_bytes()[:size]
         for folder in FOLDERS
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("specs", nargs="+")
     parser.add_argument("--bytes", type=int, default=65_536)
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
-    parser.add_argument("--only", default="", help="files whose name holds this text")
+    parser.add_argument("--only", default="", help="use only files whose name contains this text")
     arguments = parser.parse_args()
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")

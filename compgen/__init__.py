@@ -1,11 +1,11 @@
-"""compgen: any compressor is a generative model; any generative model is a lossless compressor.
+"""compgen: any compressor is a generative model, and any generative model is a lossless compressor.
 
 >>> import compgen
 >>> text = b"How much wood would a woodchuck chuck if a woodchuck could chuck wood? " * 4
 >>> compgen.sample("gzip", text, length=12, seed=1)[0].data  # doctest: +SKIP
 b'...'
 
-The names here are imported when first used: ``import compgen`` costs no NumPy and no torch.
+Each name is imported when it is first used, so ``import compgen`` imports neither NumPy nor torch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_HOMES = {  # the module of each public name
     "ByteModel": "compgen.models.base",
     "CodeLengthModel": "compgen.models.derived.model",
     "CompgenError": "compgen.errors",
@@ -60,14 +60,14 @@ __all__ = ["__version__", "register", *_HOMES]
 
 
 def register(name: str, cls: type[Compressor] | type[ByteModel] | type[Sampler]) -> None:
-    """Make a compressor, model or sampler of your own known by ``name``, in this process.
+    """Make a compressor, model or sampler of your own known by ``name`` in this process.
 
-    To make it known in every process, ship an entry point in the group ``compgen.compressors``,
-    ``compgen.models`` or ``compgen.samplers``.
+    To make it known in every process, ship an entry point in the group ``compgen.compressors``, ``compgen.models`` or
+    ``compgen.samplers``.
 
     Raises:
-        SpecError: the name is not a legal one, or is taken by another class.
-        UsageError: ``cls`` is none of the three, or cannot be built from a spec.
+        SpecError: the name is not legal or belongs to another class, or ``cls`` cannot be built from a spec.
+        UsageError: ``cls`` is not a subclass of the three, or a compressor and a model would share the name.
     """
     from compgen.compressors import COMPRESSORS, Compressor
     from compgen.errors import UsageError

@@ -1,4 +1,4 @@
-"""``python -m compgen`` and the scripts ``compgen`` and ``cgn``: the command line."""
+"""The command line, started by ``python -m compgen``, ``compgen`` or ``cgn``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line and exit; an interrupt is quiet from the first moment on."""
+    """Run the command line and exit. An interrupt prints no traceback, even while modules are imported."""
     try:
         from compgen.cli import main as run
 

@@ -1,4 +1,4 @@
-"""Files written to a temporary name and renamed: they hold all that was meant for them, or what they held before."""
+"""Write files under a temporary name and rename them: after a failure, the old file is still there."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file to write that takes the place of ``path`` when the block ends, and vanishes where it fails.
+    """Open a temporary file that replaces ``path`` when the block ends. If the block fails, the file is deleted.
 
-    Links are followed; pipes and devices, which cannot be replaced, are written to.
+    Links are followed. Pipes and devices cannot be replaced, and are written to directly.
     """
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
@@ -27,7 +27,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files for the owner alone; give this one the mode that open() would have given it.
+        # mkstemp makes files that only their owner may read. This file gets the mode that open() would have given it.
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)

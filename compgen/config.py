@@ -1,4 +1,4 @@
-"""Configs: TOML tables into frozen dataclasses, with errors that name the file, the key and what it may be."""
+"""Turn TOML tables into frozen dataclasses. Errors name the file, the key and the values that it may have."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from compgen.registry import suggest
 T = TypeVar("T")
 
 _NAMES = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+"""Names of types, for messages."""
 
 
 def read(path: str) -> tuple[dict[str, Any], str]:
     """Return the tables of a TOML file, and its text.
 
     Raises:
-        UsageError: there is no such file, or it is no TOML.
+        UsageError: the file does not exist, cannot be read, or is not TOML.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         return tomllib.loads(text), text
     except FileNotFoundError:
-        raise UsageError(f"config '{path}' does not exist; the project's own lie in configs/") from None
+        raise UsageError(f"config '{path}' does not exist; the project's own are in configs/") from None
     except OSError as error:
         raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -36,10 +37,10 @@ def read(path: str) -> tuple[dict[str, Any], str]:
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Return the dataclass ``cls`` with the values of ``table``; ``where`` names the table in errors.
+    """Return an object of the dataclass ``cls`` with the values of ``table``. ``where`` names the table in errors.
 
     Raises:
-        UsageError: a key is unknown or missing, or its value of the wrong type or out of range.
+        UsageError: a key is unknown or missing, or its value has the wrong type or is out of range.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in table:
@@ -56,6 +57,11 @@ def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
+    """Return ``value`` as the type ``hint`` asks for: lists become tuples, and tables dataclasses.
+
+    Raises:
+        UsageError: the value has another type.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
         return _convert(value, next(kind for kind in arguments if kind is not type(None)), where)

@@ -1,4 +1,4 @@
-"""Bytes as text that is safe to show on a terminal or in a page, and coloured by surprisal."""
+"""Show bytes as text that is safe on a terminal or in a page, and colour it by surprisal."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+"""The picture of each control character (Unicode block Control Pictures), except newline and tab."""
 
 
 def _visible(text: str) -> str:
-    """Replace every character that could move a cursor, ring a bell or turn writing around."""
+    """Replace every character that could move a cursor, ring a bell or reverse the direction of text."""
     text = text.translate(_CONTROL_PICTURES)
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class TextStream:
-    """UTF-8 bytes in, displayable text out, whenever a character is whole."""
+    """Turns a stream of UTF-8 bytes into text that can be shown, one whole character at a time."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, data: bytes, final: bool = False) -> str:
-        """Return what can be shown now: invalid bytes as U+FFFD, control bytes as control pictures."""
+        """Return the text that can be shown now. Invalid bytes become U+FFFD, control bytes control pictures."""
         return _visible(self._decoder.decode(data, final))
 
     @property
     def whole(self) -> bool:
-        """True where no character has begun that is not shown yet."""
+        """Whether the bytes so far end with a whole character."""
         return not self._decoder.getstate()[0]
 
 
 def readable(data: bytes) -> str:
-    """Return ``data`` as text safe to show: newlines and tabs kept, nothing else controls a terminal."""
+    """Return ``data`` as text that is safe to show. Newlines and tabs are kept; nothing else controls a terminal."""
     return TextStream().feed(data, final=True)
 
 
 def joins(before: str, character: str) -> bool:
-    """Return whether ``character`` is part of the grapheme that ``before`` ends: marks, skin tones, halves of flags.
+    """Return whether ``character`` continues the grapheme ``before``: a mark, a skin tone, or half a flag.
 
-    A cut of UAX 29's rules that needs no table but Python's; joiners are not shown, so nothing is joined by them.
+    A grapheme is what readers see as one character. These are those rules of UAX 29 that Python's own tables suffice
+    for. Zero-width joiners are not shown, so they join nothing.
     """
     if not before or before in "\n\t":
         return False
@@ -54,7 +56,7 @@ def joins(before: str, character: str) -> bool:
 
 
 def graphemes(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
-    """Yield what is seen as one character each, with its surprisal, bits: the sum over its bytes."""
+    """Yield each grapheme with its surprisal in bits, the sum over its bytes."""
     shown, bits = "", 0.0
     for character, surprisal in characters(data, surprisals):
         if shown and not joins(shown, character):
@@ -67,7 +69,7 @@ def graphemes(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[st
 
 
 def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[str, float]]:
-    """Yield each displayable character of ``data`` with its surprisal, bits: the sum over its bytes.
+    """Yield each character of ``data`` as it is shown, with its surprisal in bits, the sum over its bytes.
 
     Args:
         data: n bytes, UTF-8 or not.
@@ -77,7 +79,7 @@ def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[s
     pending: list[float] = []
 
     def shown(text: str) -> Iterator[tuple[str, float]]:
-        """Yield the characters that pending bytes have come to: broken ones a byte each, the last all that is left."""
+        """Yield the characters that the pending bytes are shown as. Each takes one byte, the last takes all."""
         for place, character in enumerate(text, 1):
             taken = len(pending) if place == len(text) else 1
             yield character, sum(pending[:taken])
@@ -85,7 +87,7 @@ def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[s
 
     for byte, bits in zip(data, surprisals, strict=True):
         text = stream.feed(bytes([byte]))
-        # A byte that cannot go on a character shows it as broken, and only then itself, now or later.
+        # A byte that cannot continue a character first shows that character as broken, and then itself, now or later.
         broken = text[: len(text) - 1] if text[-1:] != "\N{REPLACEMENT CHARACTER}" or stream.whole else text
         yield from shown(broken)
         pending.append(float(bits))
@@ -94,11 +96,11 @@ def characters(data: bytes, surprisals: NDArray[np.float64]) -> Iterator[tuple[s
 
 
 _SCALE = ((46, 160, 67), (154, 160, 60), (219, 142, 40), (228, 88, 60), (207, 34, 110))
-"""Colours at 0, 3, 6, 9 and 12 bits: readable on light and dark ground."""
+"""Red, green and blue at 0, 3, 6, 9 and 12 bits. Chosen: readable on light and on dark backgrounds."""
 
 
 def surprisal_colour(bits: float) -> str:
-    """Return ``#rrggbb`` for a surprisal: green where the byte was expected, red where it was not."""
+    """Return ``#rrggbb`` for a surprisal in bits: green for an expected byte, red for an unexpected one."""
     position = min(max(bits, 0.0) / 3.0, len(_SCALE) - 1.0)
     low = min(int(position), len(_SCALE) - 2)
     share = position - low
@@ -107,7 +109,7 @@ def surprisal_colour(bits: float) -> str:
 
 
 def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
-    """Return ``data`` as an escaped HTML ``<pre>``, each character coloured by its surprisal."""
+    """Return ``data`` as an escaped HTML ``<pre>`` in which the colour of each character is its surprisal."""
     spans = (
         f'<span style="color:{surprisal_colour(bits)}" title="{bits:.2f} bits">{html.escape(character)}</span>'
         for character, bits in graphemes(data, surprisals)

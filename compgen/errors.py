@@ -1,25 +1,25 @@
-"""Everything that compgen raises on purpose.
+"""The errors that compgen raises on purpose.
 
 ::
 
     CompgenError             exit 1   something failed; the message says what to do
     ├── CompressorError      exit 1   a compressor, or the program behind it, failed
     │   └── CorruptDataError exit 1   a blob does not decode
-    ├── IncompatibleError    exit 1   a file was written by what this machine does not have, or needs the caller's word
+    ├── IncompatibleError    exit 1   a file needs another version, build or model, or the caller must name its model
     ├── MissingExtraError    exit 1   an optional package is not installed
-    ├── OutOfMemoryError     exit 1   a model or its states do not fit its device's memory
-    └── UsageError           exit 2   the caller asked for something that does not exist
-        └── SpecError        exit 2   a compressor, model or sampler spec is wrong
+    ├── OutOfMemoryError     exit 1   a model or its states do not fit into the memory of their device
+    └── UsageError           exit 2   an argument is out of range, of the wrong kind, or names nothing
+        └── SpecError        exit 2   the spec of a compressor, model or sampler is wrong
 
-Each message stands alone on one line and names the fix. The command line prints it and exits with
-the number given above; a traceback from compgen is a defect.
+Each message is one line that says what is wrong and what to do. The command line prints it and exits with the number
+above. A traceback from compgen is a defect.
 """
 
 from __future__ import annotations
 
 
 class CompgenError(Exception):
-    """Base of every error that compgen raises on purpose."""
+    """The base of every error that compgen raises on purpose."""
 
     exit_code = 1
 
@@ -29,19 +29,19 @@ class CompressorError(CompgenError):
 
 
 class CorruptDataError(CompressorError):
-    """A blob is not the whole and unchanged output of this compressor."""
+    """A blob is not the complete and unchanged output of this compressor."""
 
 
 class IncompatibleError(CompgenError):
-    """A file needs another format version, another build of a library, or a model that only the caller may name."""
+    """A file needs another format version or another build of a library, or only the caller may name its model."""
 
 
 class MissingExtraError(CompgenError, ImportError):
-    """An optional package is needed; the message names the command which installs it."""
+    """An optional package is not installed. The message names the command that installs it."""
 
 
 class OutOfMemoryError(CompgenError, MemoryError):
-    """A model or its states do not fit the memory of their device; fewer lanes may."""
+    """A model or its states do not fit into the memory of their device. Fewer lanes may fit."""
 
 
 class UsageError(CompgenError, ValueError):

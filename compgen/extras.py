@@ -1,4 +1,4 @@
-"""Optional packages: the one place that says how to install what is missing."""
+"""Import optional packages, with an error that says how to install a missing one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from compgen.errors import MissingExtraError
 
 
 def need(module: str, extra: str, what: str) -> Any:
-    """Return the imported module ``module``.
+    """Import the module ``module`` and return it.
 
     Args:
         module: its dotted name.
         extra: the extra of compgen that installs it.
-        what: what needs it, for the message: "reading pictures", say.
+        what: what needs it, for the message, such as "reading pictures".
 
     Raises:
-        MissingExtraError: it, or something that it imports, is not installed.
+        MissingExtraError: the module, or a module that it imports, is not installed.
     """
     try:
         return importlib.import_module(module)
@@ -27,15 +27,15 @@ def need(module: str, extra: str, what: str) -> Any:
 
 
 def check(module: str, extra: str, what: str) -> None:
-    """Find out, without importing it, that ``module`` is installed; otherwise raise as ``need`` does."""
+    """Check without importing it that ``module`` is installed; arguments and errors as in ``need``."""
     if importlib.util.find_spec(module) is None:
         raise missing(module, extra, what)
 
 
 def missing(module: str, extra: str, what: str) -> MissingExtraError:
-    """Return the error that says that ``what`` needs ``module``, and how to install it."""
+    """Return the error that ``what`` needs ``module``, which the extra ``extra`` installs."""
     return MissingExtraError(f"{what} needs {_PACKAGES.get(module, module)}: pip install 'compgen[{extra}]'")
 
 
 _PACKAGES = {"PIL": "Pillow"}
-"""Names under which packages are installed, where these differ from the module's."""
+"""The names of packages that differ from the names of their modules."""

@@ -1,10 +1,11 @@
 """When loops run compiled: one policy for all of them.
 
 A loop here has two forms with equal results: one in NumPy or torch, its *fallback*, and one that numba compiles
-(``pip install 'compgen[fast]'``). Importing numba and compiling takes longer than many tasks. So a group of loops runs
-on its fallbacks until these have taken as many seconds as compiling is expected to cost, and from then on compiled.
-Whatever the length of the task, that takes at most twice as long as the better of the two choices (the rule of renting
-and buying: Karlin et al. 1988, "Competitive snoopy caching"). Without numba the fallbacks go on.
+(``pip install 'compgen[fast]'``). Importing numba and loading or compiling code takes longer than many tasks. So a
+group of loops runs on its fallbacks until they have taken as many seconds as the compiled forms cost to begin with, and
+compiled from then on. Whatever the length of the task, that takes at most twice as long as the better of the two
+choices (the rule of renting and buying: Karlin et al. 1988, "Competitive snoopy caching"). Without numba the fallbacks
+go on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def numba_is_installed() -> bool:
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled by numba, which keeps its code beside the function's file."""
     import numba
 
     compiled: Callable[..., Any] = numba.njit(cache=True)(function)
@@ -35,10 +37,10 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Loops:
-    """A group of loops that change from their fallbacks to compiled code together.
+    """A group of loops that switch from their fallbacks to compiled code together.
 
     Attributes:
-        cost: seconds that importing numba and compiling the group is expected to take.
+        cost: seconds that importing numba and loading or compiling the group is expected to take.
         spent: seconds that the group's fallbacks have taken in this process.
     """
 
@@ -48,12 +50,12 @@ class Loops:
 
     @property
     def run_compiled(self) -> bool:
-        """Whether the group's loops run compiled by now."""
+        """Whether calls now run compiled."""
         return self.spent >= self.cost and numba_is_installed()
 
     @contextmanager
     def fallback(self) -> Iterator[None]:
-        """Count the time that the block takes as the fallback's."""
+        """Add the time that the ``with`` block takes to ``spent``, for a fallback that is not a ``loop``."""
         begin = time.perf_counter()
         try:
             yield
@@ -61,10 +63,10 @@ class Loops:
             self.spent += time.perf_counter() - begin
 
     def loop(self, fallback: Callable[P, T]) -> Callable[[Callable[..., Any]], Callable[P, T]]:
-        """Decorate a function that numba can compile: calls go to ``fallback`` first, to the compiled function later.
+        """Decorate a function that numba can compile. Calls go to ``fallback`` first, later to the compiled function.
 
-        The two take the same arguments. Constants are among these: numba keeps compiled code for as long as the
-        function's own file is unchanged, and would not notice that a constant of another file changed.
+        Both take the same arguments, constants included: numba keeps compiled code until the function's own file
+        changes, and would not notice a constant that changes in another file.
         """
 
         def decorate(function: Callable[..., Any]) -> Callable[P, T]:
@@ -72,11 +74,8 @@ class Loops:
             def call(*args: P.args, **kwargs: P.kwargs) -> T:
                 if self.run_compiled:
                     return _compiled(function)(*args, **kwargs)  # type: ignore[no-any-return]
-                begin = time.perf_counter()
-                try:
+                with self.fallback():
                     return fallback(*args, **kwargs)
-                finally:
-                    self.spent += time.perf_counter() - begin
 
             return call
 
@@ -84,5 +83,12 @@ class Loops:
 
 
 SMALL = Loops(cost=0.5)
-"""The loops of the entropy coder and of derived models. The cost is that of importing numba and of loading compiled
-code from its cache, measured on a 2.5 GHz Xeon; compiling anew takes some seconds, once for each version."""
+"""The six loops of the entropy coder and of derived models.
+
+The cost is that of importing numba (0.2 s) and of loading the loops' compiled code from numba's cache (0.3 s): process
+time on an AMD EPYC, 0.49 to 0.63 s, median 0.51 of five. Compiling takes 5 s, once for each version of the code. To
+measure the cost, run this with COST 0, again with 0, and with 9e9; subtract the last run's user and system time from
+the second's:
+
+    time python -c "from compgen import compress, jit; jit.SMALL.cost = COST; compress(b'ab', 'gzip')"
+"""

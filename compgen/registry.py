@@ -1,16 +1,15 @@
-r"""Specs, and the tables that turn a spec into an object.
+r"""Specs, and registries that turn a spec into an object.
 
 A spec names a compressor, model or sampler and its options in one line of text::
 
     spec     = name [ ":" item { "," item } ]
-    item     = value | key "=" value         a bare value may only stand first: the argument
-    value    = plain | '"' quoted '"'        plain: no comma, plus, equals sign, quote, outer space
+    item     = value | key "=" value         a value without a key may only come first: it is the argument
+    value    = plain | '"' quoted '"'        plain: no comma, plus, equals sign or quote, and no space at its ends
     command  = "command:" { key "=" value " " } words      everything after the settings is the program
 
-Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` joins the
-members of a mixture. Names
-and keys are lower-case letters, digits, ``-`` and ``_``. ``command:`` takes the rest as shell-like
-words (never run through a shell); settings stand before the program, as with env(1). Examples::
+Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` joins the members of a mixture. Names and keys
+consist of lower-case letters, digits, ``-`` and ``_``. The words of a command are split as a shell splits them, but no
+shell runs them. Its settings come before the program, as in env(1). Examples::
 
     gzip    gzip:level=6,rule=one-step    backoff:order=3    command:window=4096 xz -9e -c
 
@@ -34,15 +33,17 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from compgen.errors import SpecError
 from compgen.extras import need
 
+# The parts of the grammar above: a name, KEY=VALUE, an item, and values that need quotes.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OPTION = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
 _ITEM = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^",])*', re.DOTALL)
 _NEEDS_QUOTES = re.compile(r'[,+="\\]|^\s|\s$|^$')
-_COMMAND = "command"  # the one name whose argument is a list of words
+_COMMAND = "command"
+"""The one name whose argument is a list of words."""
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest choice, or the whole list where none is near."""
+    """Return ``"; did you mean 'x'?"`` for the nearest choice, or the list of all choices if none is near."""
     known = sorted(choices)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if near:
@@ -52,7 +53,7 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Spec:
-    """A parsed spec: a name, at most one argument, and options in the order given."""
+    """A parsed spec: a name, at most one argument, and options in the order in which they were given."""
 
     name: str
     argument: str | None = None
@@ -118,7 +119,7 @@ def _parse_command(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def split_mixture(text: str) -> list[str]:
-    """Return the members of a mixture: what stands between plus signs outside quotes; a command takes all the rest."""
+    """Return the members of a mixture, which plus signs outside quotes separate. A command takes all the rest."""
     members = []
     while match := re.match(r'(?!\s*command:)((?:"(?:\\.|[^"\\])*"|[^"+])*)\+', text, re.DOTALL):
         members.append(match[1].strip())
@@ -159,18 +160,18 @@ def _quote(value: str) -> str:
 
 
 class Configured:
-    """Base of frozen dataclasses that a spec builds: every field is an option, by its own name.
+    """The base of frozen dataclasses that a spec builds. Every field is an option of the same name.
 
-    A field with ``metadata={"argument": True}`` takes the spec's argument; one whose default is "" may be left out.
-    Metadata ``"parse"``, a function of the argument's text, makes the field's value of it; without, it is the text.
-    Field types may be int, float, bool, str, or one of these with None.
+    The field with ``metadata={"argument": True}`` takes the spec's argument, which may be left out if the field's
+    default is "". The metadata ``"parse"`` is a function from the text of the argument to the value of the field; by
+    default, the value is the text. The other fields may be int, float, bool or str, or one of these or None.
     """
 
     name: ClassVar[str]
 
     @property
     def spec(self) -> Spec:
-        """The shortest spec that builds an equal object: options at their defaults are left out."""
+        """The shortest spec that builds an equal object. It leaves out options at their defaults."""
         argument = None
         options = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -183,15 +184,16 @@ class Configured:
 
     @classmethod
     def option_names(cls) -> list[str]:
-        """Names of the options that a spec of this class may set."""
+        """Return the names of the options that a spec of this class may set."""
         return [f.name for f in dataclasses.fields(cls) if not f.metadata.get("argument")]  # type: ignore[arg-type]
 
     @classmethod
     def from_spec(cls, spec: Spec) -> Self:
-        """Build from ``spec``.
+        """Build an object from ``spec``.
 
         Raises:
-            SpecError: an option is unknown or does not convert to its field's type.
+            SpecError: the argument is missing or not wanted, or an option is unknown or of the wrong type.
+            UsageError: a value is out of range.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         argument = next((f.name for f in fields.values() if f.metadata.get("argument")), None)
@@ -220,10 +222,10 @@ def _format(value: object) -> str:
 
 
 def convert(where: str, text: str, hint: Any) -> Any:
-    """Return ``text`` as the type ``hint`` asks for; ``where`` names the option in the error.
+    """Convert ``text`` to the type ``hint``, or to its type that is not None. ``where`` names the option in errors.
 
     Raises:
-        SpecError: it does not convert.
+        SpecError: the text does not convert.
     """
     kind = next(k for k in (*typing.get_args(hint), hint) if k is not type(None))
     if kind is bool:
@@ -242,7 +244,13 @@ T = TypeVar("T", bound=Configured)
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a name leads: ``module:attribute``, the extra it needs if any, and the name it stands for."""
+    """A built-in class of a registry.
+
+    Attributes:
+        target: ``module:attribute``, where the class is.
+        extra: the extra that installs what the class needs, if it needs one.
+        alias_of: the name that this name stands for, if it is an alias.
+    """
 
     target: str
     extra: str | None = None
@@ -250,7 +258,12 @@ class Entry:
 
 
 class Registry(Generic[T]):
-    """Names to classes: built-in entries, loaded on first use; plugin entry points; ``register``."""
+    """A table from names to classes: built-in ones, which load on first use, plugins, and registered ones.
+
+    Attributes:
+        kind: what the classes are, for messages.
+        group: the group of entry points in which plugins are looked for.
+    """
 
     def __init__(self, kind: str, group: str, builtin: Mapping[str, Entry]) -> None:
         self.kind = kind
@@ -262,7 +275,7 @@ class Registry(Generic[T]):
         return {entry.name: entry for entry in importlib.metadata.entry_points(group=self.group)}
 
     def names(self, aliases: bool = True) -> list[str]:
-        """All names: built-in ones in their table's order, then plugins, then those registered here."""
+        """Return all names: built-in ones in the order of their table, then plugins, then registered ones."""
         builtin = [n for n, entry in self._builtin.items() if aliases or entry.alias_of is None]
         return list(dict.fromkeys([*builtin, *sorted(self._plugins()), *self._registered]))
 
@@ -270,14 +283,14 @@ class Registry(Generic[T]):
         return name in self._builtin or name in self._registered or name in self._plugins()
 
     def is_builtin(self, name: str) -> bool:
-        """Return whether ``name`` leads to a class of this package."""
+        """Return whether ``name`` is a class of this package."""
         return name in self._builtin and name not in self._registered
 
     def register(self, name: str, cls: type[T]) -> None:
         """Make ``cls`` known as ``name`` in this process.
 
         Raises:
-            SpecError: the name is not a legal one or is taken, or the class cannot be built from a spec.
+            SpecError: the name is not legal or is taken, or the class cannot be built from a spec.
         """
         if not _NAME.fullmatch(name):
             raise SpecError(f"'{name}' is not a legal name; use lower-case letters, digits, '-' and '_'")
@@ -289,11 +302,11 @@ class Registry(Generic[T]):
         self._registered[name] = cls
 
     def get(self, name: str) -> type[T]:
-        """Return the class behind ``name``, importing it if need be.
+        """Return the class called ``name``. Its module is imported if it has not been.
 
         Raises:
-            SpecError: the name is unknown, or the plugin behind it does not load.
-            MissingExtraError: it needs a package that is not installed.
+            SpecError: the name is unknown, or its plugin does not load.
+            MissingExtraError: the class needs a package that is not installed.
         """
         if name in self._registered:
             return self._registered[name]
@@ -317,15 +330,19 @@ class Registry(Generic[T]):
         """Build the object that ``spec`` describes.
 
         Raises:
-            SpecError: the spec names nothing here, or an option is wrong.
-            MissingExtraError: it needs a package that is not installed.
+            SpecError: the name is unknown, or an option is wrong.
+            MissingExtraError: the class needs a package that is not installed.
         """
         parsed = Spec.parse(spec) if isinstance(spec, str) else spec
         return self.get(parsed.name).from_spec(parsed)
 
 
 def _adopt(cls: type[Configured], name: str) -> None:
-    """Give a class without a name of its own the name it is known by, so that its spec round-trips."""
+    """Give ``cls`` the name by which it is known, so that its spec round-trips.
+
+    Raises:
+        SpecError: the class has another name of its own.
+    """
     if cls.__dict__.get("name", name) != name:
         raise SpecError(f"{cls.__name__} calls itself '{cls.name}'; make that its registered name, not '{name}'")
     cls.name = name

@@ -1,7 +1,7 @@
-"""Conformance suites for compressors, models and samplers: run them on your own.
+"""Conformance suites for compressors, models, samplers and media. Run them on your own.
 
-Each check raises AssertionError with what was expected and what came. The suites are deterministic,
-need no test framework, and take seconds on a fast compressor::
+Each check raises AssertionError, and the message says what was expected and what came. The suites are deterministic and
+need no test framework. They take seconds on a fast compressor::
 
     from compgen.testing import check_compressor
     check_compressor(MyCompressor(level=3))
@@ -22,7 +22,7 @@ from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
 from compgen.sampling.base import Request, Sampler
 from compgen.types import Frequencies
 
-_RANDOM = np.random.default_rng(2309_10668)
+_RANDOM = np.random.default_rng(2309_10668)  # seeded with the paper's number on arXiv
 _TEXT = b"She sells sea shells by the sea shore; the shells she sells are sea shells, she is sure. "
 _INPUTS = {
     "no bytes": b"",
@@ -37,7 +37,7 @@ _CONTINUATIONS = (b"", b"s", b"\x00", b"\xff", b"shells", _TEXT, _RANDOM.bytes(4
 
 
 def check_compressor(compressor: Compressor) -> None:
-    """Check the laws of a compressor and of its meters."""
+    """Check the laws of a compressor and of its meters: round trips, damage, code lengths, forks."""
     if compressor.name in COMPRESSORS:
         rebuilt = COMPRESSORS.build(str(compressor))
         assert rebuilt == compressor, f"str() must round-trip, but '{compressor}' builds {rebuilt!r}"
@@ -132,7 +132,7 @@ def _check_meter(compressor: Compressor, label: str, context: bytes) -> None:
 
 
 def _check_alike(got: Frequencies, expected: Frequencies, message: str, exact: bool) -> None:
-    """Check frequencies, to the last count where they are exact; floats differ in their last digits."""
+    """Check that frequencies are equal, or if floats decide and ``exact`` is False, that they are nearly equal."""
     if exact:
         _check_equal(got, expected, message)
     else:
@@ -161,7 +161,7 @@ def check_model(model: ByteModel) -> None:
             batch.extend(np.full(batch.rows, symbol, dtype=np.uint8))
         _check_distribution(batch)
         prompts = [prompt + appended for prompt in prompts]
-        # A model that learns has learnt the same from bytes it was extended by, so long as those are all warm-up.
+        # A model that learns has learnt the same from these bytes only if a fresh start learns from all of them.
         alike = [row for row, prompt in enumerate(prompts) if model.warm_up is None or len(prompt) <= model.warm_up]
         _check_alike(
             model.start(prompts).frequencies()[alike],
@@ -169,7 +169,7 @@ def check_model(model: ByteModel) -> None:
             "extending must give what a fresh start on the same bytes gives",
             model.reproducible,
         )
-    batch.extend(np.array(list(b"she!\x00"), dtype=np.uint8))  # rows that end alike may be alike
+    batch.extend(np.array(list(b"she!\x00"), dtype=np.uint8))  # other bytes, so that the rows differ
     _check_fork(batch, model.reproducible)
     _check_intervals(batch)
 
@@ -225,7 +225,7 @@ def _check_intervals(state: State) -> None:
 def check_sampler(sampler: Sampler, model: ByteModel | None = None) -> None:
     """Check the laws of a sampler: lengths, seeds, weights, surprisals, progress.
 
-    ``model`` is one that it can draw from, where not every model will do.
+    ``model`` is a model that the sampler can draw from, if it cannot draw from every model.
     """
     model, prompt = model or Backoff(order=1), _TEXT * 2
 
@@ -263,7 +263,7 @@ def check_sampler(sampler: Sampler, model: ByteModel | None = None) -> None:
 
 
 def check_medium(medium: Medium) -> None:
-    """Check the laws of a medium whose width, rate and so on are known: any bytes make an item, and come back."""
+    """Check the laws of a medium whose width, rate and so on are known: any bytes become an item, and come back."""
     for label, data in _INPUTS.items():
         for suffix in medium.suffixes or ("",):
             try:

@@ -1,8 +1,8 @@
-"""Array types, with shapes and units. B is the number of rows (sequences in lockstep)."""
+"""Type aliases with shapes and units. B is the number of rows (sequences in lockstep)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -21,10 +21,13 @@ Probabilities: TypeAlias = NDArray[np.float64]
 """(B, 256) probabilities; every row sums to 1."""
 
 Symbols: TypeAlias = NDArray[np.uint8]
-"""(B,) one byte a row."""
+"""(B,) one byte for each row."""
 
 Mask: TypeAlias = NDArray[np.bool_]
 """(B, 256) True where a byte is allowed."""
 
 Rows: TypeAlias = Sequence[int] | NDArray[np.intp]
-"""(R,) row numbers in [0, B): a selection that may repeat, reorder and drop rows."""
+"""(R,) row numbers in [0, B). A selection may repeat, reorder and drop rows."""
+
+Progress: TypeAlias = Callable[[int], None]
+"""A function that is called with the number of bytes done so far."""

@@ -1,8 +1,8 @@
-"""What each compressor expects after the same prompt, side by side.
+"""How each compressor continues the same prompt.
 
     python examples/compare.py [PROMPT]
 
-The prompt is one that the project wrote. A compressor that needs an extra you do not have is skipped.
+The default prompt was written by the project. A compressor whose extra is not installed says so and is skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which paragraph is most like which, by the normalised compression distance.
+"""For each paragraph, the most similar one, by the normalised compression distance.
 
 python examples/distances.py
 """

@@ -1,4 +1,4 @@
-"""A compressor of your own in twenty lines: it then samples, scores and measures distances.
+"""A compressor of your own in twenty lines. It can then be sampled from and scored with, like any other.
 
 python examples/own_compressor.py
 """
@@ -16,7 +16,7 @@ from compgen.testing import check_compressor
 
 @dataclass(frozen=True)
 class RunLengths(compgen.Compressor):
-    """Bytes as (count, byte) pairs, then zlib at a level."""
+    """Each run of equal bytes becomes a (count, byte) pair; zlib compresses the pairs."""
 
     level: int = 6
 

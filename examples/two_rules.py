@@ -1,9 +1,9 @@
-"""One prompt under the paper's rule and under the calibrated one, for each compressor.
+"""Samples after one prompt by the paper's one-step rule and by the calibrated rule, for each compressor.
 
     python examples/two_rules.py [PROMPT]
 
-Beside each sample stands its copy rate: the share of its 16-byte windows that the prompt holds verbatim. A good
-sample has words and structure without being a copy.
+Each sample is shown with its copy rate: the share of its 16-byte windows that the prompt holds verbatim. A good sample
+has words and structure, and is not a copy.
 """
 
 from __future__ import annotations

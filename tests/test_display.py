@@ -37,7 +37,7 @@ def test_a_character_of_several_bytes_sums_them() -> None:
 
 
 def test_what_breaks_a_character_keeps_its_own_surprisal() -> None:
-    """The byte after a broken character was once shown with nothing, and the broken one with both."""
+    """The byte after a broken character once had no surprisal, and the broken character had that of both."""
     broken = "\ufffd"
     assert list(characters(b"\xe2A", np.array([1.0, 10.0]))) == [(broken, 1.0), ("A", 10.0)]
     assert list(characters(b"\xe2\xe2\x82\xac", np.array([1.0, 10, 20, 30]))) == [(broken, 1.0), ("€", 60.0)]

@@ -10,7 +10,7 @@ from compgen.jit import Loops
 
 
 def counted(loops: Loops) -> list[str]:
-    """A loop whose two forms say which of them ran."""
+    """Call a loop six times, and return which of its two forms ran at each call."""
     ran: list[str] = []
 
     def fallback(seconds: float) -> None:

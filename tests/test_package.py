@@ -1,4 +1,4 @@
-"""The face of the package: names, weight, version."""
+"""The package from outside: its public names, what importing it imports, its version."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_register_takes_compressors_models_and_samplers_alone() -> None:
 
 def test_a_name_of_one_kind_cannot_hide_another_kinds() -> None:
     from compgen.compressors.deflate import Deflate
-    from compgen.models.backoff import Uniform
+    from compgen.models.uniform import Uniform
 
     class MyModel(Uniform):
         pass

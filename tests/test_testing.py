@@ -1,4 +1,4 @@
-"""The conformance suites catch what they are there to catch: one broken mock for each law."""
+"""The conformance suites catch a broken mock for each law."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.compressors.deflate import Deflate, DeflateMeter
 from compgen.errors import CorruptDataError
-from compgen.models.backoff import Uniform, UniformState
 from compgen.models.base import ByteModel
+from compgen.models.uniform import Uniform, UniformState
 from compgen.sampling.ancestral import Ancestral
 from compgen.sampling.base import Request, Sample
 from compgen.testing import check_compressor, check_model, check_sampler
@@ -25,7 +25,7 @@ from compgen.types import CodeLengths, Frequencies, Rows, Symbols
 
 @dataclass(frozen=True)
 class Good(Compressor):
-    """zlib by its one-shot functions, with every default of the base class."""
+    """zlib by its one-shot functions, with all defaults of the base class."""
 
     level: int = 9
 
@@ -149,7 +149,7 @@ def test_a_broken_compressor_is_caught(broken: type[Compressor], law: str) -> No
 
 
 class MockState(UniformState):
-    """A model of one bit of memory: the parity of its last byte."""
+    """A model with one bit of memory, the parity of its last byte."""
 
     def __init__(self, rows: int, last: list[int] | None = None) -> None:
         super().__init__(rows)
@@ -201,7 +201,7 @@ class AliasedRows(MockState):
 
 
 class DeafForks(MockState):
-    """Its forks miss the first byte after them: what the calibrated rule's once did."""
+    """A state whose forks miss their first byte, as those of the calibrated rule once did."""
 
     deaf = False
 

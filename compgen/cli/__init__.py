@@ -1,4 +1,4 @@
-"""The command line: ``cgn``, ``compgen`` and ``python -m compgen`` are the same program.
+"""The command line. ``cgn``, ``compgen`` and ``python -m compgen`` are the same program.
 
 Modules here import NumPy and the rest of compgen inside their commands, so that ``--help`` answers at once.
 """
@@ -33,8 +33,16 @@ from compgen.cli.verify import verify
 from compgen.errors import CompgenError
 
 PROGRAM = "cgn"
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_PIPE_CLOSED = 141  # 128 + SIGPIPE
+"""The name of the program in messages. ``compgen`` would start a builtin in bash."""
+
+_INTERRUPTED = 130
+"""The exit code after an interrupt: 128 + SIGINT, as in shells."""
+
+_PIPE_CLOSED = 141
+"""The exit code after the reader of standard output has gone: 128 + SIGPIPE, as in shells."""
+
+_OTHER_NAMES = {"--context": "--window"}
+"""Options that other commands have, and the option of a command without them that does what their users expect."""
 
 app = typer.Typer(
     help="Any compressor is a generative model; any generative model is a lossless compressor.",
@@ -51,6 +59,7 @@ for command in _COMMANDS:
 
 
 def _print_version(wanted: bool) -> None:
+    """Print the version and exit, if that is wanted."""
     if wanted:
         from compgen import __version__
 
@@ -67,28 +76,28 @@ def _options(
     """Any compressor is a generative model; any generative model is a lossless compressor."""
 
 
-# The base of Typer's usage errors is public only as an ancestor of typer.BadParameter.
+# Click's base of usage errors. Typer makes it public only as an ancestor of typer.BadParameter.
 _ClickError = typer.BadParameter.__mro__[2]
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted or ended, 141 pipe closed."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 pipe closed."""
     _mend_streams()
-    # A timeout or a batch system, too, should leave nothing half-written.
+    # A termination, as by a timeout or a batch system, is an interrupt: nothing half-written stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
     code = run(sys.argv[1:] or ["--help"])
     if code == _INTERRUPTED:
-        # Python remembers an interrupt inside an exec, as imports have them, and at exit dies of it after all.
+        # Python remembers an interrupt inside an exec, which imports use, and would die of it at exit.
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        atexit._run_exitfuncs()  # multiprocessing gives back its semaphores there
+        atexit._run_exitfuncs()  # there multiprocessing frees its semaphores
         os._exit(code)
     sys.exit(code)
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Bring back an interrupt that came inside a finaliser, where Python prints it and goes on."""
+    """Interrupt again if an interrupt came inside a finaliser, where Python would print it and go on."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
         threading.Timer(0.01, _thread.interrupt_main).start()
     else:
@@ -96,20 +105,20 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _mend_streams() -> None:
-    """Open what the caller closed, and let a terminal without UTF-8 show what it can."""
+    """Open the standard streams that the caller closed, and let terminals without UTF-8 show what they can."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open, as the stream would
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open
         elif mode == "w":
             stream.reconfigure(errors="replace")
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; every error is one line on standard error."""
+    """Run one command and return its exit code. Every error is one line on standard error."""
     try:
         code = _command().main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
-        if code == _INTERRUPTED:  # Typer's own answer to Ctrl-C, without a word
+        if code == _INTERRUPTED:  # Typer has caught Ctrl-C, and said nothing
             raise KeyboardInterrupt
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -118,10 +127,10 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", _INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
-        # Typer exits by itself at a broken pipe, and when it has answered a shell that completes words.
+        # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        # The reader, head perhaps, has all it wanted. Python would complain once more at exit.
+        # The reader, such as head, has all it wanted. Without this, Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _PIPE_CLOSED
     except MemoryError:
@@ -131,19 +140,29 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if not isinstance(error, _ClickError):
             raise
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else PROGRAM
-        return _fail(f"{error.format_message()} (see {path} --help)", error.exit_code)  # type: ignore[attr-defined]
+        return _fail(_usage_message(error), error.exit_code)  # type: ignore[attr-defined]
+
+
+def _usage_message(error: Any) -> str:
+    """Return the message of Typer's usage error, with the right option for one that another command has."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return f"{error.format_message()} (see {PROGRAM} --help)"
+    options = [option for parameter in context.command.params for option in parameter.opts]
+    if (other := _OTHER_NAMES.get(getattr(error, "option_name", ""))) in options:
+        error.possibilities = [other]
+    return f"{error.format_message()} (see {context.command_path} --help)"
 
 
 def _command() -> Any:
-    """Return the command with Typer's completion, but not its two options, which shell-init stands for."""
+    """Return the command with Typer's completion, but without the two options for it: ``shell-init`` does that."""
     command = typer.main.get_command(app)
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
     return command
 
 
 def _fail(message: str, code: int) -> int:
+    """Print ``message`` as one line to standard error, and return ``code``."""
     line = " ".join(message.split())
     print(f"{PROGRAM}: {line}", file=sys.stderr)
     return code

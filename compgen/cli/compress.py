@@ -1,4 +1,4 @@
-"""``cgn compress``: a file, coded with a model's distributions."""
+"""``cgn compress``: code a file with a model's distributions."""
 
 from __future__ import annotations
 
@@ -17,40 +17,46 @@ from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
 SUFFIX = ".cgn"
+"""The suffix of compressed files."""
+
 _PIECE = 1 << 16
+"""Bytes that are read at a time. Chosen."""
 
 
 def compress(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="File to compress; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The file to compress; - is standard input.")],
     out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE|-", help="Default: FILE.cgn; standard output for -.")
+        str | None,
+        typer.Option("-o", "--out", metavar="FILE|-", help="The output. Default: FILE.cgn, or standard output for -."),
     ] = None,
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
-    context: Annotated[
-        int | None, typer.Option(metavar="N", help="Look back N bytes at most. Default: the compressor's own window.")
+    window: Annotated[
+        int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
     ] = None,
     jobs: Jobs = 1,
     lanes: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Sequences coded side by side in a segment, 1 to 4,096: quicker for language models, at some cost in "
-            "rate. Default: what suits model and file.",
+            help="The number of parts of each segment that are coded side by side, 1 to 4,096. More parts are faster "
+            "for language models, and cost some rate. Default: what suits the model and the file.",
         ),
     ] = None,
     verify: Annotated[
         bool,
-        typer.Option("--verify/--no-verify", help="Decode each segment before it is written; takes twice as long."),
+        typer.Option(
+            "--verify/--no-verify", help="Decode each segment before it is written, which takes twice as long."
+        ),
     ] = True,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compress a file with any compressor's distribution, or any model's; decompress gives it back, byte by byte.
+    """Compress a file with the distribution of a compressor or a model. 'cgn decompress' restores it exactly.
 
-    The source is kept. A file that cannot be compressed grows by 43 bytes, and 13 for each
-    segment after the first, of a mebibyte or less.
+    The file itself is kept. If it cannot be compressed, the output is 43 bytes longer, and 13 more for
+    each segment after the first. A segment is usually a mebibyte.
     """
     target = out if out is not None else "-" if file == "-" else file + SUFFIX
     if as_json and target == "-":
@@ -61,7 +67,7 @@ def compress(
     from compgen.coding.writer import Writer
     from compgen.models import load
 
-    model = load(compressor, rule=rule, effort=effort, window=context)
+    model = load(compressor, rule=rule, effort=effort, window=window)
     begin = time.perf_counter()
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))

@@ -1,4 +1,4 @@
-"""``cgn compressors``: what is available here."""
+"""``cgn compressors``: list what is available here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from compgen.cli.options import AsJson
 
 
 def compressors(as_json: AsJson = False) -> None:
-    """List compressors and models: resolution, window, library, and what is missing."""
+    """List compressors and models with their resolution, window, library and options, and what is missing."""
     entries = _entries()
     if as_json:
         import json
@@ -43,14 +43,15 @@ def compressors(as_json: AsJson = False) -> None:
         if not entry["available"]:
             console.print(Text(entry["problem"], style="red"))
     console.print(
-        "\nresolution: the unit of code lengths. window: bytes a model derived from it looks back, by default.\n"
-        "Compressors take rule=one-step, effort=best and window=N as well, and A+B is a mixture.\n"
-        "'command:PROGRAM ARGS' is any program that compresses standard input to standard output. 'lzma' is\n"
-        "another name for xz."
+        "\nresolution: the unit of code lengths. window: the default N; a derived model looks back N to 2N - 1 bytes.\n"
+        "Every compressor also takes rule=one-step, effort=best and window=N. A+B is a mixture.\n"
+        "'command:PROGRAM ARGS' is any program that compresses standard input to standard output.\n"
+        "'lzma' is another name for xz."
     )
 
 
 def _entries() -> list[dict[str, Any]]:
+    """Return what is known about each compressor and model, as the JSON output has it."""
     import dataclasses
 
     from compgen.compressors import COMPRESSORS, Compressor

@@ -1,4 +1,4 @@
-"""``cgn decompress``: what was compressed, byte by byte."""
+"""``cgn decompress``: restore a compressed file."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from compgen.errors import UsageError
 
 
 def decompress(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="File to decompress; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The file to decompress; - is standard input.")],
     out: Annotated[
         str | None,
-        typer.Option("-o", "--out", metavar="FILE|-", help="Default: FILE without .cgn; standard output for -."),
+        typer.Option(
+            "-o", "--out", metavar="FILE|-", help="The output. Default: FILE without .cgn, or standard output for -."
+        ),
     ] = None,
     compressor: GivenCompressor = None,
     jobs: Jobs = 1,
     force: Force = False,
 ) -> None:
-    """Decompress a file; nothing of a damaged one, or of one that needs another build, is written under its name.
+    """Decompress a file. If it is damaged, or needs another build of a library, no output file is written.
 
-    Standard output gets each segment once its checksum holds.
+    Standard output gets each segment as soon as its checksum holds.
     """
     if out is None and file != "-" and not file.endswith(SUFFIX):
         raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")

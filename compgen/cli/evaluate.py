@@ -1,4 +1,4 @@
-"""``cgn evaluate``: a study from its config."""
+"""``cgn evaluate``: run a study."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="What to run: a TOML file; see configs/.")],
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The study: a TOML file, such as those in configs/.")],
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DIR",
             envvar="COMPGEN_DATA",
-            help="Where real data lies, as docs/data.md says: a folder or an fsspec URL. "
-            "Without it, studies run on data that the project makes itself.",
+            help="The folder or fsspec URL of real data. docs/data.md says where to get it. Without it, studies run on "
+            "data that the project makes itself.",
         ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where results go. Default: results/NAME-OF-THE-CONFIG.")
+        str | None, typer.Option(metavar="DIR", help="The folder for results. Default: results/NAME-OF-THE-CONFIG.")
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="What runs the shards.")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(metavar="local|ray", help="Run the parts of the study in local processes, or on a Ray cluster."),
+    ] = "local",
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster; by default one is started here.")
+        str | None, typer.Option(metavar="ADDRESS", help="The address of a Ray cluster. Default: start one here.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one for each core.")
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", help="The number of processes. Default: one for each core."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most N chunks of each set; 0 for all.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run whose results are in the folder.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", help="Use at most N chunks of each data set; 0 is all.")] = 0,
 ) -> None:
-    """Run a study: tables, figures and a report of real compression rates."""
+    """Run a study, and write its tables, its figures and a report."""
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")
     if limit < 0:
@@ -60,18 +64,21 @@ def evaluate(
         with progress("evaluating", None) as advance:
             result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)
     except KeyboardInterrupt:
-        print(f"what was found is kept in {folder}; go on with --resume", file=sys.stderr)
+        print(f"the results so far are kept in {folder}; continue with --resume", file=sys.stderr)
         raise
     tables = report.write(result)
     for table in tables:
         _print(table)
     if data is None:
-        print("cgn: made data stands for real sets here; give --data DIR to compare with the paper", file=sys.stderr)
+        print(
+            "cgn: these results are of made data, not of real sets; give --data DIR to compare with the paper",
+            file=sys.stderr,
+        )
     print(f"{result.out}/report.html: {result.seconds:.0f} s of work in {len(result.records)} shards", file=sys.stderr)
 
 
 def _print(table: Table) -> None:
-    """Print a table; where it is wider than the terminal, each group of columns on its own."""
+    """Print a table. If it is wider than the terminal, print each group of its columns on its own."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)

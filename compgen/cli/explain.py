@@ -1,4 +1,4 @@
-"""``cgn explain``: how arithmetic coding narrows an interval down, byte by byte."""
+"""``cgn explain``: show how arithmetic coding narrows an interval byte by byte."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from compgen.cli import files
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
 
 _BAR = 40
+"""Characters of a bar. Chosen: a row of the table fits into 120."""
 
 
 def explain(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to code, such as AIXI.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to code, such as AIXI.")],
     compressor: CompressorSpec = "gzip",
     prompt: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="What is known before; - is standard input. Default: nothing.")
+        str | None,
+        typer.Option(metavar="FILE|-", help="A file of the bytes before TEXT; - is standard input. Default: no bytes."),
     ] = None,
     rule: Rule = None,
     effort: Effort = None,
-    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the picture, as SVG.")] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain arithmetic coding: the nested intervals of a text, from the model's real probabilities."""
+    """Explain arithmetic coding by the nested intervals of a text, with the model's real probabilities."""
     if out is not None:
         files.check_writable(out)
     context = files.read(prompt, "prompt") if prompt is not None else b""

@@ -1,4 +1,4 @@
-"""Reading what a user names and writing what a user asked for, with errors that name the fix."""
+"""Open the files that a user names, with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compgen.errors import UsageError
 
 
 def read(path: str, what: str) -> bytes:
-    """Return the bytes of a file, or of standard input for ``-``.
+    """Return the bytes of a file, or of standard input for ``-``. ``what`` names the file in errors.
 
     Raises:
         UsageError: there is no such file, it is a directory, or it may not be read.
@@ -23,7 +23,7 @@ def read(path: str, what: str) -> bytes:
 
 
 def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:
-    """Return a file opened to read, or standard input for ``-``.
+    """Open a file to read, or standard input for ``-``. ``what`` names the file in errors.
 
     Raises:
         UsageError: there is no such file, it is a directory, or it may not be read.
@@ -41,11 +41,11 @@ def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:
 
 
 def check_output(path: str, force: bool, binary: bool) -> None:
-    """Find out before long work whether ``path``, or standard output for ``-``, can be written and may be.
+    """Check before long work that ``path``, or standard output for ``-``, can and may be written.
 
     Raises:
-        UsageError: it exists already and ``force`` is false, it cannot be written, or it is a terminal and the
-            output ``binary``.
+        UsageError: the file exists and ``force`` is False, it cannot be written, or standard output is a terminal and
+            ``binary`` is True.
     """
     if path == "-":
         if binary and sys.stdout.isatty() and not force:
@@ -57,10 +57,10 @@ def check_output(path: str, force: bool, binary: bool) -> None:
 
 
 def check_writable(path: str) -> None:
-    """Find out before long work whether ``path`` can be written.
+    """Check before long work that ``path`` can be written.
 
     Raises:
-        UsageError: its directory does not exist or may not be written to, or it is a directory itself.
+        UsageError: ``path`` is a directory, or its directory does not exist or may not be written to.
     """
     try:
         target = Path(path).resolve()
@@ -76,17 +76,17 @@ def check_writable(path: str) -> None:
 
 
 def check_folder(path: str) -> None:
-    """Find out before long work that ``path`` is a directory, or nothing yet.
+    """Check before long work that ``path`` is a directory or does not exist.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is a file.
     """
     if Path(path).exists() and not Path(path).is_dir():
         raise UsageError(f"output '{path}' is a file; name a directory")
 
 
 def check_other(path: str, source: str) -> None:
-    """Find out that the output ``path`` is not the file that is read.
+    """Check that the output ``path`` is not the file ``source`` that is read.
 
     Raises:
         UsageError: it is.
@@ -96,6 +96,6 @@ def check_other(path: str, source: str) -> None:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file in one step: it holds all of ``data`` or what it held before."""
+    """Write ``data`` to a file in one step: if that fails, the old file stays."""
     with replacing(path) as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""``cgn gallery``: a page of samples to look at and listen to."""
+"""``cgn gallery``: build a site of samples to read, look at and listen to."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ from compgen.extras import need
 
 
 def gallery(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file, such as configs/gallery_demo.toml.")],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="Where the site goes; made if need be.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="The gallery: a TOML file, such as configs/gallery_demo.toml.")
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="The folder for the site.")],
     data: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where real data lies. Default: COMPGEN_DATA.")
+        str | None,
+        typer.Option(metavar="DIR", help="The folder of real data. Default: the environment variable COMPGEN_DATA."),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one for each core.")] = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", metavar="N", help="The number of processes. Default: one for each core.", show_default=False
+        ),
+    ] = 0,
 ) -> None:
-    """Build a static site of samples: rows are prompts, columns are compressors, rules and models.
+    """Build a static site of samples. Its rows are prompts, its columns are compressors, rules and models.
 
-    Every sample is kept in DIR/cells, so that a build which was stopped goes on, and a config that changes costs only
-    what is new. The pages open from a file and fetch nothing.
+    Every sample is kept in DIR/cells. So a build that was stopped continues, and after a change of the config
+    only new samples are drawn. The pages open from a file, and load nothing from the network.
     """
     if jobs < 0:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")

@@ -1,4 +1,4 @@
-"""``cgn inspect``: what a compressed file holds, without decoding it."""
+"""``cgn inspect``: show what a compressed file holds, without decoding it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from compgen.cli.options import AsJson
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A .cgn file; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The .cgn file; - is standard input.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what is inside a .cgn file: its model, and its segments with their lengths and rates."""
+    """Show the model of a .cgn file, and its segments with their sizes and rates, without decoding it."""
     with files.opened(file, "file") as source:
         report = _report(source)
     if as_json:

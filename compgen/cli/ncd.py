@@ -1,4 +1,4 @@
-"""``cgn ncd``: how alike two files are, to a compressor."""
+"""``cgn ncd``: measure how alike two files are to a compressor."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from compgen.errors import UsageError
 
 
 def ncd(
-    a: Annotated[str, typer.Argument(metavar="A", help="A file; - is standard input.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another file.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="The first file; - is standard input.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The second file; - is standard input.")],
     compressor: PlainCompressorSpec = "xz",
     as_json: AsJson = False,
 ) -> None:
-    """Print the normalised compression distance of two files: near 0 if alike, near 1 if not."""
+    """Print the normalised compression distance of two files: near 0 if they are alike, near 1 if not."""
     if a == b == "-":
         raise UsageError("standard input can be read once; name a file for A or B")
     first, second = files.read(a, "file"), files.read(b, "file")

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that one word means one thing everywhere."""
+"""Options that several commands share. Each is declared once, so that it means the same in every command."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CompressorSpec: TypeAlias = Annotated[
         "--compressor",
         "-c",
         metavar="SPEC",
-        help="Compressor or model: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a mixture, A+B. "
-        "See: cgn compressors.",
+        help="The compressor or model: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a mixture A+B. "
+        "'cgn compressors' lists them.",
         autocompletion=complete_spec,
         show_default=True,
     ),
@@ -31,24 +31,10 @@ CompressorSpec: TypeAlias = Annotated[
 PlainCompressorSpec: TypeAlias = Annotated[
     str,
     typer.Option(
-        "--compressor", "-c", metavar="SPEC", help="Compressor: NAME, NAME:KEY=VALUE,... See: cgn compressors."
-    ),
-]
-Rule: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="RULE", help="How code lengths become a distribution: calibrated, or one-step, the paper's."),
-]
-Effort: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="EFFORT", help="What the calibrated rule spends: fast or best.")
-]
-Jobs: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        help="Processes. A file written by several has segments that know nothing of each "
-        "other, which costs some rate.",
+        "--compressor",
+        "-c",
+        metavar="SPEC",
+        help="The compressor: NAME or NAME:KEY=VALUE,... 'cgn compressors' lists them.",
     ),
 ]
 GivenCompressor: TypeAlias = Annotated[
@@ -57,12 +43,41 @@ GivenCompressor: TypeAlias = Annotated[
         "--compressor",
         "-c",
         metavar="SPEC",
-        help="The compressor that the file was written with: needed only where it names a program, a plugin or a path.",
+        help="The compressor that the file was written with. It is needed only if the file names a program, a plugin "
+        "or a path.",
     ),
 ]
-Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if there is one.")]
+Rule: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="How code lengths become a distribution: calibrated, or one-step, which is the paper's rule. "
+        "Default: calibrated.",
+    ),
+]
+Effort: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="EFFORT", help="How much work the calibrated rule does: fast or best. Default: fast."),
+]
+Context: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Know only the last N bytes before those to sample or score. Default: all of them."),
+]
+Jobs: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        help="The number of processes. If several write a file, its segments know nothing of each other, which costs "
+        "some rate.",
+    ),
+]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if it exists.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
 DataRoot: TypeAlias = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", envvar="COMPGEN_DATA", help="Where real data lies; docs/data.md says where to get it."),
+    typer.Option(
+        metavar="DIR", envvar="COMPGEN_DATA", help="The folder of real data. docs/data.md says where to get it."
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Progress on standard error, where someone is looking."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(label: str, total: int | None, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """Show a bar with speed and time left while the block runs; nothing where stderr is no terminal.
+    """Show a bar with the speed and the time left while the block runs. If standard error is no terminal, show nothing.
+
+    Args:
+        label: the text before the bar.
+        total: bytes to do, or None if nobody knows.
+        shown: False shows nothing.
 
     Yields:
-        A function to call with the number of bytes done so far, and with the total where it is learnt only then;
-        ``total`` is None where nobody knows it.
+        A function to call with the number of bytes done so far, and with the total if it becomes known only then.
     """
     if not shown or not sys.stderr.isatty():
         yield lambda *known: None

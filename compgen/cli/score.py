@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def score(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="File to score; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to score; - is standard input.")],
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
-    context: Annotated[
-        int | None, typer.Option(metavar="N", help="Bytes known before the offset. Default: all of them.")
-    ] = None,
+    context: Context = None,
     offset: Annotated[
-        int | None, typer.Option(metavar="N", help="Where scoring begins. Default: after the context.")
+        int | None, typer.Option(metavar="N", help="The byte at which scoring begins. Default: after the context.")
     ] = None,
-    length: Annotated[int | None, typer.Option(metavar="N", help="Bytes to score. Default: to the end.")] = None,
+    length: Annotated[
+        int | None, typer.Option(metavar="N", help="The number of bytes to score. Default: to the end of the file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score real bytes: the derived rate, the compressor's own, and where it is surprised."""
+    """Score real bytes: print the derived rate, the compressor's own rate, and each byte's surprisal as a colour."""
     before, data = _span(files.read(file, "file"), context, offset, length)
 
     from compgen.evaluation.score import score as measure
@@ -45,7 +45,11 @@ def score(
 
 
 def _span(data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
-    """Return the known bytes and the bytes to score."""
+    """Return the known bytes and the bytes to score.
+
+    Raises:
+        UsageError: an option is out of range, or the file is too short.
+    """
     for option, value in (("--context", context), ("--offset", offset)):
         if value is not None and value < 0:
             raise UsageError(f"{option} must be 0 or more bytes, not {value}")

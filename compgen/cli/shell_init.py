@@ -1,6 +1,7 @@
-"""``cgn shell-init``: the lines that make ``compgen`` and tab completion work in a shell.
+"""``cgn shell-init``: print the lines that make ``compgen`` and tab completion work in a shell.
 
-In bash, ``compgen`` is a builtin that completion scripts need: it may be stood in front of, not disabled.
+In bash, ``compgen`` is a builtin that completion scripts need. So a function of that name passes on to the builtin
+whatever does not begin with one of our commands.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import typer
 
 
 class Shell(StrEnum):
-    """Shells that shell-init knows."""
+    """The shells that ``shell-init`` supports."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -71,9 +72,12 @@ end
 """
 
 _SCRIPTS = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
+"""The lines for each shell, with COMMANDS where the names of our commands belong."""
 
 
-def shell_init(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")], context: typer.Context) -> None:
+def shell_init(
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")], context: typer.Context
+) -> None:
     """Print the lines that make compgen and tab completion work in your shell."""
     parent = context.parent
     assert parent is not None  # noqa: S101 - a command always has the group above it

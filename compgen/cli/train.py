@@ -1,4 +1,4 @@
-"""``cgn train``: a byte-level language model of your own."""
+"""``cgn train``: train a byte-level language model."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from compgen.extras import need
 
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A TOML file, such as configs/train_paper_200k.toml.")
+        Path, typer.Argument(metavar="CONFIG", help="The training: a TOML file, such as configs/train_paper_200k.toml.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where the model goes.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder for the model.")],
     data: DataRoot = None,
 ) -> None:
-    """Train a byte-level language model; a run that was stopped goes on where it was when it is started again.
+    """Train a byte-level language model. A run that was stopped continues when it is started again.
 
-    What comes out is a folder of config.json and safetensors: a model for --compressor llm:DIR.
+    The folder then holds config.json and model.safetensors: a model for --compressor llm:DIR.
     """
     from compgen.training.config import TrainingConfig
 
     plan = TrainingConfig.read(config)
     files.check_folder(str(out))
     run = need("compgen.training.train", "llm", "training").train
-    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts: the one that speaks
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only this one prints
 
     def tell(line: str) -> None:
         if first:

@@ -1,4 +1,4 @@
-"""``cgn verify``: whether a file decodes to what its checksums say."""
+"""``cgn verify``: check that a file decodes to data that its checksums match."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from compgen.cli.progress import progress
 
 
 def verify(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A .cgn file; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The .cgn file; - is standard input.")],
     compressor: GivenCompressor = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Decode a file, check every checksum, and write nothing."""
+    """Decode a file and check every checksum, without writing anything."""
     from compgen.coding.reader import Reader
 
     with files.opened(file, "file") as source, progress("verifying", None) as watch:

@@ -1,4 +1,4 @@
-"""Compress and decompress in the .cgn format: all at once, or as a file object."""
+"""Compress and decompress data in the .cgn format, all at once or through a file object."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, overload
 
 from compgen.coding.reader import Reader
-from compgen.coding.segment import Progress
 from compgen.coding.trust import Model
 from compgen.coding.writer import Writer
 from compgen.errors import UsageError
+from compgen.types import Progress
 
 
 def compress(
@@ -28,15 +28,15 @@ def compress(
     Args:
         data: any bytes.
         model: a spec, a compressor, or a model.
-        jobs: processes; with more than one, segments know nothing of each other.
-        lanes: sequences that are coded side by side in each segment, for models that are quicker so; by default as
-            many as the model thinks suits so many bytes.
-        verify: whether to decode each segment before it counts as written.
+        jobs: processes. With more than one, segments know nothing of each other, which costs some rate.
+        lanes: parts of each segment that are coded side by side, which is faster for language models and costs some
+            rate. By default, as many as suit the model and the number of bytes.
+        verify: whether to decode each segment again before it is written.
         watch: called with the number of bytes done so far.
 
     Raises:
         UsageError: the spec is wrong, or an argument is out of range.
-        CompgenError: the compressor failed, or what was written does not decode.
+        CompgenError: the compressor failed, or a segment does not decode to its data.
     """
     out = io.BytesIO()
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, total=len(data), watch=watch) as writer:
@@ -45,18 +45,19 @@ def compress(
 
 
 def decompress(blob: bytes, model: Model | None = None, *, jobs: int = 1, watch: Progress = lambda done: None) -> bytes:
-    """Return what ``compress`` was given.
+    """Return the data that ``compress`` was given.
 
     Args:
         blob: a whole file in the .cgn format.
-        model: needed where the file names a program, a plugin or a path, which no file may choose: the same again.
-        jobs: processes; they help where the file was written with more than one.
+        model: the model that the file was written with. It is needed only if the file names a program, a plugin or a
+            path, since a file may not choose what is run or read.
+        jobs: processes. They help if the file was written with more than one, or with lanes.
         watch: called with the number of bytes done so far.
 
     Raises:
         CorruptDataError: the blob is damaged.
-        IncompatibleError: it was written by what behaves otherwise here, or needs ``model``.
-        UsageError: ``model`` is another than the file was written with.
+        IncompatibleError: the model behaves otherwise here than where the file was written, or must be given.
+        UsageError: the file was written with another model than ``model``.
     """
     return b"".join(Reader(io.BytesIO(blob), model, jobs=jobs, watch=watch).segments())
 
@@ -72,16 +73,20 @@ def open(
 def open(
     path: str | os.PathLike[str], mode: str = "rb", model: Model | None = None, *, jobs: int = 1, verify: bool = True
 ) -> io.BufferedReader | Writer:
-    """Open a .cgn file as a file object: ``"rb"`` to read what it holds, ``"wb"`` to compress into it.
+    """Open a .cgn file as a file object: ``"rb"`` to read the data that it holds, ``"wb"`` to compress data into it.
 
-    What is written takes the place of ``path`` when the object is closed, and not before; a ``with`` block that fails
-    leaves the file as it was. To compress, ``model`` is gzip's unless given.
+    A file opened with ``"wb"`` replaces ``path`` when the object is closed, and not before. If a ``with`` block fails,
+    the old file stays. The default model is gzip's, for ``"wb"``. With one job, the file is the one that ``compress``
+    gives for the same data; for that, up to 16 MiB of data are held back if the best number of lanes depends on the
+    total, as for language models.
 
     Raises:
-        UsageError: the mode is another.
+        UsageError: the mode is neither, the spec is wrong, or an argument is out of range.
+        CorruptDataError: the file to read does not begin as a .cgn file does.
+        FileNotFoundError: there is no file to read.
     """
     if mode == "rb":
-        source = Path(path).open("rb")  # noqa: SIM115 - the reader closes it
+        source = Path(path).open("rb")  # noqa: SIM115 - the reader closes the file
         try:
             return io.BufferedReader(Reader(source, model, jobs=jobs))
         except BaseException:

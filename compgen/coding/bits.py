@@ -1,7 +1,7 @@
-"""Bits to bytes and back: any bits decode to a continuation, and coding that continuation gives the bits again.
+"""Decode any bits to a continuation of a prompt, and code that continuation to get the bits back.
 
-Of random bits, continuations come as often as the model expects them: to decode noise is to sample. A continuation
-that was decoded carries the bits, and looks like any other of the model's.
+Random bits decode to continuations as often as the model expects them: to decode noise is to sample. A continuation
+that was decoded carries the bits, and looks like any other sample of the model.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.coding import rans
-from compgen.coding.segment import Progress
 from compgen.errors import CorruptDataError, UsageError
 from compgen.models.base import PRECISION, ByteModel
+from compgen.types import Progress
 
-_STATE = 4  # bytes that set the coder's first state
+_STATE = 4
+"""Bytes of the bits that set the decoder's initial state: it lies in [2**32, 2**33), so 32 bits choose it."""
+
 _WORD = 4
+"""Bytes of a word of the entropy coder."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What some bits decoded to.
+    """A continuation that bits were decoded to.
 
     Attributes:
-        data: the bytes.
-        state: where the decoder ended, which is what coding begins with.
+        data: the bytes of the continuation.
+        state: the decoder's final state, from which coding the continuation starts.
         used: bytes of the bits that were read.
         surprisals: (n,) bits, -log2 of each byte's probability.
     """
@@ -39,10 +42,12 @@ class Decoded:
 
 
 def decoder(bits: bytes) -> rans.Decoder:
-    """Return a decoder of one lane over ``bits``, whose first four bytes set its state; an odd end is not read.
+    """Return a decoder of one lane that reads ``bits``. Their first four bytes set its state.
+
+    Up to three bytes at the end are not read, if the rest is not a whole number of words.
 
     Raises:
-        UsageError: there are under four bytes.
+        UsageError: there are fewer than four bytes.
     """
     if len(bits) < _STATE:
         raise UsageError(f"{len(bits)} bytes of bits are too few; give {_STATE} or more")
@@ -54,7 +59,9 @@ def decoder(bits: bytes) -> rans.Decoder:
 def bits_to_bytes(
     model: ByteModel, prompt: bytes, bits: Sequence[bytes], length: int, watch: Progress = lambda done: None
 ) -> list[Decoded]:
-    """Return the ``length`` bytes that each of ``bits`` decodes to after ``prompt``, all side by side.
+    """Decode each of ``bits`` to ``length`` bytes after ``prompt``, all side by side.
+
+    ``watch`` is called with the number of bytes done so far in each.
 
     Raises:
         UsageError: there are not enough bits.
@@ -82,19 +89,14 @@ def bits_to_bytes(
 
 
 def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded) -> bytes:
-    """Return the ``decoded.used`` bytes of bits that ``decoded`` came from.
+    """Return the ``decoded.used`` bytes of bits that were decoded to ``decoded``.
 
     Raises:
-        CorruptDataError: it did not come from this model and prompt.
+        CorruptDataError: ``decoded`` was decoded with another model or after another prompt.
     """
-    state = model.start([prompt])
     symbols = np.frombuffer(decoded.data, dtype=np.uint8).reshape(-1, 1)
-    low = np.empty(symbols.shape, dtype=np.uint32)
-    width = np.empty(symbols.shape, dtype=np.uint32)
-    for step, column in enumerate(symbols):
-        low[step], width[step] = state.intervals(column)
-        state.extend(column)
-    code = rans.encode(low, width, PRECISION, [decoded.state])
+    low, width = model.start([prompt]).consume(symbols)
+    code = rans.encode(low.astype(np.uint32), width.astype(np.uint32), PRECISION, [decoded.state])
     first = int.from_bytes(code[:8], "little") - rans.LEAST
     if first >> (8 * _STATE) or len(code) - 8 != decoded.used - _STATE:
         raise CorruptDataError("these bytes were not decoded with this model after this prompt")

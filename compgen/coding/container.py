@@ -1,14 +1,14 @@
-"""The file format .cgn, version 1: reading and writing its frames. docs/format.md describes it byte by byte.
+"""Read and write the frames of the file format .cgn, version 1. docs/format.md describes it byte by byte.
 
     magic version { frame } end
 
-    frame = model     what the coded segments after it are coded with; there is none in a file that is all stored
-          | coded     bytes, by that model
-          | tokens    bytes, by that model as its tokens
-          | stored    bytes, as they are
+    frame = model     names the model of the coded segments after it; a file of stored segments alone has none
+          | coded     a segment, coded by that model byte by byte
+          | tokens    a segment, coded by that model as tokens
+          | stored    a segment, as it is
     end   = total length and checksum; nothing comes after it
 
-Nothing is allocated on the word of a header: a segment's length is bounded, and what it says is read piece by piece.
+A reader allocates no more than the bounds below allow, whatever lengths a file claims.
 """
 
 from __future__ import annotations
@@ -22,34 +22,57 @@ from compgen.coding.fingerprint import SIZE as FINGERPRINT_SIZE
 from compgen.errors import CorruptDataError, IncompatibleError
 
 MAGIC = b"\x89CGN"
-VERSION = 1
-MAX_SEGMENT = 1 << 24
-"""Most bytes in a segment."""
-MAX_LANES = 1 << 12
-_MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
+"""The first bytes of every file. No text in UTF-8 begins with 0x89."""
 
-_MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")  # precision, flags, lanes, fingerprint, bytes of spec, of versions
-_CODED = struct.Struct("<II8s")  # length, length of the code, checksum
-_STORED = struct.Struct("<I8s")  # length, checksum
-_END = struct.Struct("<Q16s")  # length of all, checksum of all
-_CHECK = 4  # bytes of the model frame's own checksum
-_INDEPENDENT = 1
+VERSION = 1
+"""The version of the format that is read and written."""
+
+MAX_SEGMENT = 1 << 24
+"""Bytes in a segment at most. Chosen for the format: it bounds what a reader holds in memory."""
+
+MAX_LANES = 1 << 12
+"""Lanes in a segment at most. Chosen for the format: with ``MAX_SEGMENT``, each lane has 4 KB, the least that pays."""
+
 MAX_SPEC = 4096
+"""Bytes in the spec of a model at most. Chosen for the format: a file may not make a reader parse more."""
+
+_MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
+"""Bytes in the code of a segment at most: as many as its data, and the 8 bytes that each lane takes."""
+
+_MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")
+"""Precision, flags, lanes, fingerprint, bytes of the spec, bytes of the versions."""
+
+_CODED = struct.Struct("<II8s")
+"""Bytes of the data, bytes of the code, checksum of the data."""
+
+_STORED = struct.Struct("<I8s")
+"""Bytes of the data, checksum of the data."""
+
+_END = struct.Struct("<Q16s")
+"""Bytes of all data, checksum of all data."""
+
+_CHECK = 4
+"""Bytes of the model frame's own checksum."""
+
+_INDEPENDENT = 1
+"""The flag of a file whose coded segments were each coded with nothing known."""
+
 _MAX_VERSIONS = 255
+"""Bytes of the versions at most: their number has one byte. Longer ones are cut, since they are for messages alone."""
 
 
 @dataclass(frozen=True)
 class ModelFrame:
-    """What coded segments need: the model's spec and fingerprint, and how they were coded.
+    """The model of the coded segments, and how they were coded.
 
     Attributes:
-        spec: of the model.
-        fingerprint: of its behaviour, 8 bytes.
-        lanes: in each coded segment.
-        independent: True where each segment was coded with nothing known; otherwise a coded segment goes on from the
-            coded segment before it.
-        versions: libraries and weights at the time of writing, for messages.
-        precision: log2 of what frequencies sum to.
+        spec: the spec of the model.
+        fingerprint: 8 bytes that identify the behaviour of the model.
+        lanes: lanes in each coded segment.
+        independent: True if each segment was coded with nothing known. Otherwise a coded segment continues in the state
+            that the coded segment before it has left.
+        versions: the versions of libraries and weights at the time of writing, for messages.
+        precision: log2 of the sum of a row's frequencies.
     """
 
     spec: str
@@ -60,7 +83,7 @@ class ModelFrame:
     precision: int
 
     def pack(self) -> bytes:
-        """Return the frame's bytes, after its letter."""
+        """Return the bytes of the frame after its letter."""
         spec = self.spec.encode()
         versions = self.versions.encode()[:_MAX_VERSIONS]
         fixed = _MODEL.pack(
@@ -72,7 +95,15 @@ class ModelFrame:
 
 @dataclass(frozen=True)
 class SegmentFrame:
-    """A segment: ``length`` bytes, stored as they are or ``coded``, perhaps as ``tokens``, and their checksum."""
+    """A segment of ``length`` bytes, stored as they are or coded.
+
+    Attributes:
+        length: bytes of data.
+        body: the data of a stored segment, or the code of a coded one.
+        checksum: 8 bytes; see ``checksum``.
+        coded: True for a coded segment.
+        tokens: True for a coded segment that is coded as tokens.
+    """
 
     length: int
     body: bytes
@@ -81,26 +112,26 @@ class SegmentFrame:
     tokens: bool = False
 
     def pack(self) -> bytes:
-        """Return the frame's bytes, after its letter."""
+        """Return the bytes of the frame after its letter."""
         if self.coded:
             return _CODED.pack(self.length, len(self.body), self.checksum) + self.body
         return _STORED.pack(self.length, self.checksum) + self.body
 
     @property
     def size(self) -> int:
-        """Bytes in the file, with its letter."""
+        """Bytes that the frame takes in a file, with its letter."""
         return 1 + (_CODED if self.coded else _STORED).size + len(self.body)
 
 
 @dataclass(frozen=True)
 class EndFrame:
-    """The length of all data, and its checksum."""
+    """The end of a file: the length of all data in bytes, and its checksum."""
 
     length: int
     checksum: bytes
 
     def pack(self) -> bytes:
-        """Return the frame's bytes, after its letter."""
+        """Return the bytes of the frame after its letter."""
         return _END.pack(self.length, self.checksum)
 
 
@@ -108,12 +139,12 @@ Frame: TypeAlias = ModelFrame | SegmentFrame | EndFrame
 
 
 def checksum(number: int, data: bytes) -> bytes:
-    """Return the 8 bytes that check segment ``number``, counted from 0: the same data elsewhere has others."""
+    """Return the checksum (8 bytes) of segment ``number``, counted from 0. Equal data elsewhere has another one."""
     return hashlib.blake2b(data, digest_size=8, salt=number.to_bytes(8, "little")).digest()
 
 
 class FrameWriter:
-    """Writes frames, and keeps the checksum of the whole."""
+    """Writes frames, and computes the checksum of all data."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -123,17 +154,17 @@ class FrameWriter:
         self._write(MAGIC + bytes([VERSION]))
 
     def model(self, frame: ModelFrame) -> None:
-        """Write what the coded segments that follow need."""
+        """Write the frame of the model. It comes before the first coded segment."""
         self._write(b"M" + frame.pack())
 
     def segment(self, frame: SegmentFrame, data: bytes) -> None:
-        """Write a segment that holds ``data``."""
+        """Write the frame of a segment whose data is ``data``."""
         self._whole.update(data)
         self._length += len(data)
         self._write((b"S" if not frame.coded else b"T" if frame.tokens else b"C") + frame.pack())
 
     def end(self) -> None:
-        """Write the end."""
+        """Write the end of the file."""
         self._write(b"E" + EndFrame(self._length, self._whole.digest()).pack())
 
     def _write(self, data: bytes) -> None:
@@ -145,11 +176,11 @@ class FrameReader:
     """Reads frames, one at a time."""
 
     def __init__(self, source: BinaryIO) -> None:
-        """Read the magic number.
+        """Read the magic number and the version.
 
         Raises:
-            CorruptDataError: it is not there.
-            IncompatibleError: the version is not one that this compgen knows.
+            CorruptDataError: the magic number is not there.
+            IncompatibleError: this compgen does not read the version.
         """
         self._source = source
         self.read_bytes = len(MAGIC) + 1
@@ -160,14 +191,14 @@ class FrameReader:
             raise CorruptDataError("the file is cut short")
         if magic[-1] != VERSION:
             raise IncompatibleError(
-                f"this file has format version {magic[-1]}; this compgen reads {VERSION}: update it"
+                f"this file has format version {magic[-1]}; this compgen reads version {VERSION}: update compgen"
             )
 
     def read(self) -> Frame:
         """Return the next frame.
 
         Raises:
-            CorruptDataError: there is none, or it is damaged.
+            CorruptDataError: the file is cut short or damaged.
         """
         letter = self._exactly(1)
         if letter == b"M":
@@ -186,18 +217,18 @@ class FrameReader:
             if self._source.read(1):
                 raise CorruptDataError("the file goes on after its end; cut off what was added")
             return end
-        raise CorruptDataError("the file is damaged: where a segment should begin there is none")
+        raise CorruptDataError("the file is damaged: no frame begins where one should")
 
     def _model(self) -> ModelFrame:
         fixed = self._exactly(_MODEL.size)
         precision, flags, lanes, fingerprint, spec_size, versions_size = _MODEL.unpack(fixed)
         text = self._exactly(spec_size + versions_size)
         if hashlib.blake2b(fixed + text, digest_size=_CHECK).digest() != self._exactly(_CHECK):
-            raise CorruptDataError("the file is damaged: the name of its model does not check")
+            raise CorruptDataError("the file is damaged: the checksum of its model's name does not hold")
         try:
             spec, versions = text[:spec_size].decode(), text[spec_size:].decode()
         except UnicodeDecodeError:
-            raise CorruptDataError("the file is damaged: the name of its model is no text") from None
+            raise CorruptDataError("the file is damaged: its model's name is not UTF-8") from None
         if spec_size > MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
             raise CorruptDataError("the file is damaged: its model frame holds values that no version writes")
         return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision)

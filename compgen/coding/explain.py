@@ -1,4 +1,4 @@
-"""Arithmetic coding as a picture: nested intervals of real probabilities (Deletang et al. 2024, Figure 1)."""
+"""Draw arithmetic coding as nested intervals of a model's real probabilities (Deletang et al. 2024, Figure 1)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from compgen.errors import UsageError
 from compgen.models.base import ALPHABET, PRECISION, ByteModel
 
 LONGEST = 64
-"""Most bytes that are explained."""
+"""Bytes that are explained at most. Chosen: a wider picture cannot be read."""
 
-_WIDTH, _HEIGHT, _GAP, _MARGIN, _HEAD = 64, 420, 56, 24, 40  # pixels
-_LETTER = 8.0  # pixels that a letter of the last lines takes
-_LABELLED = 11.0  # pixels that an interval needs to show its letter
-_SEEN = 0.6  # pixels under which intervals run together
+_WIDTH, _HEIGHT, _GAP, _MARGIN, _HEAD = 64, 420, 56, 24, 40
+"""Pixels: width and height of a column, the gap between columns, the margin, and the height of the headings. Chosen."""
+
+_LETTER = 8.0
+"""Pixels that a letter of the last two lines takes."""
+
+_LABELLED = 11.0
+"""Pixels: the least height of an interval that shows its byte. Chosen: the labels are 12 pixels high."""
+
+_SEEN = 0.6
+"""Pixels: intervals of a smaller height are not drawn, since their borders would run together. Chosen."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One byte coded.
+    """The coding of one byte.
 
     Attributes:
         symbol: the byte.
-        frequencies: 256 shares of 2**PRECISION, which divide the interval in the order of the bytes.
-        low: where the byte's part of the whole line begins, exactly.
-        width: how long it is, exactly.
+        frequencies: 256 shares of 2**PRECISION. They divide the interval before the byte, in the order of the bytes.
+        low: the exact beginning of the interval after the byte, as a part of [0, 1).
+        width: its exact width.
     """
 
     symbol: int
@@ -50,19 +57,19 @@ class Step:
 
     @property
     def label(self) -> str:
-        """The byte, so that it can be shown."""
+        """The byte as it is shown."""
         return label(self.symbol)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Every step from the whole line to the interval of the text, and the shortest code inside it."""
+    """Every step from the interval [0, 1) to the interval of the text, and the shortest code inside it."""
 
     steps: tuple[Step, ...]
 
     @property
     def code(self) -> str:
-        """The fewest binary digits after the point such that every number that begins so is in the interval."""
+        """The shortest binary digits such that every number 0.DIGITS... lies in the interval of the text."""
         low, width = self.steps[-1].low, self.steps[-1].width
         for digits in range(24 * LONGEST + 2):
             place = math.ceil(low * 2**digits)
@@ -76,7 +83,7 @@ class Explanation:
         return sum(step.bits for step in self.steps)
 
     def svg(self) -> str:
-        """Return the picture: a column for each byte, in which the next column's interval is the shaded part."""
+        """Return the picture as SVG. Each byte has a column; its shaded part is the whole of the next column."""
         count = len(self.steps)
         size = 2 * _MARGIN + count * _WIDTH + (count - 1) * _GAP, _HEAD + _HEIGHT + 4 * _MARGIN
         root = ElementTree.Element(
@@ -127,10 +134,10 @@ class Explanation:
 
 
 def explain(model: ByteModel, data: bytes, prompt: bytes = b"") -> Explanation:
-    """Return how ``data`` is coded after ``prompt``.
+    """Return the steps in which ``data`` is coded after ``prompt``.
 
     Raises:
-        UsageError: ``data`` is empty or longer than ``LONGEST``.
+        UsageError: ``data`` is empty, or longer than ``LONGEST`` bytes.
     """
     if not 1 <= len(data) <= LONGEST:
         raise UsageError(f"explain takes 1 to {LONGEST} bytes, not {len(data)}; intervals get too small to draw")

@@ -1,6 +1,6 @@
-"""A digest of how a model behaves: two machines that agree on it will most likely decode each other's files.
+"""A digest of how a model behaves. Two machines that agree on it will most likely decode each other's files.
 
-It cannot prove that; checksums do the rest (``container.py``).
+The digest cannot prove that they will. The checksums of segments find the rest (``container.py``).
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ import numpy as np
 from compgen.models.base import ByteModel
 
 SIZE = 8
+"""Bytes of a fingerprint (docs/format.md)."""
+
 _STEPS = 6
+"""Bytes after each context whose frequencies go into the digest (docs/format.md)."""
 
 
 def fingerprint(model: ByteModel, lanes: int = 1) -> bytes:
-    """Return a BLAKE2b digest of a model as it is with so many lanes, which matters where floats decide.
+    """Return the BLAKE2b digest of a model's behaviour.
 
-    It is of what the libraries behind the model make of a probe, and of the model's frequencies after fixed contexts:
-    none, text, and records.
+    The digest is of two things: what the libraries behind the model make of a probe (``ByteModel.behaviour``), and the
+    model's frequencies after three fixed contexts, which are no bytes, text, and records. If floats decide, the
+    frequencies depend on the number of rows, and are those of a state with ``lanes`` rows.
     """
     return _fingerprint(model, lanes, model.versions)
 
 
 @functools.lru_cache(maxsize=64)
 def _fingerprint(model: ByteModel, lanes: int, versions: str) -> bytes:
-    # Versions are in the key alone, to tell devices and weights apart.
+    # Versions are here for the cache's key alone: they tell apart the devices and weights that one spec may name.
     digest = hashlib.blake2b(digest_size=SIZE)
     digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
     rows = 1 if model.reproducible else lanes
@@ -40,7 +44,7 @@ def _fingerprint(model: ByteModel, lanes: int, versions: str) -> bytes:
 
 
 def _text() -> bytes:
-    """Words drawn by a linear congruential generator: nothing here may depend on a library's random numbers."""
+    """Return words drawn by a linear congruential generator, so that no library's random numbers matter."""
     words = b"the of and to in a is that it was he for on are with as his they be at one have this from".split()
     state, text = 1, bytearray()
     while len(text) < 1200:
@@ -50,5 +54,5 @@ def _text() -> bytes:
 
 
 def _records() -> bytes:
-    """Sixteen-byte records that count up."""
+    """Return sixteen-byte records that count up."""
     return b"".join(b"%05d,\x00\xff%06d\r\n" % (i, i * i) for i in range(40))

@@ -1,7 +1,7 @@
-"""Any model as a compressor: what closes the circle.
+"""Any model as a compressor. This closes the circle, since a model can be derived from any compressor.
 
-The one-step rule over ``ModelCompressor(m)`` gives m's distribution back, to rounding. A language model behind this
-coder is a compressor like any other.
+The one-step rule over ``ModelCompressor(m)`` gives m's distribution back, except for rounding. A language model behind
+this coder is a compressor like any other.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import ClassVar
 
 import numpy as np
 
-from compgen.coding import segment
+from compgen.coding import byte_segment, rans
 from compgen.coding.sizing import SEGMENT
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CorruptDataError
 from compgen.models import ByteModel, State, load
 from compgen.types import CodeLengths
 
-_HEAD = struct.Struct("<II")  # bytes of data, bytes of code
-_STATE = 8  # bytes of the entropy coder's last state
+_HEAD = struct.Struct("<II")
+"""Bytes of the data of a piece, bytes of its code."""
 
 
 @dataclass(frozen=True)
 class ModelCompressor(Compressor):
-    """The arithmetic coder of ``model``. Its context costs nothing: only continuations are priced.
+    """The arithmetic coder of ``model``. It knows the context, so that only continuations have a code length.
 
-    Blobs are bare: pieces of up to a mebibyte, each its length, the length of its code, and the code. Files belong into
-    the container (``writer.py``, ``reader.py``), which checks that the model that decodes is the one that encoded.
+    A blob is a row of pieces of up to a mebibyte each: the length of the piece, the length of its code, and the code.
+    A blob does not name its model. Files do (``writer.py``, ``reader.py``), and are checked against it.
     """
 
     model: ByteModel = field(metadata={"argument": True, "parse": load})
@@ -38,28 +38,28 @@ class ModelCompressor(Compressor):
     resolution: ClassVar[float] = 0.0
     conditional: ClassVar[bool] = True
     parallel: ClassVar[bool] = False
-    overhead: ClassVar[float] = 8.0 * (_HEAD.size + _STATE)
+    overhead: ClassVar[float] = 8.0 * (_HEAD.size + rans.LANE)
 
     @classmethod
     def version(cls) -> str:
-        """Return what it is; what a model depends on is the model's own."""
+        """Return that any model will do. The versions that a model depends on are in ``ByteModel.versions``."""
         return "any model"
 
     def compress(self, data: bytes) -> bytes:
-        """Return ``data``, coded with the model, which knows nothing before it."""
+        """Return the code of ``data``. The model knows nothing before it."""
         state = self.model.start([b""])
         blob = bytearray()
         for begin in range(0, len(data), SEGMENT):
             piece = data[begin : begin + SEGMENT]
-            code = segment.encode(state, piece)
+            code = byte_segment.encode(state, piece)
             blob += _HEAD.pack(len(piece), len(code)) + code
         return bytes(blob)
 
     def decompress(self, blob: bytes) -> bytes:
-        """Return the data.
+        """Return the data that was compressed.
 
         Raises:
-            CorruptDataError: the blob is damaged, or the model behaves otherwise here.
+            CorruptDataError: the blob is damaged, or the model behaves otherwise here than where it was written.
         """
         state = self.model.start([b""])
         data, place = bytearray(), 0
@@ -70,7 +70,7 @@ class ModelCompressor(Compressor):
             place += _HEAD.size
             if not 1 <= length <= SEGMENT or place + size > len(blob):
                 raise CorruptDataError("the blob is damaged or cut short")
-            data += segment.decode(state, blob[place : place + size], length)
+            data += byte_segment.decode(state, blob[place : place + size], length)
             place += size
         return bytes(data)
 
@@ -79,13 +79,13 @@ class ModelCompressor(Compressor):
         return float(self.code_lengths(b"", [data])[0])
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
-        """Return (n,) the sum of -log2 p over each continuation's bytes, bits."""
+        """Return (n,) bits: the sum of -log2 p over the bytes of each continuation."""
         return self.open(context).code_lengths(continuations)
 
     def open(self, context: bytes) -> ModelMeter:
-        """Return a meter over the state that the coder has come to after ``context``.
+        """Return a meter that stands where the coder stands after it has coded ``context``.
 
-        For a model that learns this is not the state of a start on ``context``: it has learnt from all of it.
+        A model that learns has then learnt from all of ``context``. A start on ``context`` learns only from its end.
         """
         if self.model.warm_up is None:
             return ModelMeter(self.model.start([context]))
@@ -95,16 +95,19 @@ class ModelCompressor(Compressor):
 
 
 class ModelMeter(Meter):
-    """A state, and what may follow it."""
+    """Measures what may follow a state of one row."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
-        """Return (n,) the sum of -log2 p over each continuation's bytes, bits: all side by side."""
+        """Return (n,) bits: the sum of -log2 p over the bytes of each continuation. All are measured side by side."""
         lengths = np.zeros(len(continuations))
         going = [i for i, y in enumerate(continuations) if y]
-        state, rows = self._state, [0] * len(going)  # row rows[k] of the state stands where going[k] has come to
+        state, rows = (
+            self._state,
+            [0] * len(going),
+        )  # row rows[k] of the state stands for going[k]
         step = 0
         while going:
             symbols = np.array([continuations[i][step] for i in going], dtype=np.uint8)

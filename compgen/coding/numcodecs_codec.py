@@ -1,4 +1,4 @@
-"""compgen as a numcodecs codec, so that Zarr arrays can use it: ``{"id": "compgen", "model": "gzip"}``."""
+"""A numcodecs codec, with which Zarr compresses arrays: ``{"id": "compgen", "model": "gzip"}``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from compgen.coding.trust import load_from_file
 
 
 class CompgenCodec(Codec):  # type: ignore[misc]
-    """Chunks in the .cgn format. Array metadata is a file like any other: it may name built-in models alone."""
+    """Codes each chunk of an array as a .cgn file. The metadata of an array may name only built-in models."""
 
     codec_id = "compgen"
 
     def __init__(self, model: str = "gzip") -> None:
-        """Take a spec; raises IncompatibleError for programs, plugins and paths."""
+        """Take the spec of a model.
+
+        Raises:
+            IncompatibleError: the spec names a program, a plugin or a path.
+        """
         self.model = str(load_from_file(model))
 
     def encode(self, buf: Any) -> bytes:
-        """Return the bytes of ``buf``, compressed."""
+        """Return the bytes of ``buf`` in the .cgn format."""
         return compress(ensure_bytes(buf), self.model)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return what was encoded, in ``out`` where that is given."""
+        """Return the bytes that were encoded, in ``out`` if it is given."""
         return ndarray_copy(decompress(ensure_bytes(buf)), out)

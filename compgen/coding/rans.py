@@ -1,16 +1,18 @@
-"""Entropy coding with intervals of integers: range variant of asymmetric numeral systems (Duda 2013), in lanes.
+"""Entropy coding by rANS, the range variant of asymmetric numeral systems (Duda 2013), in several lanes.
 
-A lane is a number x. To code a symbol that owns ``width`` of the 2**precision points, beginning at ``low``, is::
+A symbol is coded by its interval of integers: of 2**precision points it owns ``width``, the first of which is ``low``.
+The state of a lane is a number x. Coding a symbol changes it so that it grows by -log2 p bits::
 
     x  ->  (x // width) * 2**precision + low + x % width        about x * 2**precision / width
 
-so that x grows by -log2 p bits. Where it would leave 64 bits, its low 32 are put out first. Decoding undoes the last
-step: the low ``precision`` bits of x are a point, the symbol is the one whose interval holds it. What was coded last
-comes out first; so the encoder works from the last symbol to the first, and the decoder runs forward beside its model.
+If x would not fit in 64 bits, its low 32 bits are first appended to the code, as a word. Decoding inverts the step: the
+low ``precision`` bits of x are a point, and the symbol is the one whose interval holds the point. The symbol that was
+coded last comes out first. So the encoder works from the last symbol to the first, and the decoder works forward,
+beside its model.
 
-Each lane begins at a state of the caller's choice, 2**32 or more, to which the decoder comes back: chosen by a
-checksum of the data, it makes one that costs nothing. A symbol that owns all points changes nothing; lanes that are
-shorter than others end with such symbols.
+The caller chooses the initial state of each lane, 2**32 or more, and the decoder ends in it. If the initial state is a
+checksum of the data, the checksum takes no space. A symbol that owns all points changes nothing: such symbols fill up
+the lanes that are shorter than others.
 """
 
 from __future__ import annotations
@@ -25,24 +27,29 @@ from compgen.errors import CorruptDataError
 from compgen.jit import SMALL
 
 LEAST = 1 << 32
-"""The smallest state."""
+"""The smallest state. With words of 32 bits, states stay in [2**32, 2**64)."""
 
 LANE = 8
-"""Bytes of code that a lane takes at least: its last state."""
+"""Bytes of code that a lane takes at least: its final state."""
 
 _STATE = np.dtype("<u8")
+"""A state in the code."""
+
 _WORD = np.dtype("<u4")
-_BLOCK = 1 << 14  # symbols prepared at a time
+"""A word in the code."""
+
+_BLOCK = 1 << 14
+"""Symbols that the encoder prepares at a time. Chosen: the arrays of so many stay in a processor's cache."""
 
 
 def encode(low: NDArray[np.uint32], width: NDArray[np.uint32], precision: int, begin: Sequence[int]) -> bytes:
-    """Return the code of T symbols in each of n lanes: n states, then the words that all lanes share.
+    """Return the code of T symbols in each of n lanes: the n final states, then the words that all lanes share.
 
     Args:
-        low: (T, n) where each symbol's interval begins, in [0, 2**precision).
-        width: (T, n) how many points it holds, in [1, 2**precision].
+        low: (T, n) the first point of each symbol's interval, in [0, 2**precision).
+        width: (T, n) the number of points in it, in [1, 2**precision].
         precision: log2 of the number of points, at most 30.
-        begin: n states from LEAST to 2**64, which the decoder gives back.
+        begin: the n initial states, from LEAST to 2**64 - 1, in which the decoder ends.
     """
     states = np.array(begin, dtype=np.uint64)
     words = np.empty(low.size, dtype=np.uint32)  # filled from the end
@@ -61,7 +68,7 @@ def _push_by_numpy(
     words: NDArray[np.uint32],
 ) -> int:
     half = np.uint64(32)
-    # The largest state that stays under 2**64; wraps to the largest of all where the width is 2**precision.
+    # The largest state that stays below 2**64. If the width is 2**precision, the sum wraps to 2**64 - 1, as it should.
     largest = (width << (np.uint64(64) - precision)) - np.uint64(1)
     others = (np.uint64(1) << precision) - width
     put = np.empty(width.shape, dtype=np.uint32)
@@ -83,9 +90,13 @@ def _push_by_numpy(
 
 @SMALL.loop(fallback=_push_by_numpy)
 def _push(states: Any, low: Any, width: Any, precision: Any, words: Any) -> Any:
-    """Code (T, n) intervals into the n ``states``; return where in ``words``, filled from its end, the words begin.
+    """Code (T, n) intervals into the n ``states``, in place. ``words`` is filled from its end.
 
-    All but ``words`` (uint32) are uint64; ``precision`` is an array of one, which keeps it one too.
+    All arrays are of uint64, except ``words``, which is of uint32. ``precision`` is an array of one number, so that
+    compiled code keeps its type.
+
+    Returns:
+        The place in ``words`` where the words begin.
     """
     shift = 64 - precision[0]
     left = len(words)
@@ -94,7 +105,7 @@ def _push(states: Any, low: Any, width: Any, precision: Any, words: Any) -> Any:
             state = states[i]
             points = width[t, i]
             if points >> precision[0]:
-                continue  # it owns every point
+                continue  # the symbol owns every point and is coded in no bits
             if (state >> shift) >= points:
                 left -= 1
                 words[left] = state & 0xFFFFFFFF
@@ -105,7 +116,7 @@ def _push(states: Any, low: Any, width: Any, precision: Any, words: Any) -> Any:
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Yield slices of the steps, the last first, whose arrays stay in the cache."""
+    """Yield slices of the steps, the last slice first, of about ``_BLOCK`` symbols each."""
     steps, lanes = shape
     rows = max(1, _BLOCK // max(1, lanes))
     for end in range(steps, 0, -rows):
@@ -134,7 +145,7 @@ def _pop_by_numpy(
 
 @SMALL.loop(fallback=_pop_by_numpy)
 def _pop(states: Any, low: Any, width: Any, precision: Any, words: Any, used: Any) -> Any:
-    """Take intervals out of the n ``states``; return how many ``words`` are used then, or -1 if there are too few."""
+    """Decode one symbol in each of the n ``states``, in place. Returns the words used so far, or -1 if they ran out."""
     for i in range(len(states)):
         high = states[i] >> precision[0]
         state = high * width[i] + (states[i] - (high << precision[0])) - low[i]
@@ -148,10 +159,17 @@ def _pop(states: Any, low: Any, width: Any, precision: Any, words: Any, used: An
 
 
 class Decoder:
-    """The inverse of ``encode``, one symbol of every lane at a time: ask for ``points``, say what was found there."""
+    """The inverse of ``encode``. It decodes one symbol of every lane at a time.
+
+    Ask for ``points``, find the symbols whose intervals hold them, and ``advance`` by these intervals.
+    """
 
     def __init__(self, code: bytes, lanes: int, precision: int) -> None:
-        """Raise CorruptDataError where ``code`` is too short to hold ``lanes`` states, or holds half a word."""
+        """Read the states of ``lanes`` lanes.
+
+        Raises:
+            CorruptDataError: the code is too short, ends inside a word, or begins with a state that cannot be.
+        """
         size = _STATE.itemsize * lanes
         if len(code) < size or (len(code) - size) % _WORD.itemsize:
             raise CorruptDataError("a segment's code is cut short")
@@ -164,14 +182,14 @@ class Decoder:
         self._used = 0
 
     def points(self) -> NDArray[np.int64]:
-        """Return (n,) a point in [0, 2**precision) for each lane; its next symbol's interval holds it."""
+        """Return (n,) a point in [0, 2**precision) for each lane: it lies in the interval of the lane's next symbol."""
         return (self._states & self._mask).astype(np.int64)
 
     def advance(self, low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
-        """Take the (n,) intervals found at the points out of the states.
+        """Remove the symbols with the given (n,) intervals, which hold the points, from the states.
 
         Raises:
-            CorruptDataError: the code has come to its end.
+            CorruptDataError: there are no more words.
         """
         intervals = low.astype(np.uint64), width.astype(np.uint64)
         self._used = _pop(self._states, *intervals, self._precision, self._words, self._used)
@@ -180,7 +198,7 @@ class Decoder:
 
     @property
     def states(self) -> list[int]:
-        """The n states that are left: at the end, those that the encoder began with."""
+        """The n current states. After the last symbol, they are the encoder's initial states."""
         return [int(state) for state in self._states]
 
     @property

@@ -1,6 +1,6 @@
-"""How a file is cut: into segments, and each segment into lanes that are coded side by side.
+"""Choose how a file is cut: the size of its segments, and the number of lanes in each.
 
-The bounds of the format, MAX_SEGMENT and MAX_LANES, are in ``container.py``.
+The bounds that the format sets, MAX_SEGMENT and MAX_LANES, are in ``container.py``.
 """
 
 from __future__ import annotations
@@ -13,39 +13,48 @@ from compgen.models import ByteModel
 from compgen.models.language import LanguageModel
 
 WORTH_A_LANE = 4096
-"""Bytes for each lane, at least. A lane begins with nothing known, which costs about 9 bytes more of code."""
+"""Bytes that a lane gets at least. Chosen: a lane starts with nothing known, which costs about 10 bytes of code
+(docs/language-models.md), so this many bytes keep the cost near 0.25%."""
 
 SEGMENT = 1 << 20
-"""Bytes in a segment, if nothing speaks for more or fewer."""
+"""The usual size of a segment, bytes. Chosen: large enough that segments cost next to nothing, and small enough that a
+reader holds little in memory and finds damage soon."""
 
 _CHECKED_SEGMENT = 1 << 17
-"""The same where floats decide. A decoder whose floats differ finds out only at the end of a segment."""
+"""The usual size of a segment if floats decide, bytes. Chosen: a decoder whose floats differ finds out only at the end
+of a segment, where the checksum is."""
 
 _LEAST_OF_A_JOB = 1 << 14
-"""Bytes that each process gets, at least: segments of several processes know nothing of each other."""
+"""Bytes that each process gets at least. Chosen: segments of several processes share no knowledge, and smaller ones
+would cost too much rate."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How a file is cut: ``lanes`` in each segment, and ``segment`` bytes in each but the last."""
+    """How a file is cut.
+
+    Attributes:
+        lanes: parts of each segment that are coded side by side.
+        segment: bytes in each segment but the last.
+    """
 
     lanes: int
     segment: int
 
 
 def depends_on_total(model: ByteModel, jobs: int, lanes: int | None) -> bool:
-    """Return whether ``sizes`` gives others for other totals."""
+    """Return whether ``sizes`` depends on the total size of the file."""
     return jobs > 1 or (lanes is None and isinstance(model, LanguageModel))
 
 
 def sizes(model: ByteModel, total: int | None, jobs: int = 1, lanes: int | None = None) -> Sizes:
-    """Return how to cut a file.
+    """Choose the number of lanes and the size of a segment.
 
     Args:
-        model: what codes it.
-        total: bytes of the file; None for very many.
-        jobs: processes; there will be a segment for each, at least.
-        lanes: in each segment; None for as many as suit the model and the segment.
+        model: the model that codes the file.
+        total: bytes of the file; None if the file is longer than can be known beforehand.
+        jobs: processes. There is at least one segment for each, if the file is long enough.
+        lanes: lanes in each segment, if the caller has chosen them; None for as many as suit the model and the file.
     """
     total = sys.maxsize if total is None else total
     most = min(MAX_SEGMENT, max(_LEAST_OF_A_JOB, -(-total // jobs))) if jobs > 1 else MAX_SEGMENT

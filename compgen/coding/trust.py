@@ -1,4 +1,8 @@
-"""What a file may choose: a model that is built in, of bounded size, and that behaves here as where it was written."""
+"""Decide whether to load the model that a file names.
+
+A file may choose only built-in models of bounded size, since a file is data and not a program: it must not choose what
+is run, read from disk, or allocated. And the model must behave here as it did where the file was written.
+"""
 
 from __future__ import annotations
 
@@ -15,37 +19,50 @@ from compgen.models.base import PRECISION
 from compgen.registry import Spec, split_mixture
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
-"""What a caller may give for a model: a spec, a compressor, or the model itself."""
+"""The forms in which a caller may give a model: a spec, a compressor, or the model itself."""
 
 _MOST_FROM_A_FILE = {"memory": 64, "window": 1 << 20}
-"""The largest values of options that a file may choose: MB for ``memory``, bytes for ``window``."""
+"""The largest values of options that a file may choose: MB for ``memory``, bytes for ``window``. Part of the format
+(docs/format.md). Chosen: 64 MB is above every default, and a window of a mebibyte is re-read at bearable cost."""
 
 
 def load_from_file(spec: str) -> ByteModel:
-    """Return the model that a spec found in a file names, if a file may choose it: built-in, and of bounded size.
+    """Return the model that ``spec``, found in a file, names.
 
     Raises:
-        IncompatibleError: only the caller may name it.
+        IncompatibleError: a file may not choose this model, or the spec does not work here.
     """
     try:
         for member in split_mixture(spec):
-            name, options = (parsed := Spec.parse(member)).name, dict(parsed.options)
-            registry = MODELS if name in MODELS else COMPRESSORS
-            if not registry.is_builtin(name) or parsed.argument is not None:
-                moved = ", or llm: with the folder where these weights lie here" if name == "llm" else ""
-                raise IncompatibleError(
-                    f"this file was written with '{spec}', and no file may choose what is run or read: "
-                    f"to trust it, give --compressor '{spec}'{moved}"
-                )
-            for key, most in _MOST_FROM_A_FILE.items():
-                if options.get(key, "0").isdecimal() and int(options.get(key, "0")) > most:
-                    raise IncompatibleError(
-                        f"this file was written with '{spec}', which takes more memory than a file may ask for: "
-                        f"to allow it, give --compressor '{spec}'"
-                    )
+            _check_member(spec, Spec.parse(member))
         return load(spec)
     except UsageError as error:
         raise IncompatibleError(f"this file was written with '{spec}', which does not work here: {error}") from None
+
+
+def _check_member(spec: str, member: Spec) -> None:
+    """Check that a file may choose ``member`` of the mixture ``spec``; errors as in ``load_from_file``."""
+    registry = MODELS if member.name in MODELS else COMPRESSORS
+    if not registry.is_builtin(member.name) or member.argument is not None:
+        moved = ", or llm: with the folder where these weights lie here" if member.name == "llm" else ""
+        raise IncompatibleError(
+            f"this file was written with '{spec}', and no file may choose what is run or read: "
+            f"to trust it, give --compressor '{spec}'{moved}"
+        )
+    for key, value in member.options:
+        if key in _MOST_FROM_A_FILE and _number(value) > _MOST_FROM_A_FILE[key]:
+            raise IncompatibleError(
+                f"this file was written with '{spec}', which takes more memory than a file may ask for: "
+                f"to allow it, give --compressor '{spec}'"
+            )
+
+
+def _number(text: str) -> int:
+    """Return the value that an option gets from ``text``, or 0 if it is not a whole number and the spec will fail."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 def _without_paths(spec: str) -> list[Spec]:
@@ -55,11 +72,11 @@ def _without_paths(spec: str) -> list[Spec]:
 
 
 def model_of(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
-    """Return the model that a file's coded segments need.
+    """Return the model that decodes a file's coded segments: ``given``, or the one that ``frame`` names.
 
     Raises:
-        UsageError: the caller gave another.
-        IncompatibleError: only the caller may name it, or it behaves otherwise here.
+        UsageError: the file was written with another model than ``given``.
+        IncompatibleError: a file may not choose this model, or the model behaves otherwise here.
     """
     if given is not None and _without_paths(str(given)) != _without_paths(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")

@@ -1,4 +1,4 @@
-"""Writing a .cgn file: segment by segment, in bounded memory, each decoded again before it counts."""
+"""Write a .cgn file segment by segment, in bounded memory. Each segment is decoded again before it is written."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from compgen.atomic import replacing
-from compgen.coding import independent, segment
+from compgen.coding import byte_segment, independent_segment
 from compgen.coding.container import MAX_LANES, MAX_SEGMENT, MAX_SPEC, FrameWriter, ModelFrame, SegmentFrame, checksum
 from compgen.coding.fingerprint import fingerprint
-from compgen.coding.jobs import OrderedPool
-from compgen.coding.segment import Progress
-from compgen.coding.sizing import depends_on_total, sizes
+from compgen.coding.ordered_pool import OrderedPool
+from compgen.coding.segmenter import Segmenter
 from compgen.coding.trust import Model
 from compgen.errors import CompgenError, OutOfMemoryError, UsageError
 from compgen.models import State, load
 from compgen.models.base import PRECISION
+from compgen.types import Progress
 
 
 class Writer(io.RawIOBase):
-    """Compresses what is written to it into ``out``, segment by segment; whole once it is closed."""
+    """A file object that compresses what is written to it into ``out``. The file is complete once it is closed."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Writer(io.RawIOBase):
         """Begin a file.
 
         Args:
-            out: where it goes.
+            out: the file that the compressed data goes to.
             model: see ``compress``.
             jobs: see ``compress``.
             lanes: see ``compress``.
             verify: see ``compress``.
-            total: bytes that will be written, if that is known. Otherwise up to ``MAX_SEGMENT`` bytes are held back
-                where lanes and segments depend on it.
-            segment_size: bytes in a segment, at most ``MAX_SEGMENT``; None for what suits.
+            total: the number of bytes that will be written, if it is known. If it is not known and the best lanes or
+                segments depend on it, up to ``MAX_SEGMENT`` bytes are held back; see ``Segmenter``.
+            segment_size: bytes in a segment, at most ``MAX_SEGMENT``; None for what suits the model and the file.
             watch: see ``compress``.
 
         Raises:
@@ -58,25 +58,21 @@ class Writer(io.RawIOBase):
         self._model = load(model)
         if len(str(self._model).encode()) > MAX_SPEC:
             raise UsageError(f"a spec in a file is {MAX_SPEC:,} bytes at most; shorten the command or the paths")
-        self._given = jobs, lanes
-        self._segment_size = segment_size
-        self._size = 0  # bytes in a segment; none before that is decided
-        if total is not None or not depends_on_total(self._model, jobs, lanes):
-            self._cut(total)
-        self._together = jobs > 1
+        self._segmenter = Segmenter(self._model, jobs=jobs, lanes=lanes, total=total, segment_size=segment_size)
+        self._lanes_that_fit = MAX_LANES  # in memory: fewer once a segment did not fit
+        self._jobs = jobs
         self._verify = verify
         self._watch = watch
-        self._pending = bytearray()
-        self._states: tuple[State, State | None] | None = None  # of the coder, and of its verification
-        self._named = False  # whether the model stands in the file
-        self._number = 0
-        self._done = 0
-        self._jobs = self._stack.enter_context(OrderedPool(jobs))
+        self._states: tuple[State, State | None] | None = None  # the coder's and its verifier's, between two segments
+        self._model_is_written = False
+        self._number = 0  # segments written
+        self._done = 0  # bytes in them
+        self._pool = self._stack.enter_context(OrderedPool(jobs))
         self._frames = FrameWriter(out)
 
     @classmethod
     def to_path(cls, path: str | os.PathLike[str], model: Model, **options: Any) -> Writer:
-        """Return a writer to a file that takes the place of ``path`` when the writer is closed."""
+        """Return a writer to a file that replaces ``path`` when the writer is closed."""
         model = load(model)
         with ExitStack() as stack:
             writer = cls(stack.enter_context(replacing(path)), model, **options)
@@ -93,60 +89,33 @@ class Writer(io.RawIOBase):
         return self._frames.written
 
     def write(self, data: Any) -> int:
-        """Take ``data``; segments that are full are compressed."""
+        """Take all of ``data``, compress the segments that it completes, and return its size in bytes."""
         data = memoryview(data).cast("B")
-        self._pending += data
-        if not self._size and len(self._pending) >= MAX_SEGMENT:
-            self._cut(None)
-        while size := self._full():
-            self._take(bytes(self._pending[:size]))
-            del self._pending[:size]
+        for begin in range(0, len(data), MAX_SEGMENT):
+            self._segmenter.append(data[begin : begin + MAX_SEGMENT])
+            for segment in self._segmenter.full_segments():
+                self._code(segment)
         return len(data)
 
-    def _cut(self, total: int | None) -> None:
-        """Decide how the file is cut, ``total`` bytes long; None for very many."""
-        chosen = sizes(self._model, total, *self._given)
-        self._lanes, self._size = chosen.lanes, self._segment_size or chosen.segment
-        # Tokens are cut where a segment is, and floats are the same only from a beginning.
-        self._independent = self._given[0] > 1 or chosen.lanes > 1 or not self._model.reproducible
-
-    def _full(self) -> int:
-        """Return how many bytes are pending that make a segment, or 0.
-
-        Half a character is no text, and what is no text is not coded as tokens: for models that may have such, a
-        segment ends where a character of UTF-8 does.
-        """
-        if not self._size:
-            return 0
-        size, there = self._size, len(self._pending)
-        if self._model.reproducible:
-            return size if there >= size else 0
-        if there <= size:  # the byte after a segment tells whether it ends inside a character
-            return 0
-        for end in range(size, max(0, size - 4), -1):
-            if self._pending[end] & 0xC0 != 0x80:
-                return end
-        return size
-
     def close(self) -> None:
-        """Compress the rest, and write the end."""
+        """Compress the rest, and write the end of the file."""
         if self.closed:
             return
         try:
             with self._stack:
-                if not self._size:
-                    self._cut(len(self._pending))
-                while size := self._full() or len(self._pending):
-                    self._take(bytes(self._pending[:size]))
-                    del self._pending[:size]
-                for data, code in self._jobs.rest():
+                self._segmenter.end()
+                for segment in self._segmenter.full_segments():
+                    self._code(segment)
+                if rest := self._segmenter.last_segment():
+                    self._code(rest)
+                for data, code in self._pool.rest():
                     self._put(data, *code)
                 self._frames.end()
         finally:
             super().close()
 
     def __exit__(self, *failure: Any) -> None:
-        """Close; after a failure in the block, without an end, and a file as it was."""
+        """Close the writer. If the block failed, write no end: the temporary file is deleted, the old file stays."""
         if failure[0] is None:
             self.close()
         else:
@@ -154,55 +123,81 @@ class Writer(io.RawIOBase):
             super().close()
 
     def __del__(self) -> None:
-        """Leave the file as it was where nobody closed the writer."""
+        """If the writer was never closed, delete the temporary file; the old file stays."""
         if not self.closed:
             self.__exit__(CompgenError, CompgenError("a writer was never closed"), None)
 
-    def _take(self, data: bytes) -> None:
-        begin = self._done
-        # Coding is half of the work where each segment is decoded again.
-        halves = 2 if self._verify else 1
+    @property
+    def _lanes(self) -> int:
+        """Lanes in each segment."""
+        return min(self._segmenter.lanes, self._lanes_that_fit)
 
-        def coding(done: int) -> None:
-            self._watch(begin + done // halves)
+    @property
+    def _independent(self) -> bool:
+        """Whether each segment is coded with nothing known.
 
-        def verifying(done: int) -> None:
-            self._watch(begin + (len(data) + done) // halves)
+        Several processes cannot share what they know, and several lanes or tokens would be cut where a segment ends.
+        Where floats decide, only two states that begin alike compute the same.
+        """
+        return self._jobs > 1 or self._segmenter.lanes > 1 or not self._model.reproducible
 
-        if self._together:
-            for done, code in self._jobs.run(data, independent.encode, self._model, data, self._lanes, self._verify):
-                self._put(done, *code)
+    def _code(self, data: bytes) -> None:
+        """Code a segment and write it. With several jobs, start to code it, and write those that are ready."""
+        if self._jobs > 1:
+            arguments = self._model, data, self._lanes, self._verify
+            for earlier, code in self._pool.run(data, independent_segment.encode, *arguments):
+                self._put(earlier, *code)
         elif self._independent:
-            self._put(data, *self._encode_in_memory(data, coding, verifying))
+            self._put(data, *self._encode_in_memory(data))
         else:
-            if self._states is None:
-                self._states = self._model.start([b""]), self._model.start([b""]) if self._verify else None
-            coder, verifier = self._states
-            code = segment.encode(coder, data, coding)
-            if verifier is not None:
-                independent.check(functools.partial(segment.decode, verifier, code, len(data), verifying), data)
-            self._put(data, code)
+            self._put(data, self._encode_after_the_last(data))
 
-    def _encode_in_memory(self, data: bytes, coding: Progress, verifying: Progress) -> tuple[bytes, bool]:
-        """Encode a segment alone, with fewer lanes where memory does not hold as many and the file does not say yet."""
+    def _encode_in_memory(self, data: bytes) -> tuple[bytes, bool]:
+        """Code a segment with nothing known.
+
+        If memory runs out, code it with half as many lanes, unless the file already says how many lanes it has.
+        """
         while True:
             try:
-                return independent.encode(self._model, data, self._lanes, self._verify, coding, verifying)
+                return independent_segment.encode(
+                    self._model, data, self._lanes, self._verify, *self._progress(len(data))
+                )
             except OutOfMemoryError:
-                if self._named or self._lanes == 1:
+                if self._model_is_written or self._lanes == 1:
                     raise
-                self._lanes //= 2
+                self._lanes_that_fit = self._lanes // 2
+
+    def _encode_after_the_last(self, data: bytes) -> bytes:
+        """Code a segment in the state that the coded segment before it has left."""
+        if self._states is None:
+            self._states = self._model.start([b""]), self._model.start([b""]) if self._verify else None
+        coder, verifier = self._states
+        coding, verifying = self._progress(len(data))
+        code = byte_segment.encode(coder, data, coding)
+        if verifier is not None:
+            independent_segment.check(
+                functools.partial(byte_segment.decode, verifier, code, len(data), verifying), data
+            )
+        return code
+
+    def _progress(self, size: int) -> tuple[Progress, Progress]:
+        """Return what coding and verifying a segment of ``size`` bytes report to. Each is half of the work."""
+        begin, parts = self._done, 2 if self._verify else 1
+        return (
+            lambda done: self._watch(begin + done // parts),
+            lambda done: self._watch(begin + (size + done) // parts),
+        )
 
     def _put(self, data: bytes, code: bytes, tokens: bool = False) -> None:
-        """Write a segment, coded or stored, whichever is smaller."""
+        """Write a segment, coded or stored, whichever is smaller. The model comes before the first coded one."""
         check = checksum(self._number, data)
         coded = SegmentFrame(len(data), code, check, coded=True, tokens=tokens)
         stored = SegmentFrame(len(data), data, check, coded=False)
-        name = None if self._named else self._frame()
-        if coded.size + (1 + len(name.pack()) if name else 0) < stored.size:
-            if name:
-                self._frames.model(name)
-                self._named = True
+        model = None if self._model_is_written else self._model_frame()
+        if coded.size + (1 + len(model.pack()) if model else 0) < stored.size:
+            if model:
+                self._frames.model(model)
+                self._model_is_written = True
             self._frames.segment(coded, data)
         else:
             self._frames.segment(stored, data)
@@ -211,7 +206,7 @@ class Writer(io.RawIOBase):
         self._done += len(data)
         self._watch(self._done)
 
-    def _frame(self) -> ModelFrame:
+    def _model_frame(self) -> ModelFrame:
         model = self._model
         return ModelFrame(
             str(model), fingerprint(model, self._lanes), self._lanes, self._independent, model.versions, PRECISION

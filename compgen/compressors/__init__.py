@@ -1,4 +1,4 @@
-"""Compressors: bytes to bytes, and code lengths. The built-in ones, by name."""
+"""The built-in compressors, by name."""
 
 from __future__ import annotations
 

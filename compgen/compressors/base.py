@@ -16,28 +16,32 @@ from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import CodeLengths
 
+_SLICES = 32
+"""Slices of continuations for each thread. Chosen: more cost more calls, fewer let threads end apart."""
+
 
 class Compressor(Configured, ABC):
-    """Bytes to bytes, and the code length L(x) of any byte string x, in bits.
+    """A lossless compressor, and the code length L(x) of any byte string x, in bits.
 
-    Subclasses are frozen dataclasses; their fields are the options of their spec. A new compressor
-    needs ``compress``, ``decompress`` and ``version``; whatever it can do faster, it overrides.
+    Subclasses are frozen dataclasses; their fields are the options of their spec. A new compressor needs ``compress``,
+    ``decompress`` and ``version``. It overrides what it can do faster than the defaults here.
     """
 
     resolution: ClassVar[float] = 8.0
-    """The unit of its code lengths, bits: 1 where exact bit lengths are visible, 8 for whole bytes."""
+    """The unit of code lengths, bits: 1 where exact bit lengths are visible, 8 for whole bytes, 0 for a model."""
 
     overhead: ClassVar[float] = 0.0
-    """At most so many bits more than ``code_length`` says (rounded up to whole bytes) does ``compress`` write."""
+    """The most bits that ``compress`` writes beyond ``code_length`` rounded up to whole bytes."""
 
     conditional: ClassVar[bool] = False
-    """True where the context is a dictionary that costs nothing, so that only continuations are priced."""
+    """Whether the context is a dictionary that costs nothing, so that a code length counts the continuation alone."""
 
     window: ClassVar[int] = 8192
-    """Default context window of the models derived from it, bytes: its reach, or what patience allows."""
+    """The default context window of derived models, bytes. Chosen: as far as the compressor looks back, or less where
+    each code length compresses the whole window again."""
 
     parallel: ClassVar[bool] = True
-    """True where encoders let go of the interpreter's lock, so that threads help."""
+    """Whether threads speed up measurements: its encoder releases the interpreter's lock."""
 
     @abstractmethod
     def compress(self, data: bytes) -> bytes:
@@ -45,7 +49,7 @@ class Compressor(Configured, ABC):
 
     @abstractmethod
     def decompress(self, blob: bytes) -> bytes:
-        """Return what was compressed into ``blob``.
+        """Return the data that was compressed into ``blob``.
 
         Raises:
             CorruptDataError: ``blob`` is not the whole and unchanged output of ``compress``.
@@ -54,42 +58,47 @@ class Compressor(Configured, ABC):
     @classmethod
     @abstractmethod
     def version(cls) -> str:
-        """Return the library behind it and that library's version."""
+        """Return the name and version of the library behind the compressor."""
 
     def code_length(self, data: bytes) -> float:
-        """Return L(data), bits, a whole number for all but models; by default the bits of ``compress(data)``."""
+        """Return L(data), bits; by default the bits of ``compress(data)``. It is a whole number except for models."""
         return 8 * len(self.compress(data))
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
-        """Return (n,) L(context + continuation), bits, one for each of n continuations."""
+        """Return (n,) L(context + continuation), bits, for each of n continuations."""
         return measure(lambda y: self.code_length(context + y), continuations, self.parallel)
 
     def static_dictionary(self) -> bytes:
-        """Return text that it can copy from whatever the context is, the likeliest last; none by default."""
+        """Return text that the encoder can copy from before any context, the likeliest text last; none by default."""
         return b""
 
     def laid_out(self, layout: Layout) -> Compressor:
-        """Return it for bytes that lie so; itself by default, since most compressors see bytes in a line."""
+        """Return the compressor for bytes with ``layout``; by default itself, since most see bytes in a line."""
         return self
 
     def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
-        """Return the ``length`` bytes that its own decoder makes of random bytes after the code of ``context``.
+        """Return ``length`` bytes that the decoder makes of random bytes which follow the code of ``context``.
 
         Raises:
-            UsageError: its codes are not such that noise after one is the code of something.
+            UsageError: random bytes are not a valid code for this decoder.
         """
         raise UsageError(f"{self.name}'s decoder does not take noise; ppmd's does, and the decode sampler suits all")
 
     def open(self, context: bytes) -> Meter:
-        """Return a meter standing after ``context``."""
+        """Return a meter that stands after ``context``."""
         return ReplayMeter(self, context)
 
 
 def whole_stream(what: str, eof: bool, unused: bytes) -> None:
-    """Check what a decoder says at the end of a blob.
+    """Check that a decoder came to the end of a blob, and that nothing follows.
+
+    Args:
+        what: names the blob in the error.
+        eof: whether the decoder came to the end.
+        unused: the bytes after the end.
 
     Raises:
-        CorruptDataError: it has not come to the end, or there is more.
+        CorruptDataError: the blob is cut short, or followed by other bytes.
     """
     if not eof:
         raise CorruptDataError(f"the {what} is cut short")
@@ -110,17 +119,17 @@ class Meter(ABC):
 
     @abstractmethod
     def flushed(self) -> Meter | None:
-        """Return a fork whose pending block is closed, or None where the compressor cannot close one.
+        """Copy the meter and close its open block. Returns None if the compressor has no way to close a block.
 
-        Its lengths are those of an encoder that was flushed here, with no bits for the flush itself:
-        candidates then cost microseconds, whatever the context.
+        The copy's lengths are those of an encoder that was flushed here, without the bits of the flush. Measuring a
+        candidate then takes microseconds, however long the context is.
         """
 
     def code_values(self, continuations: Sequence[bytes]) -> list[int] | None:
-        """Return the code of context + continuation, for each, as an integer of the same number of binary places.
+        """Return the codes of context + continuation as integers with equal numbers of binary places.
 
-        For an arithmetic coder whose output is the low end of the interval it has narrowed down to: between the codes
-        of neighbours lies the interval of the lower one. None where the compressor is no such coder.
+        That is for an arithmetic coder which writes the low end of its final interval: the gap between the codes of two
+        neighbouring continuations is the interval of the lower one. Returns None for other compressors.
         """
         return None
 
@@ -130,34 +139,34 @@ class Meter(ABC):
 
 
 class ReplayMeter(Meter):
-    """Keeps the bytes and asks the compressor to do everything again: slow, and right for all."""
+    """A meter that compresses the whole context again for each candidate: slow, and right for every compressor."""
 
     def __init__(self, compressor: Compressor, context: bytes) -> None:
         self._compressor = compressor
         self._context = context
 
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
-        """Recompress context and continuation, for each continuation."""
+        """Return (n,) L(context + continuation), bits, by compressing context and continuation again."""
         return self._compressor.code_lengths(self._context, continuations)
 
     def extend(self, data: bytes) -> None:
-        """Append ``data`` to the bytes kept."""
+        """Append ``data`` to the context."""
         self._context += data
 
     def flushed(self) -> None:
-        """Return None: without encoder state there is no block to close."""
+        """Return None: the meter has no encoder state, so no block to close."""
         return
 
     def fork(self) -> ReplayMeter:
-        """Return a meter over the same bytes."""
+        """Return an independent copy."""
         return ReplayMeter(self._compressor, self._context)
 
 
 def threads() -> int:
-    """Return how many threads measure code lengths: ``COMPGEN_THREADS``, or one for each core.
+    """Return the number of threads that measure code lengths: ``COMPGEN_THREADS``, or one for each core.
 
     Raises:
-        UsageError: the variable is set to something that is not a positive whole number.
+        UsageError: ``COMPGEN_THREADS`` is set, but not to a positive whole number.
     """
     setting = os.environ.get("COMPGEN_THREADS", "")
     if not setting:
@@ -169,6 +178,7 @@ def threads() -> int:
 
 @functools.cache
 def _pool(workers: int) -> ThreadPoolExecutor:
+    """Return the process's pool of so many threads."""
     return ThreadPoolExecutor(workers, thread_name_prefix="compgen-measure")
 
 
@@ -177,8 +187,8 @@ def measure(code_length: Callable[[bytes], float], continuations: Sequence[bytes
     workers = threads() if parallel and len(continuations) > 1 else 1
     if workers == 1:
         return np.array([code_length(y) for y in continuations], dtype=np.float64)
-    # Slices small enough that the threads end together and an interrupt is soon noticed.
-    size = -(-len(continuations) // (32 * workers))
+    # Small slices, so that the threads end together and an interrupt is noticed soon.
+    size = -(-len(continuations) // (_SLICES * workers))
     slices = [continuations[i : i + size] for i in range(0, len(continuations), size)]
     parts = _pool(workers).map(lambda part: [code_length(y) for y in part], slices)
     return np.array([length for part in parts for length in part], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Brotli (RFC 7932), its window sized to the data, and the dictionary that every decoder has built in."""
+"""Brotli (RFC 7932), with a window that fits the data, and the dictionary that every decoder has built in."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from compgen.compressors.base import Compressor
 from compgen.errors import CorruptDataError, UsageError
 
 _WORD_BITS = dict(enumerate((10, 10, 11, 11, 10, 10, 10, 10, 10, 9, 9, 8, 7, 7, 8, 7, 7, 6, 6, 5, 5), 4))
-"""log2 of how many words of each length the dictionary holds (RFC 7932, section 8)."""
+"""For each word length, log2 of the number of words in the dictionary (RFC 7932, section 8)."""
 _COPIES = ((4, 0, 2), (10, 1, 0), (12, 1, 1), (14, 2, 2), (18, 2, 3), (22, 3, 4))
-"""The least length of a copy, its extra bits, and its place among the insert-and-copy codes of its cell (section 5)."""
-_WINDOW = (1 << 16) - 16  # the one that costs no bits to name
-_LOOKS_UP = 4  # the least quality at which the encoder uses the dictionary
+"""Groups of copy lengths: the least length, extra bits, and place among the insert-and-copy codes (section 5)."""
+_WINDOW = (1 << 16) - 16
+"""Bytes of the window whose size takes one bit to name (section 9.1)."""
+_LEAST_QUALITY_WITH_WORDS = 4
+"""The least quality at which the brotli library's encoder uses the dictionary."""
 
 
 @dataclass(frozen=True)
 class Brotli(Compressor):
-    """One stream. Quality 11 is up to 40 times slower than 9 and some 10% smaller."""
+    """One brotli stream. Quality 11 is up to 40 times slower than 9, and its streams are some 10% smaller."""
 
     quality: int = 9
 
@@ -38,13 +40,13 @@ class Brotli(Compressor):
         return f"brotli {brotli.version}"
 
     def compress(self, data: bytes) -> bytes:
-        """Return ``data`` as one stream; a window larger than the data would only cost time."""
+        """Return ``data`` as one stream. Its window fits the data, since a larger one would only cost time."""
         window = min(max((len(data) + 15).bit_length(), 10), 24)
         return bytes(brotli.compress(data, quality=self.quality, lgwin=window))
 
     def static_dictionary(self) -> bytes:
-        """Return the words of the format's dictionary, blanks between them: the shorter and commoner, the later."""
-        return _words() if self.quality >= _LOOKS_UP else b""
+        """Return the words of the format's dictionary, separated by blanks; shorter and commoner words come later."""
+        return _words() if self.quality >= _LEAST_QUALITY_WITH_WORDS else b""
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data of one whole stream.
@@ -60,9 +62,9 @@ class Brotli(Compressor):
 
 @functools.cache
 def _words() -> bytes:
-    """Return the words, read from the decoder: a stream that copies each of them from the dictionary, and nothing else.
+    """Return the words as ``static_dictionary`` does, read from the decoder by a stream that copies each word.
 
-    The library keeps them to itself, and a copy of ours could be another's.
+    The library does not export its dictionary, and a copy in compgen might differ from the library's.
     """
     words, begin = [], 0
     text = bytes(brotli.decompress(_all_words()))
@@ -74,24 +76,24 @@ def _words() -> bytes:
 
 
 def _all_words() -> bytes:
-    """Return a stream of one meta-block a word, each one copy from beyond the window (sections 4, 8, 9.2 and 10)."""
-    digits = ["0"]  # the window's size; a number's low bit comes first
+    """Return a stream with one meta-block for each word: a copy from beyond the window (sections 4, 8, 9.2 and 10)."""
+    digits = ["0"]  # the size of the window; each number begins with its low bit
     position = 0
     for length, bits in _WORD_BITS.items():
         for index in range(1 << bits):
             distance = min(position, _WINDOW) + 1 + index
             digits += [format(value, f"0{width}b")[::-1] for value, width in _meta_block(length, distance) if width]
             position += length
-    digits.append("11")  # the last meta-block, and empty
+    digits.append("11")  # the last meta-block, which is empty
     whole = "".join(digits)
     return int(whole[::-1], 2).to_bytes(-(-len(whole) // 8), "little")
 
 
 def _meta_block(length: int, distance: int) -> Iterator[tuple[int, int]]:
-    """Give the (value, bits) of a meta-block that is one copy. Each prefix code has one symbol, and takes no bits."""
-    yield from [(0, 1), (0, 2), (length - 1, 16), (0, 1)]  # not the last; four nibbles of length; compressed
-    yield 0, 13  # one type of each block, no direct distances, a literal context, one tree each
-    # Copies of 10, 12, 14, 18 and 22 bytes on have extra bits (section 5).
+    """Give the fields (value, bits) of a meta-block that is one copy. Each prefix code has one symbol of no bits."""
+    yield from [(0, 1), (0, 2), (length - 1, 16), (0, 1)]  # not the last; length in four nibbles; compressed
+    yield 0, 13  # one type of each block; no direct distances; one literal context; one tree each
+    # From 10 bytes on, copy lengths share codes and have extra bits (section 5).
     base, extra, code = max(row for row in _COPIES if row[0] <= length)
     symbol = 128 + code + length - base if length < 10 else 192 + code
     width = (distance + 3).bit_length() - 2

@@ -1,4 +1,4 @@
-"""bzip2, with the bit-exact length that its end mark gives away."""
+"""bzip2, with bit-exact code lengths: the end mark shows where the last byte's padding begins."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import ClassVar
 from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
-_END_MARK = 0x177245385090  # 48 bits, followed by a checksum of 32 and up to 7 zeros
+_END_MARK = 0x177245385090
+"""48 bits that end a stream, before a checksum of 32 bits and up to 7 zeros of padding."""
 
 
 @dataclass(frozen=True)
 class Bzip2(Compressor):
-    """Burrows-Wheeler block sorting; ``level`` times 100,000 bytes a block."""
+    """Burrows-Wheeler block sorting, in blocks of ``level`` times 100,000 bytes."""
 
     level: int = 9
 
@@ -27,7 +28,7 @@ class Bzip2(Compressor):
 
     @classmethod
     def version(cls) -> str:
-        """Return the name of the library; the bz2 module tells no version."""
+        """Return the name of the library. Python's bz2 module does not tell its version."""
         return "libbz2"
 
     def compress(self, data: bytes) -> bytes:
@@ -49,7 +50,7 @@ class Bzip2(Compressor):
         return data
 
     def code_length(self, data: bytes) -> int:
-        """Return the bits of the stream without the padding after its end mark and checksum."""
+        """Return the bits of the stream without the padding of its last byte."""
         blob = self.compress(data)
         tail = int.from_bytes(blob[-11:], "big")
         for padding in range(8):

@@ -1,4 +1,4 @@
-"""Any external program that compresses its standard input to its standard output."""
+"""An external program that compresses its standard input to its standard output."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import ClassVar
 from compgen.compressors.base import Compressor
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
-_LONGEST = 1_000_000  # seconds
+_LONGEST = 1_000_000
+"""The largest timeout, seconds. Chosen: far above any use, and every system's clock can count it."""
 
 
 @dataclass(frozen=True)
 class Command(Compressor):
-    """Runs ``words`` without a shell, once for each code length.
+    """Runs a program, without a shell, once for each code length.
 
-    ``timeout`` bounds one run, in seconds.
+    Attributes:
+        words: the program and its arguments.
+        timeout: seconds that one run may take.
     """
 
     words: str = field(default="", metadata={"argument": True})
@@ -41,7 +44,7 @@ class Command(Compressor):
 
     @classmethod
     def version(cls) -> str:
-        """Return what it is; a program's version is the program's own."""
+        """Return a fixed text: a program's version is not known here."""
         return "any program"
 
     def compress(self, data: bytes) -> bytes:
@@ -56,7 +59,7 @@ class Command(Compressor):
         return out
 
     def decompress(self, blob: bytes) -> bytes:
-        """Return what the program writes with ``-d`` added: the custom of gzip, bzip2, xz, zstd, lz4, brotli.
+        """Return what the program writes with ``-d`` added, as gzip, bzip2, xz, zstd, lz4 and brotli decompress.
 
         Raises:
             CorruptDataError: the program refuses the blob.
@@ -67,6 +70,11 @@ class Command(Compressor):
             raise CorruptDataError(f"cannot decode: {error}") from None
 
     def _run(self, extra: list[str], data: bytes) -> bytes:
+        """Return what the program, with the arguments ``extra`` added, writes when it reads ``data``.
+
+        Raises:
+            CompressorError: the program is missing, fails or takes too long.
+        """
         words = [*shlex.split(self.words), *extra]
         try:
             done = subprocess.run(words, input=data, capture_output=True, check=False, timeout=self.timeout)

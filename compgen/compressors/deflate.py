@@ -1,18 +1,18 @@
 """DEFLATE in its three containers (RFC 1950, 1951, 1952), with bit-exact code lengths from zlib.
 
-How the exact length is read: ``flush(Z_BLOCK)`` closes the open block without padding, and
-``flush(Z_FINISH)`` then has nothing left to write but the final, empty, static block: the bits 1, 1, 0
-and seven zeros. So the last 1 in the stream is the second bit of that block, whatever the padding, and
-the data ends one bit before it.
+The exact length is read as follows. ``flush(Z_BLOCK)`` closes the open block without padding. ``flush(Z_FINISH)``
+then has nothing left to write but a final, empty, static block: the bits 1, 1, 0 and seven zeros. So the last 1 in
+the stream is the second bit of that block, whatever the padding is, and the data ends one bit before that 1.
 
-The code length is where the last block that holds data ends. A whole stream must end with a block
-marked final. That is nearly always the one with the data; where there is no data, or its last symbol
-just filled a block (one state in 16,383), it is an empty block of 10 bits that says nothing about the
-data and is not counted: ``overhead``.
+The code length ends with the last block that holds data. A whole stream must end with a block marked final, which
+nearly always is the block with the data. But if there is no data, or the last symbol just filled a block (one state
+in 16,383), zlib adds an empty final block of 10 bits. That block says nothing about the data and is not counted: see
+``overhead``.
 """
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from zlib import _Compress
 
 _RAW = -zlib.MAX_WBITS
-_PENDING_WORTH_THREADS = 4096  # bytes in the open block above which a measurement outweighs a thread switch
+_LEAST_FOR_THREADS = 4096
+"""Bytes in the open block from which threads measure candidates. Chosen: fewer are coded sooner than threads switch."""
+_LARGE_BLOCK = 8 << 20
+"""Bytes of the block that ``keep_freed_memory`` frees. Chosen: above a clone (268 KB), below glibc's limit of 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Deflate(Compressor):
         return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
 
     def compress(self, data: bytes) -> bytes:
-        """Return ``data`` as one stream; gzip's time stamp is zero, so equal data gives equal bytes."""
+        """Return ``data`` as one stream. gzip's time stamp is 0, so equal data gives equal streams."""
         encoder = zlib.compressobj(self.level, zlib.DEFLATED, self.wbits)
         return encoder.compress(data) + encoder.flush()
 
@@ -72,12 +75,12 @@ class Deflate(Compressor):
         return data
 
     def code_length(self, data: bytes) -> int:
-        """Return the bits of container and blocks up to the end of the last block that holds data."""
+        """Return the bits of the container, and of the blocks up to the last one that holds data."""
         return self.open(b"").code_length(data)
 
     def open(self, context: bytes) -> DeflateMeter:
         """Return a meter that clones the encoder instead of compressing the context again."""
-        settle_allocator()
+        keep_freed_memory()
         meter = DeflateMeter(zlib.compressobj(self.level, zlib.DEFLATED, _RAW), self.container)
         meter.extend(context)
         return meter
@@ -102,20 +105,23 @@ class Gzip(Deflate):
 
 
 class DeflateMeter(Meter):
-    """A zlib encoder standing after the context; each candidate goes to a clone of it.
+    """A zlib encoder that stands after the context. A clone of it codes each candidate.
 
     A candidate costs a copy of the encoder (about 268 KB) and the coding of the open block.
+
+    Args:
+        encoder: stands after the bytes read so far.
+        written: bits that have left the encoder, those of the container included.
     """
 
     def __init__(self, encoder: _Compress, written: int) -> None:
         self._encoder = encoder
-        self._written = written  # bits that have left the encoder, the container's included
-        self._pending = 0  # bytes since the last flush: what a candidate must code again
+        self._written = written
+        self._pending = 0  # bytes since the last flush, which are coded again for each candidate
 
     def code_length(self, continuation: bytes) -> int:
         """Return L(context + continuation), bits."""
         encoder = self._encoder.copy()
-        # One call, so that a clone that fails leaves nothing behind.
         out = encoder.compress(continuation) + encoder.flush(zlib.Z_BLOCK) + encoder.flush(zlib.Z_FINISH)
         tail = int.from_bytes(out[-3:], "little")
         end = 8 * max(len(out) - 3, 0) + tail.bit_length() - 2
@@ -128,7 +134,7 @@ class DeflateMeter(Meter):
 
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) L(context + continuation), bits, exact."""
-        return measure(self.code_length, continuations, self._pending >= _PENDING_WORTH_THREADS)
+        return measure(self.code_length, continuations, self._pending >= _LEAST_FOR_THREADS)
 
     def extend(self, data: bytes) -> None:
         """Append ``data`` to the encoder's input."""
@@ -136,29 +142,26 @@ class DeflateMeter(Meter):
         self._pending += len(data)
 
     def flushed(self) -> DeflateMeter:
-        """Return a fork whose open block is closed, at no cost in bits but the block's end mark."""
+        """Copy the meter and close its open block. That costs no bits but the block's end mark."""
         fork = self.fork()
         fork._written += 8 * len(fork._encoder.flush(zlib.Z_BLOCK))
         fork._pending = 0
         return fork
 
     def fork(self) -> DeflateMeter:
-        """Return a meter over a clone of the encoder."""
+        """Return an independent copy, over a clone of the encoder."""
         fork = DeflateMeter(self._encoder.copy(), self._written)
         fork._pending = self._pending
         return fork
 
 
-def settle_allocator() -> None:
-    """Let the C library keep the memory of one encoder clone for the next.
+@functools.cache
+def keep_freed_memory() -> None:
+    """Make the C library keep the memory of a freed encoder clone for the next one, in this process.
 
-    Under glibc's first settings each freed clone goes back to the kernel and the next one faults its
-    pages in again, which costs more than the copy. Freeing one large block moves glibc's thresholds, as
-    any large array would; other allocators do not notice.
+    By default glibc's malloc maps a block of a clone's size on its own, returns it to the kernel when it is freed,
+    and the next clone faults its pages in again; that takes longer than the copy. Freeing one large block raises the
+    size from which glibc does so (mallopt(3), M_MMAP_THRESHOLD), as any large array would. Other allocators are not
+    affected.
     """
-    if not _settled:
-        _settled.append(True)
-        bytearray(8 << 20)
-
-
-_settled: list[bool] = []
+    bytearray(_LARGE_BLOCK)

@@ -1,10 +1,12 @@
-"""FLAC (RFC 9639), the method of lossless sound, from libFLAC by way of soundfile, with bit-exact code lengths.
+"""FLAC (RFC 9639), lossless sound, from libFLAC by way of soundfile, with bit-exact code lengths.
 
-Sound is cut into blocks of 4,096 frames, each coded on its own: linear prediction, then Rice codes. So only the last,
-open block is coded again for a candidate, and a context reaches no further back.
+A *frame of sound* is one sample of every channel; a *FLAC frame* is the code of a block of 4,096 frames of sound. Each
+block is coded on its own, by linear prediction and Rice codes. So a candidate costs the coding of the last, open block,
+and the compressor looks no further back.
 
-How the exact length of one channel is read: up to eight channels are coded each on its own, and eight copies of a
-block take eight times the bits of one, which is that many whole bytes. Two channels share bits, and show whole bytes.
+The exact length of one channel is read as follows. FLAC codes up to eight channels independently. So eight copies of a
+block take eight times the bits of one, and as many whole bytes as one takes bits. Two channels are coded together and
+show whole bytes only.
 """
 
 from __future__ import annotations
@@ -23,21 +25,28 @@ from compgen.errors import CorruptDataError, UsageError
 from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
-_BLOCK = 4096  # frames
+_BLOCK = 4096
+"""Frames of sound in a block: libFLAC's default at this level."""
 _MAGIC = b"fLaC"
-_STREAMINFO = 4 + 4 + 34  # bytes, magic and block header included
-_MARK = b"cgLN"  # an application block of ours: how many bytes the last frame lacks
+"""The first four bytes of a stream."""
+_STREAMINFO = 4 + 4 + 34
+"""Bytes of magic, header of the STREAMINFO block, and STREAMINFO block (RFC 9639, section 8.2)."""
+_MARK = b"cgLN"
+"""Id of compgen's application block, which says how many bytes the last frame of sound lacks."""
 _LAST, _APPLICATION = 0x80, 2
-_RATE = 16_000  # Hz: said in the header, without meaning for the length
+"""In the header of a metadata block: the flag of the last one, and the type of an application block (section 8.1)."""
+_RATE = 16_000
+"""The sample rate in the header, Hz. Chosen; it does not change the code length."""
 _COPIES = 8
+"""Copies of a channel that make every bit of it a byte; FLAC's most channels."""
 
 
 @dataclass(frozen=True)
 class Flac(Compressor):
-    """Bytes as sound: unsigned samples of ``bits``, the high byte first, ``channels`` of them interleaved.
+    """Bytes as sound: unsigned samples of ``bits`` bits, the high byte first, of ``channels`` interleaved channels.
 
-    What the last frame lacks is as it was one frame before (``compgen.media.layout.completed``); the file says how much
-    that is, in 9 bytes which no code length counts.
+    A last frame that lacks bytes repeats those of the frame before (``compgen.media.layout.completed``). The file then
+    says how many it lacks, in 9 bytes that no code length counts.
     """
 
     channels: int = 1
@@ -47,7 +56,7 @@ class Flac(Compressor):
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 8.0 * (4 + 4 + 1)
     window: ClassVar[int] = 32768
-    parallel: ClassVar[bool] = False  # each write comes back to Python
+    parallel: ClassVar[bool] = False  # libsndfile calls back into Python at every write
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 2):
@@ -57,20 +66,20 @@ class Flac(Compressor):
 
     @property
     def frame(self) -> int:
-        """Bytes of one sample of every channel."""
+        """Bytes of a frame of sound."""
         return self.channels * self.bits // 8
 
     def laid_out(self, layout: Layout) -> Flac:
-        """Return it with the channels and sample size of ``layout``, where these were left at their defaults."""
+        """Return the compressor with channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
 
     @classmethod
     def version(cls) -> str:
-        """Return the version of libsndfile, which holds libFLAC."""
+        """Return the version of libsndfile, which includes libFLAC."""
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
     def compress(self, data: bytes) -> bytes:
-        """Return one FLAC stream without tags; libFLAC's strongest preset."""
+        """Return ``data`` as one FLAC stream without tags, by libFLAC's strongest preset."""
         if not data:
             return _emptied(self.encode(bytes([MIDDLE]) * self.frame))
         stream = self.encode(completed(data, self.frame))
@@ -81,7 +90,7 @@ class Flac(Compressor):
         return _MAGIC + bytes([stream[4] & ~_LAST]) + stream[5:_STREAMINFO] + mark + stream[_STREAMINFO:]
 
     def encode(self, data: bytes, copies: int = 1) -> bytes:
-        """Return whole frames as a stream with STREAMINFO alone, each channel ``copies`` times."""
+        """Return whole frames of sound as a stream with no metadata but STREAMINFO, each channel ``copies`` times."""
         unsigned = np.frombuffer(data, dtype=">u2" if self.bits == 16 else "u1").astype(np.int32)
         samples = ((unsigned - (1 << (self.bits - 1))) << (16 - self.bits)).astype(np.int16)
         frames = np.tile(samples.reshape(-1, self.channels), (1, copies))
@@ -101,19 +110,24 @@ class Flac(Compressor):
             CorruptDataError: the blob is not the whole and unchanged output of ``compress``.
         """
         data = b"" if blob == self.compress(b"") else self._decode(blob)
-        # libsndfile passes over damage; the encoder is deterministic, so that coding again is a check.
+        # libsndfile skips over damage. The encoder is deterministic, so coding the data again is a check.
         if self.compress(data) != blob:
             raise CorruptDataError("the flac stream is damaged: it is not what its data is coded as")
         return data
 
     def _decode(self, blob: bytes) -> bytes:
+        """Return the data of a stream that holds samples.
+
+        Raises:
+            CorruptDataError: the blob is not a FLAC stream with the channels of this compressor.
+        """
         marked = blob[_STREAMINFO + 4 : _STREAMINFO + 8] == _MARK
         missing = blob[_STREAMINFO + 8] if marked and len(blob) > _STREAMINFO + 8 else 0
         try:
             with soundfile.SoundFile(io.BytesIO(blob)) as file:
                 if file.format != "FLAC" or file.channels != self.channels:
                     raise CorruptDataError(f"not a flac stream of {self.channels} channels")
-                # In pieces: the header may promise more frames than there are.
+                # In pieces, since a forged header may promise more frames than there are.
                 pieces = []
                 while len(piece := file.read(_BLOCK, dtype="int16", always_2d=True)):
                     pieces.append(piece.reshape(-1))
@@ -125,7 +139,7 @@ class Flac(Compressor):
         return data[: max(0, len(data) - missing)]
 
     def code_length(self, data: bytes) -> int:
-        """Return the bits of the stream, without the padding of its last frame."""
+        """Return the bits of the stream, without the padding of its last FLAC frame."""
         return self.open(b"").code_length(data)
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
@@ -133,19 +147,26 @@ class Flac(Compressor):
         return self.open(context).code_lengths(continuations)
 
     def open(self, context: bytes) -> FlacMeter:
-        """Return a meter that codes only the open block again."""
+        """Return a meter that codes only the open block for each candidate."""
         meter = FlacMeter(self, b"", 8 * _STREAMINFO, 0)
         meter.extend(context)
         return meter
 
 
 class FlacMeter(Meter):
-    """Knows what the closed blocks take, and keeps the bytes of the open one."""
+    """The bits of the closed blocks, and the bytes of the open one.
+
+    Args:
+        compressor: whose lengths the meter tells.
+        pending: bytes of the open block.
+        written: bits of the header and of the closed blocks.
+        blocks: closed blocks.
+    """
 
     def __init__(self, compressor: Flac, pending: bytes, written: int, blocks: int) -> None:
         self._compressor = compressor
         self._pending = pending
-        self._written = written  # bits of the closed blocks, and of the header
+        self._written = written
         self._blocks = blocks
 
     def code_length(self, continuation: bytes) -> int:
@@ -163,7 +184,7 @@ class FlacMeter(Meter):
         return measure(self.code_length, continuations, self._compressor.parallel)
 
     def extend(self, data: bytes) -> None:
-        """Append ``data``; a block is closed when there is more than it holds."""
+        """Append ``data``. A full block is closed when a byte follows it."""
         self._pending += data
         while len(self._pending) > self._size:
             block, self._pending = self._pending[: self._size], self._pending[self._size :]
@@ -172,11 +193,12 @@ class FlacMeter(Meter):
 
     @property
     def _size(self) -> int:
+        """Bytes of a full block."""
         return _BLOCK * self._compressor.frame
 
     def _frame_length(self, block: bytes) -> int:
-        """Return the bits of the next block's frame, checksums included, padding not."""
-        number = _coded_number(self._blocks) - 1  # the streams here begin with block 0, in one byte
+        """Return the bits of the FLAC frame of the next block, with its checksums and without its padding."""
+        number = _coded_number(self._blocks) - 1  # the stream coded here has number 0, in one byte
         if self._compressor.channels > 1:
             return 8 * (len(self._compressor.encode(block)) - _STREAMINFO + number)
         stream = self._compressor.encode(block, _COPIES)
@@ -186,20 +208,20 @@ class FlacMeter(Meter):
         return bits
 
     def flushed(self) -> None:
-        """Return None: a block that is closed early would leave the next one nothing to predict from."""
+        """Return None: after a block that is closed early, the next one would have nothing to predict from."""
         return
 
     def fork(self) -> FlacMeter:
-        """Return a meter over the same blocks."""
+        """Return an independent copy."""
         return FlacMeter(self._compressor, self._pending, self._written, self._blocks)
 
 
 def _coded_number(number: int) -> int:
-    """Return the bytes that a frame's header takes for its number: as in UTF-8, but up to 36 bits."""
+    """Return the bytes of a FLAC frame's number in its header: coded as in UTF-8, up to 36 bits (section 9.1.5)."""
     return 1 if number < 1 << 7 else next(n for n in range(2, 8) if number < 1 << (5 * n + 1))
 
 
 def _emptied(stream: bytes) -> bytes:
-    """Return the header of a stream as that of no samples."""
-    packed = int.from_bytes(stream[18:26], "big") >> 36 << 36  # rate, channels, bits; then the number of samples
+    """Return the header of ``stream``, changed to say that there are no samples."""
+    packed = int.from_bytes(stream[18:26], "big") >> 36 << 36  # clears the number of samples
     return stream[:12] + bytes(6) + packed.to_bytes(8, "big") + bytes(16)

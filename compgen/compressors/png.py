@@ -1,9 +1,10 @@
 """PNG (W3C PNG, third edition; RFC 2083): rows are filtered, then DEFLATE codes what the filters leave.
 
-The files are PNGs that any viewer opens, and the code lengths are zlib's exact ones. A row's filter is the one that
-leaves the smallest sum of absolute values over the bytes known of it (the specification's advice, section 12.7). What
-the last row lacks is what its filter expects: zeros are left of it. Where it lacks something, a private chunk says how
-long the data is, and no code length counts it.
+Any viewer opens the files, and the code lengths are zlib's exact ones. A *filter* predicts each byte of a row and
+leaves the differences. Each row gets the filter that leaves the smallest sum of absolute values over the row's known
+bytes (the specification's advice, section 12.7). In a last row that is incomplete, the missing bytes are those that
+the filter predicts, so that the differences are zeros. A private chunk then gives the length of the data; no code
+length counts it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor, Meter, measure
-from compgen.compressors.deflate import DeflateMeter, Zlib, settle_allocator
+from compgen.compressors.deflate import DeflateMeter, Zlib, keep_freed_memory
 from compgen.errors import CorruptDataError, UsageError
 from compgen.media.layout import Layout
 from compgen.types import CodeLengths
@@ -28,16 +29,21 @@ if TYPE_CHECKING:
     from zlib import _Compress
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour type, compression, filter and interlace methods
-_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # gray, gray with alpha, RGB, RGB with alpha
-_MARK = b"cgLN"  # ancillary, private, unsafe to copy
-_CHUNK = 12  # bytes around the data of a chunk
+_HEADER = struct.Struct(">IIBBBBB")
+"""The IHDR chunk: width, height, bits, colour type, and the methods of compression, filters and interlacing."""
+_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+"""The colour type by the number of channels: gray, gray with alpha, RGB, RGB with alpha."""
+_MARK = b"cgLN"
+"""The type of compgen's chunk with the length of the data: ancillary, private, unsafe to copy."""
+_CHUNK = 12
+"""Bytes of a chunk around its data: length, type and CRC."""
 _WIDEST = 1 << 20
+"""The largest width, pixels. Chosen: bounds the memory that a spec can ask for."""
 
 
 @dataclass(frozen=True)
 class Png(Compressor):
-    """Bytes as a picture: rows of ``width`` pixels, each of ``channels`` samples of ``bits``, the high byte first.
+    """Bytes as a picture: rows of ``width`` pixels, each of ``channels`` samples of ``bits`` bits, the high byte first.
 
     The default width is that of the paper's patches.
     """
@@ -66,11 +72,11 @@ class Png(Compressor):
 
     @property
     def row(self) -> int:
-        """Bytes of a row, without its filter's number."""
+        """Bytes of a row, without the byte that names its filter."""
         return self.width * self.pixel
 
     def laid_out(self, layout: Layout) -> Png:
-        """Return it with width, channels and sample size of ``layout``, where these were left at their defaults."""
+        """Return the compressor with width, channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
 
     @classmethod
@@ -79,7 +85,7 @@ class Png(Compressor):
         return Zlib.version()
 
     def compress(self, data: bytes) -> bytes:
-        """Return ``data`` as one PNG; no bytes make one row."""
+        """Return ``data`` as one PNG. Empty data makes one row of zeros."""
         height = max(-(-len(data) // self.row), 1)
         if height >= 1 << 31:
             raise UsageError(f"{height} rows are more than a PNG holds; give png a larger width")
@@ -89,20 +95,22 @@ class Png(Compressor):
         return self._header(height) + mark + _chunk(b"IDAT", coded) + _chunk(b"IEND", b"")
 
     def _header(self, height: int) -> bytes:
+        """Return the signature and the header of a PNG of ``height`` rows."""
         fields = _HEADER.pack(self.width, height, self.bits, _COLOURS[self.channels], 0, 0, 0)
         return _SIGNATURE + _chunk(b"IHDR", fields)
 
     def filtered(self, data: bytes, above: bytes) -> bytes:
-        """Return the filtered rows of ``data`` below the row ``above``, each behind the number of its filter."""
+        """Return the filtered rows of ``data``, below the row ``above``. Each begins with the number of its filter."""
         rows = -(-len(data) // self.row)
         missing = rows * self.row - len(data)
         if not rows:
             return b""
-        lines = np.zeros((rows + 1, self.pixel + self.row), dtype=np.uint8)  # a pixel of zeros on the left
+        lines = np.zeros((rows + 1, self.pixel + self.row), dtype=np.uint8)  # with a pixel of zeros on the left
         lines[:, self.pixel :] = np.frombuffer(above + data + bytes(missing), dtype=np.uint8).reshape(-1, self.row)
         left_over = np.stack([lines[1:, self.pixel :] - expected for expected in _expected(lines, self.pixel)])
         left_over[:, -1, self.row - missing :] = 0
-        size = np.minimum(left_over, -left_over).sum(axis=2, dtype=np.int64)  # as signed numbers, without a sign
+        # Absolute values of the differences as signed bytes.
+        size = np.minimum(left_over, -left_over).sum(axis=2, dtype=np.int64)
         chosen = size.argmin(axis=0)
         coded = np.empty((rows, 1 + self.row), dtype=np.uint8)
         coded[:, 0] = chosen
@@ -128,24 +136,29 @@ class Png(Compressor):
                 coded = content
         rows = Zlib().decompress(coded)
         if len(rows) != height * (1 + self.row):
-            raise CorruptDataError("the PNG holds another number of rows than it says")
+            raise CorruptDataError("the PNG does not hold the number of rows that its header gives")
         data = self._unfiltered(rows)[:length]
         if self.compress(data) != blob:
             raise CorruptDataError("the PNG is damaged: it is not what its data is coded as")
         return data
 
     def _unfiltered(self, coded: bytes) -> bytes:
+        """Return the rows behind filtered ones.
+
+        Raises:
+            CorruptDataError: a row names a filter that PNG does not have.
+        """
         above = np.zeros(self.pixel + self.row, dtype=np.uint8)
         rows = []
         for line in np.frombuffer(coded, dtype=np.uint8).reshape(-1, 1 + self.row):
             if line[0] > 4:
-                raise CorruptDataError(f"the PNG names a filter {line[0]}, which there is not")
+                raise CorruptDataError(f"a row of the PNG names filter {line[0]}; PNG has filters 0 to 4")
             above = _undo(int(line[0]), line[1:], above, self.pixel)
             rows.append(above[self.pixel :].tobytes())
         return b"".join(rows)
 
     def code_length(self, data: bytes) -> int:
-        """Return the bits of the file, up to the end of the last DEFLATE block that holds data."""
+        """Return the bits of the file, without what follows the last DEFLATE block that holds data."""
         return self.open(b"").code_length(data)
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
@@ -153,15 +166,22 @@ class Png(Compressor):
         return self.open(context).code_lengths(continuations)
 
     def open(self, context: bytes) -> PngMeter:
-        """Return a meter that filters only the open row again, and clones zlib's encoder."""
-        settle_allocator()
+        """Return a meter that filters only the open row for each candidate, and clones zlib's encoder."""
+        keep_freed_memory()
         meter = PngMeter(self, DeflateMeter(_encoder(-Zlib.wbits), Zlib.container), b"", b"")
         meter.extend(context)
         return meter
 
 
 class PngMeter(Meter):
-    """A zlib encoder standing after the whole rows, the last of these, and the bytes of the open row."""
+    """What a candidate is measured with.
+
+    Args:
+        compressor: whose lengths the meter tells.
+        rows: measures DEFLATE after the whole rows.
+        above: the last whole row; empty before the first.
+        pending: bytes of the open row.
+    """
 
     def __init__(self, compressor: Png, rows: DeflateMeter, above: bytes, pending: bytes) -> None:
         self._compressor = compressor
@@ -174,7 +194,7 @@ class PngMeter(Meter):
         """Return L(context + continuation), bits."""
         rows = self._compressor.filtered(self._pending + continuation, self._above or bytes(self._compressor.row))
         if not rows and not self._above:
-            rows = bytes(1 + self._compressor.row)  # a picture has a row
+            rows = bytes(1 + self._compressor.row)  # a picture has at least one row
         return self._fixed + self._rows.code_length(rows)
 
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
@@ -182,7 +202,7 @@ class PngMeter(Meter):
         return measure(self.code_length, continuations, self._compressor.parallel)
 
     def extend(self, data: bytes) -> None:
-        """Append ``data``; whole rows go to the encoder."""
+        """Append ``data``. Whole rows go to the encoder."""
         data = self._pending + data
         size = self._compressor.row
         whole = len(data) // size * size
@@ -192,27 +212,28 @@ class PngMeter(Meter):
         self._pending = data[whole:]
 
     def flushed(self) -> PngMeter:
-        """Return a fork whose open block is closed; the open row stays open."""
+        """Copy the meter and close its open DEFLATE block. The open row stays open."""
         return PngMeter(self._compressor, self._rows.flushed(), self._above, self._pending)
 
     def fork(self) -> PngMeter:
-        """Return a meter over a clone of the encoder."""
+        """Return an independent copy, over a clone of the encoder."""
         return PngMeter(self._compressor, self._rows.fork(), self._above, self._pending)
 
 
 def _encoder(wbits: int) -> _Compress:
-    """Return zlib's strongest encoder, with the strategy that it has for what filters leave."""
+    """Return zlib's strongest encoder, with its strategy for filtered data."""
     return zlib.compressobj(9, zlib.DEFLATED, wbits, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
 
 
 def _expected(lines: NDArray[np.uint8], pixel: int) -> list[NDArray[np.uint8]]:
-    """Return what each filter expects of all rows but the first, (rows, bytes): PNG, section 9.2."""
+    """Return what each of the five filters predicts for all rows but the first, (rows, bytes) each (section 9.2)."""
     left, up, corner = lines[1:, :-pixel], lines[:-1, pixel:], lines[:-1, :-pixel]
     average = ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
     return [np.zeros_like(left), left, up, average, _paeth(left, up, corner)]
 
 
 def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return whichever of left, above and corner is nearest to left + above - corner (section 9.4)."""
     a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
     by_left, by_up, by_corner = abs(b - c), abs(a - c), abs(a + b - 2 * c)
     other = np.where(by_up <= by_corner, up, corner)
@@ -220,7 +241,7 @@ def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.ui
 
 
 def _undo(number: int, line: NDArray[np.uint8], above: NDArray[np.uint8], pixel: int) -> NDArray[np.uint8]:
-    """Return a row with its pixel of zeros, from what filter ``number`` left of it."""
+    """Return a row, with its pixel of zeros on the left, from what filter ``number`` left of it."""
     row = np.zeros_like(above)
     row[pixel:] = line
     if number == 1:
@@ -238,10 +259,16 @@ def _undo(number: int, line: NDArray[np.uint8], above: NDArray[np.uint8], pixel:
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of type ``kind``."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", binascii.crc32(kind + content))
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the type and the content of each chunk.
+
+    Raises:
+        CorruptDataError: a chunk is damaged or cut short.
+    """
     found = []
     while data:
         size = _CHUNK + int.from_bytes(data[:4], "big")

@@ -1,7 +1,7 @@
 """PPMd variant H (the method of 7z): prediction by partial matching and a range coder, from pyppmd.
 
-pyppmd's decoder can crash the process on hostile input, and each of its encoders keeps some 35 KB for good. Both
-therefore run in child processes, which ``ppmd_child.py`` describes.
+pyppmd's decoder can crash its process on hostile input, and each of its encoders leaks some 35 KB. So both run in child
+processes, which execute ``ppmd_child.py``.
 """
 
 from __future__ import annotations
@@ -19,26 +19,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import pyppmd  # noqa: F401 - where it is missing, this says so, and not a child
+import pyppmd  # noqa: F401 - so that a missing package is an error here and not in a child
 
 from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 
 _LENGTH = struct.Struct("<Q")
-_REQUEST = struct.Struct("<IIQ")  # what ppmd_child.py reads before the data
+"""Bytes of the data: the header of a blob."""
+_REQUEST = struct.Struct("<IIQ")
+"""What ``ppmd_child.py`` reads before data: order, megabytes of memory, bytes of data."""
 _ATTEMPTS = 8
+"""Streams of noise that are tried before sampling gives up. Chosen."""
+_PIECES = 1000
+"""Pieces of data that one child codes, by when it has leaked 35 MB. Chosen: memory against starts of children."""
 _CHILD = (sys.executable, "-I", str(Path(__file__).with_name("ppmd_child.py")))
 
 
 @dataclass(frozen=True)
 class Ppmd(Compressor):
-    """The original length in 8 bytes, then the range coder's output."""
+    """The length of the data in 8 bytes, then the range coder's output.
+
+    Attributes:
+        order: bytes of the longest context, 2 to 64.
+        memory: megabytes of the model, 1 to 1,024; a full model starts again.
+    """
 
     order: int = 6
     memory: int = 16
 
     name: ClassVar[str] = "ppmd"
-    parallel: ClassVar[bool] = False  # two threads inside pyppmd are slower than one
+    parallel: ClassVar[bool] = False  # two threads in pyppmd are slower than one
 
     def __post_init__(self) -> None:
         if not 2 <= self.order <= 64:
@@ -47,7 +57,7 @@ class Ppmd(Compressor):
             raise UsageError(f"ppmd:memory must be between 1 and 1024 (MB), not {self.memory}")
 
     def open(self, context: bytes) -> PpmdMeter:
-        """Return a meter that can read the range coder's values."""
+        """Return a meter that can read the range coder's codes."""
         return PpmdMeter(self, context)
 
     @classmethod
@@ -56,10 +66,10 @@ class Ppmd(Compressor):
         return f"pyppmd {importlib.metadata.version('pyppmd')}"
 
     def compress(self, data: bytes) -> bytes:
-        """Return the length of ``data`` and its code.
+        """Return the length of ``data``, and its code.
 
         Raises:
-            CompressorError: the child process that codes it was lost, for example for want of memory.
+            CompressorError: the child process that encodes was lost, for example because memory ran out.
         """
         return _LENGTH.pack(len(data)) + _encoder(os.getpid()).code(self.order, self.memory, data)
 
@@ -73,16 +83,20 @@ class Ppmd(Compressor):
         child = subprocess.run(words, input=blob, capture_output=True, check=False)
         if child.returncode != 0:
             raise CorruptDataError("the ppmd blob is damaged or cut short: its decoder gave up")
-        # PPMd has no checksum. Its encoder is deterministic, so that coding again is one.
+        # PPMd has no checksum. Its encoder is deterministic, so coding the data again is a check.
         if self.compress(child.stdout) != blob:
             raise CorruptDataError("the ppmd blob is damaged: it is not what its data is coded as")
         return child.stdout
 
     def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
-        """Return what random bytes decode to after the code of ``context``: a sample from PPMd's own distribution."""
+        """Return ``length`` bytes that random bytes decode to after the code of ``context``: a sample of PPMd itself.
+
+        Raises:
+            CompressorError: the decoder rejected all streams of noise that were tried.
+        """
         if not length:
             return b""
-        # What the decoder is fed may crash it; other noise may not.
+        # Some noise crashes the decoder, so others are tried.
         for attempt in range(_ATTEMPTS):
             words = [*_CHILD, "noise", *map(str, (self.order, self.memory, length, seed + attempt))]
             child = subprocess.run(words, input=self.compress(context), capture_output=True, check=False)
@@ -92,23 +106,21 @@ class Ppmd(Compressor):
 
 
 class PpmdMeter(ReplayMeter):
-    """Replays the encoder, and reads what its range coder wrote as a number."""
+    """A replaying meter that also reads the range coder's output as a number."""
 
     def code_values(self, continuations: Sequence[bytes]) -> list[int]:
-        """Return the range coder's output after its length, padded to the longest of these."""
+        """Return the range coder's outputs as integers, each padded with zeros to the length of the longest."""
         codes = [self._compressor.compress(self._context + y)[_LENGTH.size :] for y in continuations]
         places = max(map(len, codes), default=0)
         return [int.from_bytes(code.ljust(places, b"\0"), "big") for code in codes]
 
     def fork(self) -> PpmdMeter:
-        """Return a meter over the same bytes."""
+        """Return an independent copy."""
         return PpmdMeter(self._compressor, self._context)
 
 
 class _Encoder:
-    """A child process that codes one piece of data after another, followed by a new one before it has grown large."""
-
-    _PIECES = 1000  # coded by one child, which by then keeps 35 MB
+    """A child process that codes one piece of data after another, and is replaced before it has grown large."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -120,7 +132,7 @@ class _Encoder:
         """Return the code of ``data`` by a model of ``order`` in ``memory`` megabytes.
 
         Raises:
-            CompressorError: the child was lost.
+            CompressorError: the child was lost, for example because memory ran out.
         """
         with self._lock:
             if not self._left:
@@ -130,12 +142,12 @@ class _Encoder:
             except OSError:
                 self.close()
                 raise CompressorError(f"ppmd's encoder stopped; is there memory for {memory} MB more?") from None
-            except BaseException:  # an interrupt: what the child still says would be taken for the next answer
+            except BaseException:  # an interrupt: the child's answer would be taken for the answer to the next request
                 self.close()
                 raise
 
     def close(self) -> None:
-        """End the child, if there is one."""
+        """Kill the child, if there is one."""
         if self._child is not None:
             self._child.kill()
             self._child.communicate()
@@ -143,8 +155,13 @@ class _Encoder:
         self._left = 0
 
     def _ask(self, request: bytes) -> bytes:
+        """Return the child's answer to ``request``, from a new child if there is none.
+
+        Raises:
+            OSError: the child was lost.
+        """
         if self._child is None:
-            # In a session of its own, so that an interrupt from the terminal is this process's affair.
+            # In a session of its own, so that the terminal sends an interrupt to this process alone.
             self._child = subprocess.Popen(
                 [*_CHILD, "encode"],
                 stdin=subprocess.PIPE,
@@ -152,9 +169,9 @@ class _Encoder:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self._left = self._PIECES
+            self._left = _PIECES
         self._left -= 1
-        assert self._child.stdin is not None  # noqa: S101 - both are pipes
+        assert self._child.stdin is not None  # noqa: S101 - Popen was told to make both pipes
         assert self._child.stdout is not None  # noqa: S101
         self._child.stdin.write(request)
         self._child.stdin.flush()
@@ -168,5 +185,5 @@ class _Encoder:
 
 @functools.cache
 def _encoder(process: int) -> _Encoder:
-    """Return the encoder of this ``process``: after a fork, the pipes belong to the parent."""
+    """Return the encoder of ``process``, this one. After a fork the parent's pipes are not the child's to use."""
     return _Encoder()

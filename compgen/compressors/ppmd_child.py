@@ -1,11 +1,11 @@
-"""The child process that runs pyppmd: standard input to standard output, run by path, alone.
+"""The program of the child processes that run pyppmd, from standard input to standard output.
 
-It imports nothing of compgen, so that it starts fast. Whatever hostile input does to a decoder stays in here, and so
-does the memory that every encoder keeps for good.
+It imports nothing of compgen, so that it starts fast. A crash on hostile input and the memory that encoders leak stay
+in this process.
 
-    ppmd_child.py encode                          code pieces of data, until there are no more
-    ppmd_child.py decode ORDER MEMORY             decode a blob
-    ppmd_child.py noise ORDER MEMORY LENGTH SEED  decode a blob's code and then noise, to LENGTH bytes more
+    ppmd_child.py encode                          encode pieces of data, until standard input ends ppmd_child.py
+    decode ORDER MEMORY             decode a blob ppmd_child.py noise ORDER MEMORY LENGTH SEED  decode a blob followed
+    by noise, and write the LENGTH bytes of the noise
 """
 
 from __future__ import annotations
@@ -18,15 +18,22 @@ from typing import BinaryIO
 import pyppmd
 
 _LENGTH = struct.Struct("<Q")
-_REQUEST = struct.Struct("<IIQ")  # order, megabytes of memory, bytes of data
-_CODED = 1 << 14  # bytes coded in one call: where a call's output outgrows 32 KB, pyppmd 1.3.1 may write a wrong code
-_PIECE = 1 << 20  # bytes decoded at a time, so that a forged length allocates nothing
-_UNDECIDED = 4  # bytes that the coder writes last, which say nothing but where in its interval it ended
+"""Bytes of data, or of a code."""
+_REQUEST = struct.Struct("<IIQ")
+"""Order, megabytes of memory, bytes of data."""
+_CODED = 1 << 14
+"""Bytes encoded in one call. If the output of a call outgrows 32 KB, pyppmd 1.3.1 may write a wrong code (docs/log.md,
+"what did not decode")."""
+_PIECE = 1 << 20
+"""Bytes decoded in one call. Chosen: a forged length allocates no more."""
+_UNDECIDED = 4
+"""Bytes that the range coder writes last. They only tell where in its final interval the code lies."""
 _TRIES = 4000
+"""Streams of noise that are tried for one sample. Chosen: most noise changes the data and is rejected."""
 
 
 def encode(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer each request in ``source``, a header and the data, with the length of its code and the code."""
+    """Answer each request in ``source``, a header and data, with the length of the data's code and the code."""
     while header := source.read(_REQUEST.size):
         order, memory, length = _REQUEST.unpack(header)
         data = source.read(length)
@@ -38,7 +45,7 @@ def encode(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
-    """Decode a blob of ``Ppmd`` from ``source`` into ``sink``; exit with 1 if it ends too soon."""
+    """Decode a blob of ``Ppmd`` from ``source`` into ``sink``. Exit with code 1 if the blob is cut short."""
     header = source.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
         raise SystemExit(1)
@@ -55,10 +62,11 @@ def decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def decode_noise(order: int, memory: int, length: int, seed: int, source: BinaryIO, sink: BinaryIO) -> None:
-    """Write ``length`` bytes that noise decodes to after a blob's data; exit with 1 if no noise tried leaves that data.
+    """Write ``length`` bytes that noise decodes to after a blob's data. Exit with code 1 if all noise tried fails.
 
-    The code's last bytes are noise already, and noise that changes the data is thrown away: what remains is uniform
-    over the codes that begin with this data, so that each continuation comes as often as the coder expects it.
+    The noise replaces the last bytes of the code, which say nothing about the data. Noise that changes the data is
+    rejected. The rest is uniform over the codes that begin with the data, so that each continuation comes with the
+    probability that the coder gives it.
     """
     (known,) = _LENGTH.unpack(source.read(_LENGTH.size))
     code = source.read()
@@ -75,7 +83,7 @@ def decode_noise(order: int, memory: int, length: int, seed: int, source: Binary
 
 
 def decoder_output(order: int, memory: int, code: bytes, length: int) -> bytes:
-    """Return up to ``length`` decoded bytes, none where the decoder objects."""
+    """Return up to ``length`` decoded bytes; none if the decoder raises an error."""
     try:
         return bytes(pyppmd.Ppmd7Decoder(order, memory << 20).decode(code, length)) if length else b""
     except ValueError:

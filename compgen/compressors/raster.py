@@ -1,7 +1,7 @@
 """Lossless picture codecs from imagecodecs: JPEG XL (ISO/IEC 18181), JPEG-LS (ISO/IEC 14495), WebP lossless.
 
-A blob is the number of bytes in four bytes, then the codec's own file. What the last row lacks is as it was in the row
-above (``compgen.media.layout.completed``). The whole picture is coded for every candidate, and whole bytes are seen.
+A blob is the length of the data in four bytes, then the codec's own file. A last row that lacks bytes repeats those of
+the row above (``compgen.media.layout.completed``). Every candidate codes the whole picture, and shows whole bytes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from compgen.errors import CompressorError, CorruptDataError, UsageError
 from compgen.media.layout import Layout, completed
 
 _LENGTH = struct.Struct("<I")
-_JPEGLS_HEADER = 52  # bytes with the picture's size
-_MOST_TIMES = 1 << 17  # the bytes of a picture that a byte of its code may stand for
+"""Bytes of the data: the header of a blob."""
+_JPEGLS_HEADER = 52
+"""Bytes of CharLS's header, which holds the size of the picture."""
+_MOST_TIMES = 1 << 17
+"""Bytes of a picture that one byte of its blob may stand for. Chosen: a forged length allocates no more."""
 
 
 @dataclass(frozen=True)
 class Raster(Compressor):
-    """Bytes as a picture: rows of ``width`` pixels, each of ``channels`` samples of ``bits``, the high byte first."""
+    """Bytes as a picture: rows of ``width`` pixels of ``channels`` samples of ``bits`` bits, the high byte first."""
 
     width: int = 64
     channels: int = 1
@@ -46,19 +49,19 @@ class Raster(Compressor):
     @classmethod
     @abstractmethod
     def encode(cls, picture: NDArray[Any]) -> bytes:
-        """Return the codec's file of a picture, (rows, width) or (rows, width, channels)."""
+        """Return the codec's file of ``picture``, (rows, width) or (rows, width, channels)."""
 
     @classmethod
     @abstractmethod
     def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
-        """Fill ``out``, shaped as the picture that ``encode`` was given; what a header says is not believed."""
+        """Return the picture in ``file``. ``out`` has the picture's shape, so that no size in a header is trusted."""
 
     def laid_out(self, layout: Layout) -> Raster:
-        """Return it with the width, channels and sample size of ``layout`` where these were left at their defaults."""
+        """Return the compressor with width, channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
 
     def compress(self, data: bytes) -> bytes:
-        """Return the number of bytes, and the picture."""
+        """Return the length of ``data``, and the codec's file."""
         if len(data) >= 1 << 32:
             raise UsageError(f"{self.name} takes up to 4 GB")
         picture = self._picture(data)
@@ -68,6 +71,7 @@ class Raster(Compressor):
             raise CompressorError(f"{self.name} does not take {len(picture)} rows: {error}; give a width") from None
 
     def _picture(self, data: bytes) -> NDArray[Any]:
+        """Return ``data`` as a picture, (rows, width) or (rows, width, channels)."""
         kind = np.dtype(">u2" if self.bits == 16 else "u1")
         rows = completed(data, self.width * self.channels * kind.itemsize)
         shape = (-1, self.width) if self.channels == 1 else (-1, self.width, self.channels)
@@ -90,7 +94,7 @@ class Raster(Compressor):
         except (RuntimeError, ValueError, MemoryError, struct.error) as error:
             raise CorruptDataError(f"not a {self.name} blob: {error}") from None
         data: bytes = picture.astype(">u2" if self.bits == 16 else "u1").tobytes()[:length]
-        # Not every codec has a checksum. The encoders are deterministic, so that coding again is one.
+        # Not every codec has a checksum. The encoders are deterministic, so coding the data again is a check.
         if self.compress(data) != blob:
             raise CorruptDataError(f"the {self.name} blob is damaged: it is not what its data is coded as")
         return data
@@ -98,7 +102,7 @@ class Raster(Compressor):
 
 @dataclass(frozen=True)
 class JpegXl(Raster):
-    """JPEG XL, modular and lossless."""
+    """JPEG XL in its lossless, modular mode."""
 
     name: ClassVar[str] = "jpegxl"
 
@@ -120,7 +124,7 @@ class JpegXl(Raster):
 
 @dataclass(frozen=True)
 class JpegLs(Raster):
-    """JPEG-LS: LOCO-I, prediction from three neighbours."""
+    """JPEG-LS: LOCO-I, which predicts from three neighbours."""
 
     name: ClassVar[str] = "jpegls"
 
@@ -137,7 +141,7 @@ class JpegLs(Raster):
     @classmethod
     def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
         """Return the picture of a JPEG-LS file."""
-        # CharLS allocates what a header asks for.
+        # CharLS allocates what a header asks for, so only the header of a picture of this shape is let through.
         if file[:_JPEGLS_HEADER] != cls.encode(np.zeros_like(out))[:_JPEGLS_HEADER]:
             raise ValueError("the header is that of another picture")
         return np.asarray(imagecodecs.jpegls_decode(file, out=out))
@@ -145,7 +149,7 @@ class JpegLs(Raster):
 
 @dataclass(frozen=True)
 class WebP(Raster):
-    """WebP lossless, which knows colours only: gray is three equal channels, and the codec takes the difference."""
+    """WebP lossless. It codes colours only, so gray is coded as three equal channels; WebP then subtracts them."""
 
     name: ClassVar[str] = "webp"
     depths: ClassVar[tuple[int, ...]] = (8,)

@@ -1,4 +1,4 @@
-"""LZMA2 (the method of xz and 7z) without the xz container, its dictionary sized to the data."""
+"""LZMA2 (the method of xz and 7z) without the xz container, with a dictionary that fits the data."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any, ClassVar
 from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CorruptDataError, UsageError
 
-_SMALLEST = 12  # log2 of LZMA's smallest dictionary
-_LARGEST = 26  # log2 of the dictionary of preset 9, 64 MB
+_SMALLEST = 12
+"""log2 of the bytes of LZMA2's smallest dictionary."""
+_LARGEST = 26
+"""log2 of the bytes of preset 9's dictionary, 64 MB."""
 
 
 @dataclass(frozen=True)
 class Xz(Compressor):
-    """Raw LZMA2 behind one byte that gives log2 of the dictionary's size.
+    """One byte with log2 of the dictionary's size, then a raw LZMA2 stream.
 
-    The presets reserve up to 94 MB of tables; a dictionary no larger than the data finds the same
-    matches at a fraction of the cost.
+    The presets reserve up to 94 MB for tables. A dictionary no larger than the data finds the same matches at a
+    fraction of the cost.
     """
 
     level: int = 6
@@ -31,11 +33,11 @@ class Xz(Compressor):
 
     @classmethod
     def version(cls) -> str:
-        """Return the name of the library; the lzma module tells no version."""
+        """Return the name of the library. Python's lzma module does not tell its version."""
         return "liblzma"
 
     def compress(self, data: bytes) -> bytes:
-        """Return one byte and the raw LZMA2 stream."""
+        """Return the size of the dictionary, and the raw LZMA2 stream."""
         size = min(max((len(data) - 1).bit_length(), _SMALLEST), _LARGEST)
         return bytes([size]) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=self._filters(size))
 
@@ -56,4 +58,5 @@ class Xz(Compressor):
         return data
 
     def _filters(self, size: int) -> list[dict[str, Any]]:
+        """Return liblzma's settings for a dictionary of 2**size bytes."""
         return [{"id": lzma.FILTER_LZMA2, "preset": self.level, "dict_size": 1 << size}]

@@ -12,12 +12,13 @@ from compgen.compressors.base import Compressor, Meter, measure, whole_stream
 from compgen.errors import CorruptDataError, UsageError
 from compgen.types import CodeLengths
 
-_SHORTEST_DICTIONARY = 8  # bytes; zstd ignores anything shorter
+_SHORTEST_DICTIONARY = 8
+"""Bytes of the shortest dictionary that zstd uses."""
 
 
 @dataclass(frozen=True)
 class Zstd(Compressor):
-    """One frame, without content size and checksum; readable by any zstd program."""
+    """One frame without content size and checksum, which any zstd program reads."""
 
     level: int = 3
 
@@ -36,7 +37,7 @@ class Zstd(Compressor):
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one frame."""
-        return self._encoder(None).compress(data)
+        return self.encoder(None).compress(data)
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data of one whole frame.
@@ -52,7 +53,8 @@ class Zstd(Compressor):
         whole_stream("zstd frame", decoder.eof, decoder.unused_data)
         return data
 
-    def _encoder(self, dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
+    def encoder(self, dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
+        """Return a new encoder of such frames, with a dictionary if one is given."""
         # A compressor object is not thread-safe, so each use makes its own.
         return zstandard.ZstdCompressor(
             level=self.level,
@@ -65,13 +67,12 @@ class Zstd(Compressor):
 
 @dataclass(frozen=True)
 class ZstdDict(Zstd):
-    """Prices a continuation alone, with the context as a raw-content dictionary.
+    """Codes a continuation alone, with the context as a raw-content dictionary.
 
-    L(context + continuation) is the frame of the continuation; the context costs nothing. These are not the lengths
-    of plain zstd: nothing of the context is coded again, so once the dictionary is digested (at each new context) a
-    candidate costs one or two microseconds, and it starts with fresh entropy tables. One step ahead it is blind:
-    every single byte takes the same frame, and the one-step rule over it is uniform. A context under 8 bytes is too
-    short for zstd to use.
+    L(context + continuation) is the length of the continuation's frame; the context costs nothing. Once the dictionary
+    is digested, at each new context, a candidate takes one or two microseconds. The lengths differ from plain zstd's,
+    since each continuation starts with fresh entropy tables. All single bytes take equally long frames, so the one-step
+    rule over this compressor is uniform. zstd ignores a context under 8 bytes.
     """
 
     level: int = 19
@@ -85,12 +86,12 @@ class ZstdDict(Zstd):
         return self.open(context).code_lengths(continuations)
 
     def open(self, context: bytes) -> ZstdDictMeter:
-        """Return a meter that digests its dictionary once for all candidates."""
+        """Return a meter that digests the context once for all candidates."""
         return ZstdDictMeter(self, context)
 
 
 class ZstdDictMeter(Meter):
-    """A context digested into a dictionary when it is first needed."""
+    """A context, which is digested into a dictionary when the first length is asked for."""
 
     def __init__(self, compressor: ZstdDict, context: bytes) -> None:
         self._compressor = compressor
@@ -100,11 +101,12 @@ class ZstdDictMeter(Meter):
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) bits of the frame of each continuation, given the context."""
         if self._encoder is None:
-            self._encoder = self._compressor._encoder(self._dictionary())
+            self._encoder = self._compressor.encoder(self._dictionary())
         encoder = self._encoder
         return measure(lambda y: 8 * len(encoder.compress(y)), continuations, parallel=False)
 
     def _dictionary(self) -> zstandard.ZstdCompressionDict | None:
+        """Return the context as a dictionary, or None if it is too short for one."""
         if len(self._context) < _SHORTEST_DICTIONARY:
             return None
         dictionary = zstandard.ZstdCompressionDict(self._context, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
@@ -112,14 +114,14 @@ class ZstdDictMeter(Meter):
         return dictionary
 
     def extend(self, data: bytes) -> None:
-        """Append ``data`` to the context; the dictionary is digested anew when next needed."""
+        """Append ``data`` to the context. The next measurement digests the context again."""
         self._context += data
         self._encoder = None
 
     def flushed(self) -> ZstdDictMeter:
-        """Return a fork: a dictionary has no pending block."""
+        """Return a fork: a dictionary has no open block to close."""
         return self.fork()
 
     def fork(self) -> ZstdDictMeter:
-        """Return a meter over the same context, with an encoder of its own."""
+        """Return an independent copy, which digests the context for itself."""
         return ZstdDictMeter(self._compressor, self._context)

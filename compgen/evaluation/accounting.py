@@ -1,18 +1,20 @@
-"""What counts as the compressed size: honestly, and as the paper counts.
+"""The compressed size, counted in two ways: honestly, and as the paper counts it.
 
-Honest: all 8 bits of every byte, in files as they are written. A chunk of a compressor is one such file; a chunk of a
-model is a segment of a .cgn file, whose own frame comes once. What is reported was decoded on a sample.
+The honest count takes all 8 bits of every byte, and files as they are written. A compressor writes each chunk as a file
+of its own. A model writes each chunk as a segment of a .cgn file, and the frame of that file counts once. A sample of
+the chunks is decoded and compared.
 
 The paper ("Language Modeling Is Compression", arXiv 2309.10668, and its published code) counts otherwise:
 
-- Language models see 7 bits: of text, what is not ASCII loses its top bit; of other data each byte is shifted right by
-  one. The size is then multiplied by 8 / 7 (all bits / bits kept), and the lost bits are stored nowhere: **lossy**.
-- The size of a compressed file of one byte is subtracted for each chunk but one, as the "header".
-- LZMA is the whole .xz container; PNG reads a chunk as the picture nearest to a square, so that patches 64 wide are
-  read as 32 wide.
+- Language models see 7 bits of each byte. In text, a byte above 127 loses its top bit; in other data every byte is
+  shifted right by one. The size is then multiplied by 8 / 7 (all bits / bits kept). The lost bits are stored nowhere,
+  so this count is **lossy**.
+- For each chunk but one, the size of a compressed file of one byte is subtracted, as the "header".
+- LZMA is the whole .xz container. PNG reads a chunk as the picture nearest to a square, so a patch 64 pixels wide is
+  read as one 32 wide.
 
-Its published code gives classical compressors all 8 bits. Some figures in its table come out only with 7, so both
-are counted here, as ``published`` and ``seven``.
+The published code gives classical compressors all 8 bits. Some figures in the paper's table come out only with 7. Both
+are therefore counted here, as ``published`` and ``seven``.
 """
 
 from __future__ import annotations
@@ -31,15 +33,17 @@ from compgen.compressors.png import Png
 from compgen.compressors.xz import Xz
 
 PAPER_BYTES = 1_000_000_000
-"""Raw size of each of the paper's sets, bytes."""
+"""Raw size of each of the paper's data sets, bytes: adjusted rates are given for as much data."""
 BYTES_PER_PARAMETER = 2
-"""What the paper counts for each parameter of a model."""
+"""Bytes that the paper counts for each parameter of a model."""
 
 
 def seven_bits(data: bytes, mapping: str) -> tuple[bytes, int]:
-    """Return ``data`` as the paper shows it to language models, and how many bits were lost.
+    """Return ``data`` as the paper shows it to language models, and the number of bits lost.
 
-    ``mapping`` is ``clear``, for text, or ``shift``.
+    Args:
+        data: the bytes.
+        mapping: ``clear`` drops the top bit (the paper's way with text); ``shift`` drops the lowest one.
     """
     values = np.frombuffer(data, dtype=np.uint8)
     if mapping == "clear":
@@ -48,7 +52,7 @@ def seven_bits(data: bytes, mapping: str) -> tuple[bytes, int]:
 
 
 def published(compressor: Compressor) -> Callable[[bytes], bytes]:
-    """Return what the paper's code runs under this compressor's name."""
+    """Return the function that the paper's published code compresses with under this compressor's name."""
     if isinstance(compressor, Xz):
         return lzma.compress
     if isinstance(compressor, Png):
@@ -57,7 +61,7 @@ def published(compressor: Compressor) -> Callable[[bytes], bytes]:
 
 
 def near_square(size: int) -> int:
-    """Return the width of the picture of ``size`` pixels nearest to a square, as the paper's code finds it."""
+    """Return the width of the picture of ``size`` pixels that is nearest to a square, as the paper's code finds it."""
     width = round(math.sqrt(size))
     while size % width:
         width -= 1
@@ -66,21 +70,21 @@ def near_square(size: int) -> int:
 
 @dataclass(frozen=True)
 class Rates:
-    """Sums over chunks, and the rates that they come to. Rates are compressed / raw size: 1 is no compression.
+    """Sums over chunks, and the rates that follow from them. A rate is compressed size / raw size; 1 is no compression.
 
     Attributes:
-        chunks: how many.
-        raw: bytes before.
-        written: bytes after, as written.
-        decoded: chunks that were decoded and compared.
-        own: bytes after, by the compressor itself whose derived coder this is; 0 where it is none.
-        bits: the sum of -log2 p, of a model; 0 otherwise.
-        once: bytes that a file of a model needs once.
-        published: bytes after, by what the paper's code runs, before its corrections.
-        seven: the same, of 7 bits.
+        chunks: number of chunks.
+        raw: bytes before compression.
+        written: bytes after compression, as written.
+        decoded: number of chunks that were decoded and compared.
+        own: bytes that the compressor itself writes, if this row is the coder derived from it; 0 otherwise.
+        bits: the sum of -log2 p over all bytes, if this row is a model; 0 otherwise.
+        once: bytes that a model's file needs once, however many segments it has.
+        published: bytes that the paper's code writes, before it subtracts headers.
+        seven: bytes that the paper's code writes for 7 bits of each byte.
         lost: bits that the 7-bit mapping lost.
-        header: bytes of one byte, compressed by what the paper's code runs; 0 for models.
-        parameters: of a model.
+        header: size of one compressed byte, by the paper's code; 0 for models.
+        parameters: parameters of the model; 0 for a compressor.
         shipped: bytes of the model's weights on disk.
     """
 
@@ -100,7 +104,7 @@ class Rates:
 
     @classmethod
     def total(cls, records: Iterable[Mapping[str, Any]]) -> Rates:
-        """Return the sum of what several shards found."""
+        """Return the sums over the records of several shards."""
         rows = list(records)
         alike = ("once", "header", "parameters", "shipped")
         values = {f.name: [row[f.name] for row in rows if f.name in row] for f in dataclasses.fields(cls)}
@@ -108,38 +112,44 @@ class Rates:
 
     @property
     def honest(self) -> float:
-        """What was written, of what there was; a file's frame counts in full, though the sample may be small."""
+        """Rate as written. A file's frame counts in full, however small the sample is."""
         return (self.written + self.once) / self.raw
 
     @property
     def ideal(self) -> float:
-        """The sum of -log2 p, of what there was."""
+        """Rate of an ideal coder: the sum of -log2 p, without frames."""
         return self.bits / 8 / self.raw
 
     @property
     def paper_code(self) -> float | None:
-        """The rate that the paper's published code would print; None where it was not counted."""
+        """The rate that the paper's published code would print; None if the study did not count it."""
         if self.bits:
             return self.paper_seven
         return (self.published - self.header * (self.chunks - 1)) / self.raw if self.published else None
 
     @property
     def paper_seven(self) -> float | None:
-        """The same with 7 bits for all compressors."""
+        """The rate by the paper's accounting with 7 bits for all compressors; None if the study did not count it."""
         scale = 8 * self.raw / (8 * self.raw - self.lost)
         return (self.seven * scale - self.header * (self.chunks - 1)) / self.raw if self.seven else None
 
     def adjusted(self, rate: float, raw_bytes: int, shipped: bool = False) -> float:
-        """Return ``rate`` with the model in the numerator, for ``raw_bytes`` of data.
+        """Return the adjusted rate: the model's size is added to the compressed size of ``raw_bytes`` of data.
 
-        The model's size is the paper's 2 bytes per parameter, or the bytes really ``shipped``.
+        Args:
+            rate: the rate without the model.
+            raw_bytes: size of the data, bytes.
+            shipped: count the bytes of the weights on disk instead of the paper's 2 bytes per parameter.
         """
         return rate + (self.shipped if shipped else BYTES_PER_PARAMETER * self.parameters) / raw_bytes
 
 
 def break_even(model_bytes: int, model_rate: float, other_rate: float) -> float:
-    """Return the bytes of data above which a model that must be shipped compresses better than what need not be.
+    """Return the data size, in bytes, above which a model pays for itself; infinite if it never does.
 
-    Infinite where it never does.
+    Args:
+        model_bytes: size of the model.
+        model_rate: rate of the model, without its size.
+        other_rate: rate of a compressor that needs no weights.
     """
     return model_bytes / (other_rate - model_rate) if model_rate < other_rate else math.inf

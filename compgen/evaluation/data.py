@@ -1,9 +1,11 @@
-"""Data sets as people have them on disk, read where they lie and piece by piece.
+"""Data sets, read from the files that people have, piece by piece.
 
-A set is a row of items: files, or what stands for one. A loader says how many bytes an item gives, and reads any
-stretch of them, so that a shard of a study reads what it needs and no more. Paths with ``://`` are fsspec's; all others
-are the file system's. What the paper's own loaders do (its repository, ``data_loaders.py``) is done the same way: gray
-is the mean of the channels, cut off; images and utterances are cut to whole chunks; 16-bit sound keeps its high byte.
+A set is a sequence of items: files, or data that the project makes. A loader says how many bytes an item gives, and
+reads any stretch of them. So a shard of a study reads the bytes it needs and no more. Paths with ``://`` are opened by
+fsspec, all others by the file system.
+
+Files become bytes as in the paper's own loaders (its repository, ``data_loaders.py``): gray is the mean of the colour
+channels without its fraction; images and utterances are cut to whole chunks; 16-bit sound keeps its high byte.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import bisect
 import functools
 import hashlib
-import io
 import itertools
 import zlib
 from abc import ABC, abstractmethod
@@ -29,43 +30,48 @@ from compgen.extras import need
 from compgen.registry import suggest
 
 _REMOTE = "://"
+"""Part of every URL and of no local path."""
+_AHEAD = 1 << 16
+"""Bytes fetched ahead of a read of a remote picture or sound. Chosen: one such block holds a picture's header, which
+gives its size, and a file of a few MB takes some tens of requests."""
 
 
 class Loader(ABC):
-    """What makes bytes of a file. Subclasses are frozen dataclasses, small enough to travel with every shard."""
+    """Turns a file into bytes. Subclasses are frozen dataclasses, small enough to be sent with every shard."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Endings of the files that it takes from a folder; none for all of them."""
+    """Suffixes of the files that the loader takes from a folder; empty for all files."""
 
     @abstractmethod
     def size(self, path: str) -> int:
-        """Return how many bytes the item gives."""
+        """Return the number of bytes that the item at ``path`` gives."""
 
     @abstractmethod
     def read(self, path: str, begin: int, size: int) -> bytes:
-        """Return ``size`` of these bytes from ``begin`` on."""
+        """Return ``size`` bytes of the item, from offset ``begin`` on; fewer if the item ends before."""
 
 
 @dataclass(frozen=True)
 class Bytes(Loader):
-    """A file as it is: text, or anything else."""
+    """The bytes of a file, unchanged."""
 
     def size(self, path: str) -> int:
         """Return the size of the file."""
         if _REMOTE in path:
-            return int(_fsspec().core.url_to_fs(path)[0].info(path)["size"])
+            system, inside = _fsspec().core.url_to_fs(path)
+            return int(system.info(inside)["size"])
         return Path(path).stat().st_size
 
     def read(self, path: str, begin: int, size: int) -> bytes:
         """Return a stretch of the file."""
-        with _opened(path) as file:
+        with _opened(path, whole_stretches=True) as file:
             file.seek(begin)
             return bytes(file.read(size))
 
 
 @dataclass(frozen=True)
 class Images(Loader):
-    """Pictures as gray patches of ``height`` x ``width``, row by row of patches; what is left at the edges goes."""
+    """A picture as gray patches of ``height`` x ``width`` pixels, row by row of patches. Ragged edges are cut off."""
 
     height: int
     width: int
@@ -73,13 +79,13 @@ class Images(Loader):
     suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
     def size(self, path: str) -> int:
-        """Return the bytes of all whole patches."""
+        """Return the number of pixels in whole patches."""
         with _opened(path) as file, _pillow().open(file) as image:
             width, height = image.size
         return int(height // self.height) * int(width // self.width) * self.height * self.width
 
     def read(self, path: str, begin: int, size: int) -> bytes:
-        """Return a stretch of the patches."""
+        """Return a stretch of the patches' bytes."""
         return bytes(_patches(path, self.height, self.width)[begin : begin + size])
 
 
@@ -94,14 +100,17 @@ def _patches(path: str, height: int, width: int) -> bytes:
 
 @dataclass(frozen=True)
 class Speech(Loader):
-    """Sound as unsigned 8 bit, (x >> 8) + 128 of 16 bits, first channel; whole multiples of ``align`` samples."""
+    """Sound as unsigned 8-bit samples, (x >> 8) + 128 for each 16-bit x of the first channel.
+
+    The number of samples is cut to a multiple of ``align``.
+    """
 
     align: int = 1
 
     suffixes: ClassVar[tuple[str, ...]] = (".flac", ".wav", ".ogg")
 
     def size(self, path: str) -> int:
-        """Return the number of samples."""
+        """Return the number of samples, a byte each."""
         with _opened(path) as file:
             return int(_soundfile().info(file).frames) // self.align * self.align
 
@@ -114,17 +123,17 @@ class Speech(Loader):
 
 @dataclass(frozen=True)
 class Made(Loader):
-    """What the project makes itself, by ``seed``: the path is one of ``made.KINDS``."""
+    """Data that the project makes itself from ``seed``, ``length`` bytes of it. The path is one of ``made.KINDS``."""
 
     seed: int
     length: int
 
     def size(self, path: str) -> int:
-        """Return the bytes asked for."""
+        """Return ``length``."""
         return self.length
 
     def read(self, path: str, begin: int, size: int) -> bytes:
-        """Return a stretch of them, made of whole blocks."""
+        """Make the blocks that hold the stretch, and return the stretch."""
         blocks = range(begin // made.BLOCK, -(-(begin + size) // made.BLOCK))
         joined = b"".join(made.block(path, self.seed, number) for number in blocks)
         return joined[begin % made.BLOCK :][:size]
@@ -132,7 +141,7 @@ class Made(Loader):
 
 @dataclass(frozen=True)
 class Piece:
-    """``size`` bytes of what ``loader`` makes of ``path``, from ``begin`` on."""
+    """The ``size`` bytes from offset ``begin`` on, of those that ``loader`` makes of ``path``."""
 
     loader: Loader
     path: str
@@ -140,19 +149,19 @@ class Piece:
     size: int
 
     def read(self) -> bytes:
-        """Return the bytes.
+        """Return the bytes of the piece.
 
         Raises:
-            UsageError: the file is not what it was when the study was planned.
+            UsageError: the file has become shorter since the study was planned.
         """
         data = self.loader.read(self.path, self.begin, self.size)
         if len(data) != self.size:
-            raise UsageError(f"'{self.path}' has changed since the study was planned; begin anew in another --out")
+            raise UsageError(f"'{self.path}' has changed since the study was planned; start again with another --out")
         return data
 
 
 class DataSet:
-    """Items in a row, as one string of bytes that can be read anywhere."""
+    """Items one after the other, as one byte string of which any stretch can be read."""
 
     def __init__(self, name: str, items: Sequence[Piece]) -> None:
         self.name = name
@@ -161,21 +170,21 @@ class DataSet:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Total number of bytes."""
         return self._ends[-1] if self._ends else 0
 
     @property
     def listing(self) -> str:
-        """A digest of the items' names and sizes, which tells whether two runs mean the same files."""
+        """Digest of the items' names and sizes. Runs on the same files have equal digests."""
         lines = "\n".join(f"{item.loader} {Path(item.path).name} {item.size}" for item in self._items)
         return hashlib.blake2b(lines.encode(), digest_size=8).hexdigest()
 
     def first(self, size: int) -> DataSet:
-        """Return the first ``size`` bytes, or all where there are less."""
+        """Return the first ``size`` bytes of the set, or the whole set if it is shorter."""
         return DataSet(self.name, self.cut(0, min(size, self.size)))
 
     def cut(self, begin: int, size: int) -> tuple[Piece, ...]:
-        """Return the pieces that hold ``size`` bytes from ``begin`` on."""
+        """Return the pieces that together are the ``size`` bytes from offset ``begin`` on."""
         pieces = []
         index = bisect.bisect_right(self._ends, begin)
         while size:
@@ -189,22 +198,22 @@ class DataSet:
 
 @dataclass(frozen=True)
 class SetConfig:
-    """A set as a config names it.
+    """A data set as a config describes it (``[[sets]]``).
 
     Attributes:
-        name: what tables call it.
+        name: name of the set in tables.
         loader: ``bytes``, ``images``, ``speech`` or ``random``.
         paths: files, and folders of files, under the data root.
-        models: what of it models score, where they may have been trained on the rest; all of it by default.
-        made: what stands for it where there is no data: ``text``, ``image`` or ``speech``.
+        models: the paths that models are scored on, if a model may have been trained on the others; all by default.
+        made: the data that the project makes if there is no data root: ``text``, ``image`` or ``speech``.
         size: bytes of made or random data.
-        files: so many of the files, drawn by the seed; 0 for all.
-        height: of image patches.
-        width: of image patches, and of the rows in a set of patches.
-        align: bytes to whose multiple utterances are cut.
-        mapping: how the paper made 7 bits of it: ``clear`` the top bit, or ``shift`` everything right by one.
-        paper: the paper's name for it, where it has such a set.
-        get: where it can be had.
+        files: number of files to draw by the seed; 0 for all.
+        height: height of image patches, pixels.
+        width: width of image patches, pixels.
+        align: utterances are cut to a multiple of this number of bytes.
+        mapping: how the paper drops a bit of each byte: ``clear`` the top bit, or ``shift`` right by one.
+        paper: the paper's name for this set; empty if the paper has no such set.
+        get: where to get the data, for the error message when it is missing.
     """
 
     name: str
@@ -233,21 +242,26 @@ class SetConfig:
             raise UsageError(f"set '{self.name}': size, height, width and align must be 1 or more, files 0 or more")
 
     def is_made(self, root: str | None) -> bool:
-        """Return whether the project makes it: no data root was given, and it is to be read from one."""
+        """Return whether made data stands for this set: it is read from a data root, and there is none."""
         return self.loader != "random" and root is None
 
     def open(self, root: str | None, seed: int, for_models: bool = False) -> DataSet:
-        """Return the set under ``root``; without one, what stands for it.
+        """Return the set.
+
+        Args:
+            root: the data root, a folder or a URL; None for data that the project makes.
+            seed: seed of made data, and of the choice of ``files``.
+            for_models: take the paths under ``models``.
 
         Raises:
-            UsageError: there is no such file, or nothing stands for it.
-            MissingExtraError: reading it needs a package that is not installed.
+            UsageError: a file is missing, or there is no data root and no made data stands for the set.
+            MissingExtraError: reading the set needs a package that is not installed.
         """
         if self.loader == "random" or root is None:
             kind = "random" if self.loader == "random" else self.made
             if not kind:
                 raise UsageError(f"set '{self.name}' needs real data; give --data DIR ({self.get})")
-            # Made sets of different names differ: one may be held out from the other.
+            # The name is part of the seed: of two made sets, one may be held out from the other.
             made = Made(seed + zlib.crc32(self.name.encode()), self.size)
             return DataSet(self.name, [Piece(made, kind, 0, self.size)])
         loader = self._loader()
@@ -257,7 +271,7 @@ class SetConfig:
             files = [files[i] for i in sorted(permutation(len(files), seed, self.name)[: self.files])]
         items = [Piece(loader, file, 0, loader.size(file)) for file in files]
         if not any(item.size for item in items):
-            raise UsageError(f"set '{self.name}' is empty; check what lies under '{root}'")
+            raise UsageError(f"set '{self.name}' is empty; check the files under '{root}'")
         return DataSet(self.name, [item for item in items if item.size])
 
     def _loader(self) -> Loader:
@@ -266,7 +280,7 @@ class SetConfig:
         return Speech(self.align) if self.loader == "speech" else Bytes()
 
     def _files(self, path: str, suffixes: tuple[str, ...]) -> list[str]:
-        """Return the file at ``path``, or those in and below the folder that a loader with these suffixes takes."""
+        """Return the file at ``path``; for a folder, all files in and below it that have one of ``suffixes``."""
         if _REMOTE in path:
             system, inside = _fsspec().core.url_to_fs(path)
             found = [inside] if system.isfile(inside) else sorted(system.find(inside))
@@ -283,15 +297,25 @@ class SetConfig:
 
 
 def permutation(count: int, seed: int, name: str) -> NDArray[np.int64]:
-    """Return 0 to ``count`` - 1 in an order drawn by the seed and the name: samples of it are nested."""
+    """Return 0 to ``count`` - 1 in an order drawn by the seed and the name. Its beginnings are nested samples."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(count)
 
 
-def _opened(path: str) -> BinaryIO:
-    if _REMOTE in path:
-        with _fsspec().open(path, "rb") as file:
-            return io.BytesIO(file.read())
-    return Path(path).open("rb")
+def _opened(path: str, whole_stretches: bool = False) -> BinaryIO:
+    """Open a file for reading and seeking. Of a remote file only the bytes read, or a block with them, are fetched.
+
+    Args:
+        path: a local path or a URL.
+        whole_stretches: the caller reads all bytes it needs in one call, so nothing is fetched ahead.
+    """
+    if _REMOTE not in path:
+        return Path(path).open("rb")
+    system, inside = _fsspec().core.url_to_fs(path)
+    # By default fsspec fetches 5 MB ahead of each read, 2,500 times a chunk of 2 KB. Without a cache, each read is one
+    # request for exactly its bytes. Pillow and libsndfile read a few bytes at a time; a small read-ahead serves them.
+    cache = "none" if whole_stretches else "readahead"
+    file: BinaryIO = system.open(inside, "rb", cache_type=cache, block_size=_AHEAD)
+    return file
 
 
 def _fsspec() -> Any:

@@ -1,4 +1,4 @@
-"""Figures: matplotlib, legible on paper and screen, with the paper's axes where it has the same figure."""
+"""Figures, drawn by matplotlib for paper and screen. A figure that the paper has, too, has the paper's axes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Points: TypeAlias = Sequence[tuple[float, float]]
+"""The (x, y) points of a curve."""
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, and a mark for each, for print without colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B6914")
+"""Okabe and Ito's colours, which colour-blind readers can tell apart, with a brown in place of their yellow."""
 _MARKS = "osD^vPX*"
+"""A marker for each colour, for print without colour."""
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -29,18 +31,19 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
 }
+"""Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis says: its label with its unit, and whether it is logarithmic, to base 2 or 10; 0 for linear."""
+    """An axis: its label, with the unit, and the base of its logarithm, 2 or 10; 0 for a linear axis."""
 
     label: str
     base: int = 0
 
 
 def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figure:
-    """Return a panel for each set, with a curve of (x, y) points for each row, by name; one legend for all."""
+    """Return a figure of curves: a panel for each set, a curve for each row of the panel, one legend for all."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -82,7 +85,7 @@ def curves(panels: Mapping[str, Mapping[str, Points]], x: Axis, y: Axis) -> Figu
 
 
 def dots(panels: Mapping[str, Mapping[str, Mapping[str, float]]], x: Axis) -> Figure:
-    """Return a panel for each set: a line for each row, with a dot for each figure of it, by whose figure it is."""
+    """Return a figure of dots: a panel for each set, a line for each row, a dot for each value, marked by its kind."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -117,7 +120,7 @@ def _legend(figure: Figure, axes: Sequence[Axes], count: int) -> None:
 
 
 def _short(value: float, step: int) -> str:
-    """Return a number as axes show it: 512, 2K, 1M; a K is ``step``."""
+    """Return a number as axes show it: 512, 2K, 1M, where K is ``step``, 1000 or 1024."""
     for power, letter in ((3, "G"), (2, "M"), (1, "K")):
         if value >= step**power and value % step**power == 0:
             return f"{value / step**power:g}{letter}"
@@ -125,7 +128,7 @@ def _short(value: float, step: int) -> str:
 
 
 def render(figure: Figure, kind: str) -> bytes:
-    """Return the figure as a file of ``kind``: svg or png. Equal figures give equal bytes."""
+    """Return the figure as a file of ``kind``, svg or png. Equal figures give equal bytes."""
     import matplotlib as mpl
 
     out = io.BytesIO()
@@ -135,7 +138,7 @@ def render(figure: Figure, kind: str) -> bytes:
 
 
 def check_installed() -> None:
-    """Find out before long work whether figures and pages can be made.
+    """Check before long work that figures and pages can be made.
 
     Raises:
         MissingExtraError: matplotlib or Jinja is not installed.

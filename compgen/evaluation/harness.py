@@ -1,12 +1,12 @@
-"""Any compressor or model in EleutherAI's lm-evaluation-harness, as its model ``compgen``.
+"""Any compressor or model in EleutherAI's lm-evaluation-harness, as the harness's model ``compgen``.
 
-The harness (0.4.13) knows the models in its own table alone, so run it from here, with one model more::
+The harness (0.4.13) finds only the models in its own table. This module adds one to the table and starts the harness::
 
     python -m compgen.evaluation.harness --model compgen --model_args compressor=gzip --tasks piqa
 
-``model_args``: ``compressor`` (a spec; default gzip), ``rule``, ``effort``, ``window``, and the ``seed`` of samples.
-In Python, importing this module is enough: ``lm_eval.simple_evaluate(model="compgen", ...)`` then knows it. Requests
-are scored byte by byte, so that ``bits_per_byte`` is the rate that all of compgen means by it.
+``model_args`` are ``compressor`` (a spec; default gzip), ``rule``, ``effort``, ``window``, and ``seed``, the seed of
+samples. In Python, import this module; then ``lm_eval.simple_evaluate(model="compgen", ...)`` works. Requests are
+scored byte by byte, so the harness's ``bits_per_byte`` is the rate that compgen calls so.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error.name or "lm_eval", "lm-eval", "the harness") from None
 
-_LENGTH = 256  # bytes generated where a task does not say
+_LENGTH = 256
+"""Bytes generated if a task does not say how many; the harness's own models generate 256 tokens."""
 
 
 @register_model("compgen")
 class CompgenLM(LM):  # type: ignore[misc]
-    """The harness's three questions, answered by a next-byte distribution.
+    """Answers the harness's three kinds of request by a next-byte distribution.
 
     Attributes:
-        model: the distribution.
-        rows: requests that are scored side by side.
+        model: the model that gives the distribution.
+        rows: number of requests that are scored side by side.
     """
 
     def __init__(
@@ -55,10 +56,10 @@ class CompgenLM(LM):  # type: ignore[misc]
         max_batch_size: int | None = None,
         device: str | None = None,
     ) -> None:
-        """Take what ``--model_args`` says, and the batch size.
+        """Build the model from ``--model_args`` and the batch size.
 
         Raises:
-            UsageError: a spec or an option is wrong.
+            UsageError: the spec or an option is wrong.
             MissingExtraError: the compressor needs a package that is not installed.
         """
         super().__init__()
@@ -69,17 +70,20 @@ class CompgenLM(LM):  # type: ignore[misc]
         self._seed = seed
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Return, for each (context, continuation), ln p and whether each byte was a most probable one."""
+        """Return ln p of each (context, continuation), and whether each of its bytes was a most probable one."""
         pairs = [tuple(text.encode() for text in request.args) for request in requests]
         return self._score(pairs, disable_tqdm)
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
-        """Return ln p of each text, from nothing known; long ones are seen through the model's own window."""
+        """Return ln p of each text without context. A long text is seen through the model's own context window."""
         pairs = [(b"", request.args[0].encode()) for request in requests]
         return [found for found, _ in self._score(pairs, disable_tqdm)]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Return a continuation of each context, up to a stop string or ``max_gen_toks`` bytes; greedy unless told."""
+        """Return a continuation of each context, up to a stop string or ``max_gen_toks`` bytes.
+
+        Decoding is greedy unless the task says ``do_sample``.
+        """
         made = []
         for request in tqdm(requests, disable=disable_tqdm):
             context, options = request.args
@@ -114,7 +118,7 @@ class CompgenLM(LM):  # type: ignore[misc]
             frequencies = state.frequencies()
             chosen = frequencies[rows, column]
             bits[going] += PRECISION - np.log2(chosen[going])
-            # Frequencies one count apart are tied: a greedy sampler may take either.
+            # Frequencies that differ by one count are tied, and a greedy sampler may take either byte.
             greedy &= ~going | (chosen + 1 >= frequencies.max(axis=1))
             state.extend(column)
         return [(-bit * math.log(2), bool(is_greedy)) for bit, is_greedy in zip(bits, greedy, strict=True)]

@@ -10,9 +10,9 @@ from compgen.registry import Spec
 
 
 def ncd(a: bytes | str, b: bytes | str, compressor: str | Spec | Compressor = "xz") -> float:
-    """Return (L(ab) - min(L(a), L(b))) / max(L(a), L(b)): near 0 for like strings, near 1 for unlike ones.
+    """Return (L(ab) - min(L(a), L(b))) / max(L(a), L(b)): near 0 for similar strings, near 1 for unrelated ones.
 
-    It sees no likeness beyond the compressor's reach: for gzip, 32 KB.
+    L is the code length. Similarity beyond the compressor's window (32 KB for gzip) is not seen.
 
     Raises:
         UsageError: both strings are empty, or the spec is wrong.

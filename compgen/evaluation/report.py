@@ -1,4 +1,4 @@
-"""The report of a run: tables as CSV, Markdown and one HTML page, figures as files and inside it."""
+"""The report of a run: tables as CSV and Markdown, figures as files, and one HTML page with both."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def write(run: Run) -> list[Table]:
 
 
 def page(run: Run, tables: list[Table]) -> str:
-    """Return the report as one HTML page that needs nothing else."""
+    """Return the report as one HTML page that loads no other file."""
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     drawn = {
-        # What comes before the svg element belongs to files, not pages.
+        # The XML declaration before the svg element has no place inside a page.
         name: Markup("<svg" + figures.render(figure, "svg").decode().split("<svg", 1)[1])  # noqa: S704 - drawn by matplotlib
         for name, figure in run.study.figures(run.records).items()
     }
@@ -56,14 +56,14 @@ def page(run: Run, tables: list[Table]) -> str:
 
 
 def _source(run: Run) -> str:
-    """Return in a line where the figures are from."""
+    """Return a line that says where the figures come from."""
     facts = run.provenance
     machine = f"{facts['date']}, {facts['machine']}, commit {facts['commit'] or 'unknown'}, seed {facts['seed']}"
     return f"{machine}; {run.seconds:,.0f} s of work in {len(run.records)} shards.\n"
 
 
 def _digests(run: Run) -> dict[str, str]:
-    """Return a digest of each set's chunks, as shards saw them; a part of a set is called after it, with a comma."""
+    """Return a digest of the chunks of each set, as shards read them. The name of a part is the set's, and a comma."""
     digests = {}
     for one in run.study.sets:
         seen = "".join(record["data"] for record in run.records if f"{record['set']}, ".startswith(f"{one.name}, "))

@@ -1,10 +1,11 @@
-"""A study from its config to its results: planned, run by an engine, kept line by line, resumed where it stopped.
+"""A run of a study: plan its shards, hand them to an engine, keep each result as it comes, resume after a stop.
 
 A run has a folder::
 
     run.json        what decides the results (config, data, compressors), and where they were made
-    results.jsonl   a line for each shard; in the order of the plan once all are there, equal to the byte wherever run
-    timings.jsonl   what each shard took, and where: never equal
+    results.jsonl   a line for each shard; when all are there, in the order of the plan. The bytes of the finished file
+                    do not depend on the machine, the engine, or the number of stops
+    timings.jsonl   a line for each shard: the seconds it took, and the process that ran it
     tables/*.csv, figures/*, report.md, report.html
 """
 
@@ -34,10 +35,12 @@ from compgen.evaluation.studies.base import Place, Study, opened
 from compgen.models import ByteModel, load
 
 Engine: TypeAlias = Callable[[Sequence[Shard]], Iterator[Done]]
+"""Runs shards and yields each result as it comes; see ``engines``."""
 
 _LIBRARIES = (
     "compgen", "numpy", "zstandard", "brotli", "pyppmd", "numba", "torch", "transformers", "pillow", "soundfile", "ray"
 )  # fmt: skip
+"""Packages whose versions run.json states, if they are installed: those that results may depend on."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class Run:
     """A study that was run.
 
     Attributes:
-        study: what the config describes.
-        records: what each shard found, in the order of the plan.
-        provenance: what stands in run.json.
-        out: the folder.
-        seconds: of all shards together.
+        study: the study.
+        records: the record of each shard, in the order of the plan.
+        provenance: the content of run.json.
+        out: the run's folder.
+        seconds: the time that all shards took together, earlier runs included.
     """
 
     study: Study
@@ -69,20 +72,20 @@ def evaluate(
     limit: int = 0,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Run:
-    """Run the study that ``config`` describes, and keep what it finds in the folder ``out``.
+    """Run the study that ``config`` describes, and keep its results in the folder ``out``.
 
     Args:
-        config: a TOML file.
-        out: where results go.
-        engine: runs shards; see ``engines``.
-        root: where data lies; without one the project makes its own.
-        resume: go on where an earlier run of the same study in ``out`` stopped.
-        limit: at most so many chunks of each set; 0 for all.
-        watch: called with the bytes done so far and in all.
+        config: path of a TOML file.
+        out: the run's folder; it is made if need be.
+        engine: runs the shards; see ``engines``.
+        root: the data root; None for made data.
+        resume: continue an earlier run of the same study in ``out``.
+        limit: the most chunks of each set; 0 for all.
+        watch: called with the bytes done so far, and the total.
 
     Raises:
         UsageError: the config is wrong, data is missing, or ``out`` holds another run.
-        CompgenError: a shard failed; what was found before is kept.
+        CompgenError: a shard failed. The results before it are kept.
     """
     study, text = load_study(config)
     place = Place(root, limit, str(Path(out).resolve()))
@@ -121,19 +124,19 @@ def evaluate(
 
 
 def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> list[Record]:
-    """Make the folder ready, and return what an earlier run found that goes on here."""
+    """Make the folder ready, and return the records of the run that is resumed, if any."""
     folder.mkdir(parents=True, exist_ok=True)
     place, results = folder / "run.json", folder / "results.jsonl"
     kept: list[Record] = []
     if place.exists():
         if not resume:
-            raise UsageError(f"'{folder}' holds a run already; go on with it by --resume, or choose another --out")
+            raise UsageError(f"'{folder}' holds a run already; continue it with --resume, or choose another --out")
         before = json.loads(place.read_text(encoding="utf-8"))["identity"]
         for key, value in provenance["identity"].items():
             if before.get(key) != value:
                 raise UsageError(f"'{folder}' holds a run with different {key}; choose another --out")
         kept = _lines(results)
-        # A line that was cut off must not be gone on with.
+        # Drop a line that was cut off; the next record would be appended to it.
         with replacing(results) as file:
             file.writelines(map(_line, kept))
     with replacing(place) as file:
@@ -146,14 +149,14 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a file; a process that was killed may leave half a line at its end."""
+    """Return the whole lines of a file. A process that was killed may have left half a line at its end."""
     if not path.exists():
         return []
     *whole, _ = path.read_bytes().split(b"\n")
     try:
         return [json.loads(line) for line in whole]
     except ValueError:
-        raise CompgenError(f"'{path}' is damaged; choose another --out and begin anew") from None
+        raise CompgenError(f"'{path}' is damaged; start again with another --out") from None
 
 
 def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
@@ -192,14 +195,14 @@ def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:
 
 
 def _version(built: Compressor | ByteModel) -> str:
-    """Return the libraries and weights that it depends on."""
+    """Return the versions of the libraries, and the weights, that ``built`` depends on."""
     if isinstance(built, ModelCompressor):
         built = load(built.model)
     return built.versions if isinstance(built, ByteModel) else built.version()
 
 
 def _machine() -> str:
-    """Return the processor, its cores, and how busy they are, where the system tells."""
+    """Return the processor's name, its cores, and the load average if the system has one."""
     names = Path("/proc/cpuinfo")
     lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
     name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -208,7 +211,7 @@ def _machine() -> str:
 
 
 def _commit() -> str | None:
-    """Return the commit that the package's files are of, with a plus sign where they have changed; None outside git."""
+    """Return the commit of the package's files, with a plus sign if files have changed since; None outside git."""
     try:
         head, changed = (_git(*words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", ".")))
     except (OSError, subprocess.CalledProcessError):

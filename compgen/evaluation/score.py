@@ -1,4 +1,4 @@
-"""The rate of a derived distribution on real bytes, beside the compressor's own."""
+"""The rate of a model on real bytes and, if a compressor is behind the model, the compressor's own rate."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from compgen.models.base import PRECISION, ByteModel
 from compgen.models.derived.model import CodeLengthModel
 from compgen.registry import Spec
 
-_BLOCK = 256  # bytes that are read together where a model can
+_BLOCK = 256
+"""Bytes handed to ``State.consume`` at a time. Chosen: enough for a model that looks at many bytes at once, and few
+enough for progress to show."""
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What ``score`` measured.
+    """The result of ``score``.
 
     Attributes:
         model: the model that was scored.
         data: the n bytes that were scored.
         context_bytes: bytes known before them.
         surprisals: (n,) bits, -log2 of each byte's probability.
-        own_bpb: what the compressor itself spends, (L(context + data) - L(context)) / n, bits per byte, in the
-            windows that the model sees; None for a model that is no compressor's.
-        code_waste: mean log2 of the sum of 2**-(code-length difference) over all bytes, bits per byte.
-        seconds: time taken, after the context was read.
+        own_bpb: the compressor's own rate, (L(context + data) - L(context)) / n, bits per byte, in the windows that
+            the model sees; None for a model that is not derived from a compressor.
+        code_waste: mean log2 of the sum of 2**-(code-length difference) over all 256 bytes, bits per byte.
+        seconds: time taken, without reading the context.
     """
 
     model: ByteModel
@@ -51,7 +53,7 @@ class Score:
 
     @property
     def bytes_per_second(self) -> float:
-        """Bytes scored per second."""
+        """Number of bytes scored per second."""
         return len(self.data) / self.seconds
 
     def _repr_html_(self) -> str:
@@ -75,8 +77,8 @@ def score(
         data: the bytes to score, one or more; text is encoded as UTF-8.
         context: the bytes known before.
         rule: how code lengths become a distribution, ``calibrated`` or ``one-step``.
-        effort: what the calibrated rule spends, ``fast`` or ``best``.
-        watch: called after each byte with the number scored so far.
+        effort: how much work the calibrated rule does, ``fast`` or ``best``.
+        watch: called with the number of bytes scored so far.
 
     Raises:
         UsageError: ``data`` is empty, or the spec is wrong.
@@ -91,7 +93,7 @@ def score(
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
-    block = 1 if isinstance(model, CodeLengthModel) else _BLOCK  # code waste is of one byte
+    block = 1 if isinstance(model, CodeLengthModel) else _BLOCK  # each byte has a code waste of its own
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()
@@ -104,7 +106,11 @@ def score(
 
 
 def own_rate(model: CodeLengthModel, data: bytes, context: bytes) -> float:
-    """Return the compressor's own rate on ``data``, bits per byte, in the same windows that the model sees."""
+    """Return the compressor's own rate on ``data`` after ``context``, bits per byte.
+
+    The data is cut where the model's context window restarts, and each segment is priced in the window that the model
+    sees before it.
+    """
     rule = model.context_window
     bits, done, window = 0.0, 0, rule.visible(context)
     while done < len(data):

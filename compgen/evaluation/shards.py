@@ -1,4 +1,4 @@
-"""Shards: the unit of work of a study. Each is pure: what it names decides what it finds, wherever it runs."""
+"""Shards, the units of work of a study. A shard is pure: its fields decide its record, wherever it runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from compgen.coding import token_segment
 from compgen.coding.api import compress, decompress
+from compgen.coding.byte_segment import encode_each
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
-from compgen.coding.segment import encode_each
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import CompgenError
 from compgen.evaluation.accounting import published, seven_bits
@@ -30,38 +30,38 @@ from compgen.training.config import Architecture, Budget
 
 T = TypeVar("T")
 Record: TypeAlias = dict[str, Any]
-"""One line of results: the shard's ``id``, and what it found."""
+"""The result of a shard, one line of results.jsonl: the shard's ``id``, and what it measured."""
 
 
 class Shard(ABC):
-    """A part of a study. Subclasses are frozen dataclasses that travel between processes."""
+    """A part of a study. Subclasses are frozen dataclasses, which are sent between processes."""
 
     id: str
-    """What no other shard of the study is called."""
+    """Name of the shard, unique in the study."""
 
     gpus: int
-    """GPUs that it wants for itself; the engine ``ray`` finds them."""
+    """GPUs that the shard needs for itself; the engine ``ray`` reserves them."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """Bytes that it goes through, for progress."""
+        """Bytes that the shard works through, for progress."""
 
     @abstractmethod
     def run(self) -> Record:
-        """Do it.
+        """Do the work, and return the record.
 
         Raises:
-            CompgenError: the data has changed, the compressor failed, or what it wrote does not decode.
+            CompgenError: the data has changed, the compressor failed, or its output does not decode.
         """
 
 
 def build(spec: str) -> Compressor:
-    """Return the compressor that a row of a study names; a model stands for its own coder.
+    """Return the compressor that a row of a study names. A model is made a compressor by its arithmetic coder.
 
     Raises:
-        SpecError: the spec names nothing here.
-        MissingExtraError: it needs a package that is not installed.
+        SpecError: the spec names nothing that is known.
+        MissingExtraError: the compressor needs a package that is not installed.
     """
     if len(split_mixture(spec)) == 1 and (parsed := Spec.parse(spec)).name in COMPRESSORS:
         return COMPRESSORS.build(parsed)
@@ -69,7 +69,7 @@ def build(spec: str) -> Compressor:
 
 
 cached = functools.lru_cache(maxsize=2)(build)
-"""``build``, which keeps the last ones: a worker's next shard is most often of the same row, and weights are large."""
+"""``build`` that keeps its last two results: a worker's next shard is mostly of the same row, and weights are large."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ class RateShard(Shard):
     """Chunks of one set, compressed by one compressor.
 
     Attributes:
-        id: set, row, length and number.
+        id: set, row, chunk length and number of the shard.
         set: name of the set.
         row: name of the row.
-        spec: of its compressor.
-        length: bytes of a chunk; 0 where the set is one chunk.
-        chunks: the pieces that each is made of.
-        decoded: chunks that are decoded and compared, the first ones.
-        mapping: how the paper makes 7 bits of the set; nothing where its accounting is not wanted.
-        gpus: that it wants.
+        spec: spec of the row's compressor.
+        length: bytes of a chunk; 0 if the whole set is one chunk.
+        chunks: the pieces of each chunk.
+        decoded: number of chunks to decode and compare; the first ones are taken.
+        mapping: how the paper makes 7 bits of a byte of this set; empty if the paper's accounting is not wanted.
+        gpus: GPUs that the shard needs.
     """
 
     id: str
@@ -100,11 +100,11 @@ class RateShard(Shard):
 
     @property
     def size(self) -> int:
-        """Bytes of all chunks."""
+        """Bytes of all chunks together."""
         return sum(piece.size for chunk in self.chunks for piece in chunk)
 
     def run(self) -> Record:
-        """Compress each chunk on its own, count both ways, decode some."""
+        """Compress each chunk on its own, count by both accountings, and decode some chunks."""
         compressor = cached(self.spec)
         chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
         record: Record = {
@@ -142,7 +142,7 @@ class RateShard(Shard):
         sizes = [_in_container(chunk, code) for chunk, code in zip(chunks, codes, strict=True)]
         once = 0
         for chunk, size in list(zip(chunks, sizes, strict=True))[: self.decoded]:
-            # A whole set is written as a file is by itself; the lanes of that count with what a file needs once.
+            # A whole set is written with as many lanes as a file gets by default. They count with what it needs once.
             blob = compress(chunk, model, lanes=1 if self.length else None, verify=False)
             if decompress(blob, model) != chunk:
                 raise CompgenError(f"{model} does not give back what it compressed, in {self.id}")
@@ -166,19 +166,19 @@ class RateShard(Shard):
 
 @dataclass(frozen=True)
 class TrainedShard(Shard):
-    """A network, trained on a part of a set, then measured.
+    """A network that is trained on a part of a set and then measured.
 
     Attributes:
-        id: set, network, and bytes that it was trained on.
+        id: set, network, and bytes of training data.
         set: name of the set.
         row: name of the network.
-        model: the network.
-        budget: what its training takes.
-        seed: of weights and windows.
-        train: what it is trained on.
-        folder: where the model goes; one that is there already is measured as it is.
-        rates: the measurements, of the model in ``folder``; the chunks of the last are its held-out data.
-        gpus: that it wants.
+        model: architecture of the network.
+        budget: amount of training.
+        seed: seed of the weights and of the training windows.
+        train: the pieces of the training data.
+        folder: folder of the trained model; a model that is there already is not trained again.
+        rates: the measurements of the model in ``folder``. The chunks of the last one are the held-out data.
+        gpus: GPUs that the shard needs.
     """
 
     id: str
@@ -194,12 +194,12 @@ class TrainedShard(Shard):
 
     @property
     def size(self) -> int:
-        """Bytes that the training and the measurements go through."""
+        """Bytes that the training and the measurements work through."""
         return self.budget.bytes + sum(rate.size for rate in self.rates)
 
     def run(self) -> Record:
-        """Train, then measure."""
-        from compgen.training.train import fit_alone  # brings torch
+        """Train the network, then measure it."""
+        from compgen.training.train import fit_alone  # imports torch
 
         data = b"".join(piece.read() for piece in self.train)
         held_out = b"".join(piece.read() for pieces in self.rates[-1].chunks for piece in pieces)
@@ -216,7 +216,10 @@ class TrainedShard(Shard):
 
 
 def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDArray[np.float64]]:
-    """Return the code of each chunk as a file would hold it, by tokens where it can, and the bits that each needs."""
+    """Return the code of each chunk as a file would hold it, and the bits that each needs.
+
+    A chunk is coded by tokens if the model has a tokeniser that spells the chunk, and byte by byte otherwise.
+    """
     codes, bits = {}, np.empty(len(chunks))
     tokens: dict[int, list[int]] = {}
     if isinstance(model, TokenModel):
@@ -234,17 +237,17 @@ def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDAr
 
 
 def _written(code: Callable[[bytes], bytes], compressor: Compressor, chunks: list[bytes], blobs: list[bytes]) -> int:
-    """Return the bytes that the paper's code writes, which mostly are those written already."""
+    """Return the number of bytes that the paper's code writes. For most compressors these are ``blobs``."""
     return sum(map(len, blobs if code == compressor.compress else map(code, chunks)))
 
 
 def _in_container(chunk: bytes, code: bytes) -> int:
-    """Return the bytes that a chunk takes in a .cgn file, which stores what its code would not make smaller."""
+    """Return the number of bytes that a chunk takes in a .cgn file, which stores a chunk if that is shorter."""
     check = checksum(0, chunk)
     return min(SegmentFrame(len(chunk), body, check, body is code).size for body in (chunk, code))
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield ``items`` in lists of ``size``, the last perhaps shorter."""
+    """Yield ``items`` in groups of ``size``; the last group may be shorter."""
     for begin in range(0, len(items), size):
         yield items[begin : begin + size]

@@ -1,4 +1,4 @@
-"""Tables: what a study found, as text, CSV and Markdown."""
+"""Tables of a study, and their output as text, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -7,31 +7,40 @@ import dataclasses
 import io
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Cell: TypeAlias = str | float | int | None
+"""Content of a cell. None means no value; an infinite number is shown as "never"."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, columns, rows of cells, and notes that belong to it.
+    """A table.
 
-    Columns may come in groups: ``groups`` then names each column's, the empty name for those in none. Numbers are shown
-    with ``places`` decimals, None as a dash. The first ``labels`` columns are words.
+    Attributes:
+        name: name of its file, without suffix.
+        caption: its title.
+        columns: the heading of each column.
+        rows: the cells; None is shown as a dash.
+        groups: the group of each column, "" for a column in none; empty if there are no groups.
+        places: decimals of the numbers.
+        labels: number of columns at the left that hold words.
+        notes: sentences below the table.
     """
 
     name: str
     caption: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     groups: tuple[str, ...] = ()
     places: int = 1
     labels: int = 1
     notes: list[str] = field(default_factory=list)
 
     def show(self, cell: Cell) -> str:
-        """Return a cell as people read it."""
+        """Return the text of a cell."""
         if cell is None:
             return "-"
         if isinstance(cell, str):
@@ -42,16 +51,16 @@ class Table:
 
     @property
     def headings(self) -> list[str]:
-        """The columns, each with its group before it."""
+        """The heading of each column, after the name of its group."""
         return [f"{g} {c}".strip() for g, c in zip(self.groups or ("",) * len(self.columns), self.columns, strict=True)]
 
     @property
     def spans(self) -> list[tuple[str, int]]:
-        """The groups in their order, each with its number of columns."""
+        """The groups in order, each with its number of columns."""
         return [(name, len(list(columns))) for name, columns in itertools.groupby(self.groups)]
 
     def only(self, group: str) -> Table:
-        """Return the labels, and the columns of one group, without notes."""
+        """Return a table of the label columns and the columns of one group, without notes."""
         kept = [i for i, name in enumerate(self.groups) if name == group or i < self.labels]
         return dataclasses.replace(
             self,
@@ -63,7 +72,7 @@ class Table:
         )
 
     def csv(self) -> str:
-        """Return the table as CSV, numbers as they are."""
+        """Return the table as CSV, with unrounded numbers."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.headings)

@@ -1,1 +1,1 @@
-"""Pages that people look at and listen to: samples of many prompts by many models, and every next byte explored."""
+"""Galleries: web pages that show samples of many models after many prompts, and explore next-byte distributions."""

@@ -1,4 +1,4 @@
-"""From a config to the samples of a gallery: prompts cut, cells drawn side by side, each kept once it is made."""
+"""From a config to the cells of a gallery: cut the prompts, draw the samples in parallel, keep each on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from compgen.atomic import replacing
-from compgen.coding.jobs import OrderedPool
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.errors import UsageError
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.config import Column, Config, Explorer, GalleryRow
@@ -30,20 +30,23 @@ from compgen.models import load
 from compgen.registry import suggest
 from compgen.sampling import sample
 
-_VERSION = 1  # of what a kept cell holds
-_MOST_LIKELY = 12  # bytes of a distribution that the explorer shows
+_VERSION = 1
+"""Version of the files that keep cells; it is part of their names. A change to what a cell holds raises it."""
+_MOST_LIKELY = 12
+"""Bytes of a distribution that the explorer shows, the most probable ones. Chosen: they hold most of the mass,
+and their bars fit the page."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A sample of one row by one column.
+    """The sample of one row (prompt) by one column (model).
 
     Attributes:
-        made: its bytes.
-        surprisals: of each, bits.
-        model: the spec of the model, as it was fitted to the medium.
-        seconds: what drawing it took.
-        measured: ``metrics`` of it.
+        made: the bytes of the sample.
+        surprisals: the surprisal of each byte, bits.
+        model: spec of the model, with the layout of the medium.
+        seconds: time that the drawing took.
+        measured: ``metrics`` of the sample.
     """
 
     made: bytes
@@ -54,13 +57,13 @@ class Cell:
 
 
 def source(row: GalleryRow | Explorer, data: Path | None) -> bytes:
-    """Return the file that a row names, or what it says is made.
+    """Return the content of the file that a row names, or of the made item that it names.
 
     Raises:
-        UsageError: it names neither or both, there is no such file, or no data root.
+        UsageError: the row names neither or both, the file does not exist, or there is no data root.
     """
     if bool(row.file) == bool(row.made):
-        raise UsageError("a row or explorer names a file or what is made, and not both")
+        raise UsageError("a row or explorer needs either file or made, and not both")
     if row.made:
         if row.made not in MADE:
             raise UsageError(f"nothing called '{row.made}' is made{suggest(row.made, MADE)}")
@@ -74,7 +77,11 @@ def source(row: GalleryRow | Explorer, data: Path | None) -> bytes:
 
 
 def item(row: GalleryRow, data: Path | None) -> Item:
-    """Return the prompt of a row, cut as it says."""
+    """Return the prompt of a row, cut as the row says.
+
+    Raises:
+        UsageError: the file is missing or damaged, or the cut leaves nothing.
+    """
     file = source(row, data)
     if row.sheet:
         file = _sheet(file, row.sheet)
@@ -101,7 +108,7 @@ def item(row: GalleryRow, data: Path | None) -> Item:
 
 
 def _sheet(file: bytes, side: int) -> bytes:
-    """Return the first ``side`` squared digits of a file of the MNIST format, as one PNG."""
+    """Return the first ``side`` squared digits of a gzipped MNIST file as one PNG."""
     digits = np.frombuffer(gzip.decompress(file), dtype=np.uint8, offset=16).reshape(-1, 28, 28)[: side * side]
     rows = digits.reshape(side, side, 28, 28).swapaxes(1, 2).reshape(28 * side, 28 * side)
     return Image(channels=1, width=28 * side).decode(rows.tobytes())
@@ -145,20 +152,20 @@ def _kept(path: Path) -> Cell | None:
         table = json.loads(path.read_text(encoding="utf-8"))
         return Cell(**{**table, "made": base64.b64decode(table["made"])})
     except (OSError, ValueError, TypeError, KeyError):
-        return None  # not made yet, or not whole
+        return None  # the cell was not made yet, or its file is not whole
 
 
 def cells(
     config: Config, items: list[Item], kept: Path, jobs: int, watch: Callable[[int], None]
 ) -> dict[tuple[int, int], Cell]:
-    """Return the cell of every row and column that suit each other, by their numbers.
+    """Return the cells by (row, column), for every row and column that suit each other.
 
     Args:
         config: the gallery.
         items: the prompt of each row.
-        kept: a directory where cells are kept, and found again when the build is resumed.
-        jobs: processes.
-        watch: called with the number of bytes made so far, those found included.
+        kept: the folder of the files that keep cells. A cell that is kept there is not drawn again.
+        jobs: number of processes.
+        watch: called with the number of bytes made so far, kept cells included.
     """
     found: dict[tuple[int, int], Cell] = {}
     wanted: dict[tuple[int, int], Path] = {}
@@ -188,7 +195,7 @@ def cells(
 
 
 def pairs(config: Config, items: list[Item]) -> Iterator[tuple[int, int]]:
-    """Yield the numbers of each row and column that suit each other."""
+    """Yield (row, column) for each row whose medium the column continues."""
     for number, prompt in enumerate(items):
         for place, column in enumerate(config.columns):
             if prompt.medium.name in column.media:
@@ -196,7 +203,10 @@ def pairs(config: Config, items: list[Item]) -> Iterator[tuple[int, int]]:
 
 
 def explore(explorer: Explorer, data: Path | None) -> dict[str, Any]:
-    """Return what each compressor expects at every byte: the likeliest bytes, and how the real one fared."""
+    """Return the data of the explorer page.
+
+    For each compressor and byte: the most probable bytes, and the rank and surprisal (bits) of the real byte.
+    """
     text = source(explorer, data)
     start = int(explorer.start)
     text = text[start : start + (int(explorer.size) or len(text))]

@@ -1,24 +1,25 @@
-"""What a gallery shows, read from a TOML file: rows are prompts, columns are ways to continue them.
+"""The config of a gallery, a TOML file. Rows are prompts, columns are ways to continue them.
 
 ::
 
-    title = "..."                       shown above
-    seed = 1                            of every sample
+    title = "..."                       title of the pages
+    seed = 1                            seed of every sample
+    note = "..."                        shown below the title; of a row: below its name
     [[rows]]
-    name = "..."                        a file below the data root, or what the project makes itself
-    file = "text/alice29.txt"           or: made = "prose" (compgen.gallery.material)
-    medium = "image:channels=1"         default: as the content tells
-    start = 0, size = 4000              the bytes of a text that are taken; of sound, in seconds
-    crop = [left, top, width, height]   the pixels of a picture that are taken
-    sheet = 8                           of an MNIST file: so many digits across and down
-    keep = 0.5, by_row = false          what is given, as in `cgn sample`
-    length = 300                        bytes to make, at most what keep leaves
+    name = "..."                        heading of the row
+    file = "text/alice29.txt"           a file below the data root, or made = "prose" (compgen.gallery.material)
+    medium = "image:channels=1"         default: recognised from the content
+    start = 0, size = 4000              the part of a text that is taken, bytes; of sound, seconds
+    crop = [left, top, width, height]   the part of a picture that is taken, pixels
+    sheet = 8                           of an MNIST file: digits across and down
+    keep = 0.5, by_row = false          the part that is given, as in `cgn sample`
+    length = 300                        bytes to make, at most those that keep leaves; default: all of those
     [[columns]]
     name = "...", compressor = "gzip", rule = "calibrated", temperature = 0.9, top_p = 0.95, min_p = 0.03
-    media = ["text", "image", "audio"]  rows that it continues; default: all
+    media = ["text", "image", "audio"]  media of the rows that the column continues; default: all
     [explorer]
-    made = "prose"                      or file, start, size
-    context = 2000, length = 200        bytes known before, and bytes explored
+    made = "prose"                      or file; start and size as above
+    context = 2000, length = 200        bytes known before, and bytes explored after them
     compressors = ["gzip", "xz"]
 """
 
@@ -33,7 +34,7 @@ from compgen.errors import UsageError
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """A prompt."""
+    """A prompt; the module's docstring explains the fields."""
 
     name: str = ""
     file: str = ""
@@ -51,7 +52,7 @@ class GalleryRow:
 
 @dataclass(frozen=True)
 class Column:
-    """A way to continue."""
+    """A way to continue prompts: a compressor or model, and how it is sampled."""
 
     name: str = ""
     compressor: str = "gzip"
@@ -64,7 +65,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Explorer:
-    """A text whose next bytes are explored."""
+    """A text whose next-byte distributions are explored."""
 
     file: str = ""
     made: str = ""
@@ -91,7 +92,7 @@ def read_config(path: Path) -> Config:
     """Return the gallery that a TOML file describes.
 
     Raises:
-        UsageError: there is no such file, it is no TOML, or a key is unknown or of the wrong type.
+        UsageError: the file does not exist or is not TOML, or a key is unknown or its value of the wrong type.
     """
     table, _ = read(str(path))
     for key in ("rows", "columns"):

@@ -1,4 +1,7 @@
-"""Prompts that the project makes itself, the same on every machine: prose, plucked strings, vowels, drawings."""
+"""Prompts that the project makes itself (prose, plucked strings, vowels, drawings), and pictures of sound.
+
+The numbers in the makers are chosen. Prompts have fixed seeds, and are the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from numpy.typing import NDArray
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 
-_RATE = 8000  # Hz
+_RATE = 8000
+"""Samples per second of the sounds made here."""
 
 
 def prose() -> bytes:
-    """Return a story that tells its days by a small grammar."""
+    """Return a diary of forty days in a lighthouse, written by a small grammar."""
     random = np.random.default_rng(11)
 
     def one(*choices: str) -> str:
@@ -35,7 +39,7 @@ def prose() -> bytes:
 
 
 def plucked() -> bytes:
-    """Return plucked strings (Karplus and Strong 1983), two bars four times, as WAV."""
+    """Return eight plucked notes (Karplus and Strong 1983), played twice, as WAV."""
     random = np.random.default_rng(12)
     notes = [_string(random, frequency) for frequency in (220.0, 277.2, 329.6, 440.0, 329.6, 277.2, 246.9, 293.7)]
     return _wav(np.tile(np.concatenate(notes), 2))
@@ -50,7 +54,7 @@ def _string(random: np.random.Generator, frequency: float) -> NDArray[np.float64
 
 
 def vowels() -> bytes:
-    """Return speech-like sound: pulses through formants that glide from vowel to vowel, as WAV."""
+    """Return two seconds of speech-like sound as WAV: pulses through two formants that glide from vowel to vowel."""
     formants = np.array([(700, 1200), (300, 2200), (500, 1000), (350, 800), (700, 1200)], dtype=float)
     count = 2 * _RATE
     place = np.linspace(0, len(formants) - 1.001, count)
@@ -69,14 +73,14 @@ def vowels() -> bytes:
 
 
 def tiles() -> bytes:
-    """Return a drawn pattern of rings in tiles, as PNG."""
+    """Return a drawing of nine tiles with rings, as PNG."""
     y, x = np.mgrid[:48, :48]
     rings = np.hypot(x % 16 - 7.5, y % 16 - 7.5)
     return _png(np.where(rings < 7, np.where(rings < 3.5, 230, 40), 140 + 40 * ((x // 16 + y // 16) % 2)))
 
 
 def hills() -> bytes:
-    """Return a drawn landscape of three ranges of hills with a little grain, as PNG."""
+    """Return a drawing of three ranges of hills with a little noise, as PNG."""
     random = np.random.default_rng(13)
     y, x = np.mgrid[:48, :64]
     picture = 225.0 - y
@@ -97,7 +101,10 @@ def _png(picture: NDArray[np.float64]) -> bytes:
 
 
 def spectrogram(sound: NDArray[np.float64], rate: int) -> bytes:
-    """Return a PNG of power by time (across, 256 columns at most) and frequency (up, to half of ``rate`` Hz), 70 dB."""
+    """Return a spectrogram as PNG: time across (about 256 columns), frequency upwards (to half of ``rate``, Hz).
+
+    Colours span the 70 dB below the loudest point.
+    """
     size = 256 if rate < 12_000 else 512
     padded = np.pad(sound, (0, max(size - len(sound), 0)))
     hop = max((len(padded) - size) // 255, 1)
@@ -113,7 +120,7 @@ def spectrogram(sound: NDArray[np.float64], rate: int) -> bytes:
 
 
 def waveform_path(sound: NDArray[np.float64], width: int = 256, height: int = 40) -> str:
-    """Return an SVG path of the extremes of ``sound`` in each of ``width`` columns."""
+    """Return an SVG path of a waveform: for each of ``width`` columns, a line from least to greatest sample."""
     edges = np.linspace(0, len(sound), width + 1).astype(int)
     parts = []
     for x, (start, end) in enumerate(itertools.pairwise(edges.tolist())):
@@ -131,3 +138,4 @@ MADE: dict[str, Callable[[], bytes]] = {
     "tiles": tiles,
     "hills": hills,
 }
+"""The makers of prompts, by the name that a config gives as ``made``."""

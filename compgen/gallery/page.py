@@ -1,4 +1,4 @@
-"""A gallery as a static site: two pages, one script, one style, and the files that they show. Nothing is fetched."""
+"""A gallery as a static site: two pages, their scripts and style sheet, and media files; nothing else is loaded."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
 
-_SHOWN = 600  # bytes of a text's prompt
-_WIDE = 256  # pixels that a picture may take across
+_SHOWN = 600
+"""Bytes of a text prompt that a page shows, its last ones. Chosen: enough to know the text, few enough
+to leave the samples in sight."""
+_WIDE = 256
+"""Width that small pictures are enlarged to, screen pixels. Chosen: pixels of a small picture show, and
+pictures still stand side by side."""
 _STATIC = ("gallery.css", "gallery.js", "explorer.js")
+"""Files of ``site/`` that are copied as they are."""
 
 
 def total(config: Config, data: Path | None) -> int:
-    """Return the bytes that a gallery makes."""
+    """Return the number of bytes that building the gallery makes, for progress."""
     items = [item(row, data) for row in config.rows]
     return sum(sum(map(len, items[number].rest)) for number, _ in pairs(config, items))
 
 
 def build(config: Config, out: Path, data: Path | None, jobs: int, watch: Callable[[int], None]) -> Path:
-    """Write the site into ``out`` and return its first page; cells made before are found in ``out/cells``.
+    """Write the site into ``out``, and return the path of its first page. Cells in ``out/cells`` are not made again.
 
     Raises:
-        UsageError: a row or column is wrong.
+        UsageError: a row or column of the config is wrong.
         CompgenError: a compressor failed.
     """
     items = [item(row, data) for row in config.rows]
@@ -56,7 +61,7 @@ def build(config: Config, out: Path, data: Path | None, jobs: int, watch: Callab
     explored = None if config.explorer is None else explore(config.explorer, data)
     _write(out / "index.html", site.get_template("index.html").render(config=config, rows=rows, explored=explored))
     if explored is not None:
-        # "<" cannot end the script element that the data stands in.
+        # The data is inside a script element, which a "<" in it could end.
         told = json.dumps(explored, separators=(",", ":")).replace("<", "\\u003c")
         _write(out / "explorer.html", site.get_template("explorer.html").render(config=config, told=told))
     for name in _STATIC:
@@ -86,14 +91,14 @@ def _original(prompt: Item, out: Path, number: int) -> dict[str, Any]:
 
 
 def _shown(prompt: Item, cell: Cell, name: str, out: Path, stem: str) -> dict[str, Any]:
-    """Return what a template needs to show a cell, and write the files that it shows."""
+    """Write the media files of a cell, and return the values that the template shows it with."""
     medium = prompt.medium
     shown: dict[str, Any] = {"name": name, "model": cell.model, "seconds": cell.seconds, "measured": cell.measured}
     if isinstance(medium, Image):
         _write(out / f"media/{stem}.png", prompt.file(cell.made, ".png"))
         width = medium.width
         height = -(-(len(cell.made) + sum(map(len, prompt.given))) // medium.layout.stride)
-        # Whole pixels of the screen for each pixel, where that fits.
+        # Enlarge by a whole number, so that all pixels of the picture have the same size.
         shown.update(image=f"media/{stem}.png", width=width, height=height, scale=max(_WIDE // width, 1))
     elif isinstance(medium, Audio):
         _write(out / f"media/{stem}.wav", prompt.file(cell.made, ".wav"))

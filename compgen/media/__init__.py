@@ -1,4 +1,4 @@
-"""Media: text, sound and pictures as bytes, and back. The built-in ones, by name."""
+"""Media: text, sound and pictures to bytes, and back. Here are the built-in ones by name."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MEDIA: Registry[Medium] = Registry(
 
 
 def recognise(item: bytes) -> Medium:
-    """Return the medium of ``item`` by its first bytes; what nothing knows is text, which is any bytes."""
+    """Return the medium that recognises the first bytes of ``item``, or text, which may be any bytes."""
     for name in MEDIA.names():
         try:
             cls = MEDIA.get(name)
-        except CompgenError:  # a plugin that does not load is no reason not to look at the others
+        except CompgenError:  # a plugin does not load; the others may recognise the item
             continue
         if name != "text" and cls.recognises(item):
             return cls()  # every option of a medium has a default

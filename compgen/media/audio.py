@@ -1,8 +1,9 @@
-"""Sound as bytes: unsigned samples of 8 or 16 bits, and WAV and FLAC files made of any of them.
+"""Sound as bytes: unsigned samples of 8 or 16 bits, and WAV and FLAC files that are made of any bytes.
 
-``linear`` is the paper's 8 bits, the high byte of each sample (Deletang et al. 2024, section 3.1); ``mu-law`` spends
-its 256 steps where ears are fine (ITU-T G.711's curve, mu = 255, not its segments); ``16-bit`` keeps both bytes, the
-high one first and equal to that of ``linear``, so that the noise of the low ones does not hide the structure.
+``linear`` is the paper's coding: 8 bits, the high byte of each sample (Deletang et al. 2024, section 3.1). ``mu-law``
+has smaller steps for quiet samples, where ears hear finer differences (the curve of ITU-T G.711 with mu = 255, without
+its segments). ``16-bit`` keeps both bytes. The high byte comes first and is that of ``linear``, so that the noise of
+the low bytes does not hide the structure.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ from compgen.media.layout import Layout, completed
 from compgen.registry import suggest
 
 CODINGS = ("linear", "mu-law", "16-bit")
-"""The default first."""
-_DEFAULT_RATE = 16_000  # Hz, the paper's
-_MOST = 1 << 28  # samples read from a file
-_BLOCK = 1 << 16  # frames read at once: a header may promise more than there is
+"""The codings, the default first."""
+
+_DEFAULT_RATE = 16_000
+"""Hz. The rate of the paper's sound."""
+
+_MOST = 1 << 28
+"""Samples that are read from a file at most. Chosen: half a gigabyte of memory."""
+
+_BLOCK = 1 << 16
+"""Frames that are read at a time, since a header may promise more than there is. Chosen."""
+
 _KINDS = {".wav": "WAV", ".flac": "FLAC"}
+"""The formats, in soundfile's words, of the suffixes that are written."""
 
 
 def _soundfile() -> Any:
@@ -37,7 +46,7 @@ def _soundfile() -> Any:
 
 @dataclass(frozen=True)
 class Audio(Medium):
-    """Sound of ``channels`` at ``rate`` Hz; 0 keeps the file's own, and without a file means one channel at 16 kHz."""
+    """Sound of ``channels`` at ``rate`` Hz. 0 takes them from the file; without a file, it is one channel at 16 kHz."""
 
     coding: str = CODINGS[0]
     rate: int = 0
@@ -57,19 +66,19 @@ class Audio(Medium):
 
     @property
     def layout(self) -> Layout:
-        """Frames of samples, in a line."""
+        """The layout: frames of samples, in one line."""
         return Layout(0, self.channels or 1, 16 if self.coding == "16-bit" else 8)
 
     @classmethod
     def recognises(cls, item: bytes) -> bool:
-        """Return whether it begins as WAV, FLAC or Ogg does."""
+        """Return whether ``item`` begins as a WAV, FLAC or Ogg file."""
         return item[:4] in (b"fLaC", b"OggS") or (item[:4] in (b"RIFF", b"RF64") and item[8:12] == b"WAVE")
 
     def encode(self, item: bytes) -> tuple[bytes, Audio]:
-        """Return the samples of a WAV, FLAC or Ogg file, mixed down and resampled as asked.
+        """Return the samples of a WAV, FLAC or Ogg file, with the channels and the rate that the options ask for.
 
         Raises:
-            UsageError: it is no sound that libsndfile reads, or too long.
+            UsageError: libsndfile cannot read the file, or it is too long.
         """
         frames, own_rate = _read(item)
         channels = self.channels or min(frames.shape[1], 2)
@@ -90,15 +99,15 @@ class Audio(Medium):
         return data, replace(self, rate=rate, channels=channels)
 
     def decode(self, data: bytes, suffix: str = "") -> bytes:
-        """Return ``data`` as a WAV or FLAC file; what the last frame lacks is as in the one before.
+        """Return ``data`` as a WAV or FLAC file. An incomplete last frame is completed from the frame before.
 
         Raises:
-            UsageError: ``suffix`` is neither, or there is nothing to make a FLAC file of.
+            UsageError: ``suffix`` is another, or a FLAC file would hold no samples.
         """
         suffix = self.checked(suffix)
         soundfile = _soundfile()
         if not data and suffix == ".flac":
-            raise UsageError("no sound makes no FLAC file; write a .wav")
+            raise UsageError("a FLAC file must hold some sound; write a .wav")
         data = completed(data, self.layout.pixel)
         if self.coding == "16-bit":
             samples = (np.frombuffer(data, dtype=">u2").astype(np.int32) - 32768).astype(np.int16)
@@ -113,14 +122,18 @@ class Audio(Medium):
         return file.getvalue()
 
     def waveform(self, data: bytes) -> NDArray[np.float64]:
-        """Return (n,) samples between -1 and 1, channels averaged."""
+        """Return (n,) samples between -1 and 1, the mean of all channels."""
         frames, _ = _read(self.decode(data)) if data else (np.zeros((0, 1)), 0)
         mean: NDArray[np.float64] = frames.mean(axis=1) / 32768
         return mean
 
 
 def _read(item: bytes) -> tuple[NDArray[Any], int]:
-    """Return (frames, channels) of 16 bits, and the rate, Hz."""
+    """Return the samples, (frames, channels) of 16 bits, and the rate in Hz.
+
+    Raises:
+        UsageError: the sound cannot be read, or is too long.
+    """
     soundfile = _soundfile()
     try:
         with soundfile.SoundFile(io.BytesIO(item)) as file:
@@ -140,9 +153,9 @@ def _read(item: bytes) -> tuple[NDArray[Any], int]:
 
 
 def _plain(item: bytes) -> tuple[NDArray[np.int16], int] | None:
-    """Return what a WAV file of 8 or 16 bits holds, or None.
+    """Return the samples and the rate of a WAV file of 8 or 16 bits, or None if it is no such file.
 
-    For libsndfile, samples that happen to begin with ``OggS`` or ``wvpk`` are another format, which it cannot read.
+    libsndfile takes samples that happen to begin with ``OggS`` or ``wvpk`` for another format, and does not read them.
     """
     try:
         with wave.open(io.BytesIO(item)) as file:
@@ -158,12 +171,13 @@ def _plain(item: bytes) -> tuple[NDArray[np.int16], int] | None:
 
 
 def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return samples rounded to whole numbers of 16 bits."""
     return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 
 @functools.cache
 def _mu_law() -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-    """Return (256,) the sample that each byte stands for, and (65536,) the byte of each sample."""
+    """Return (256,) the sample of each byte, and (65536,) the byte of each sample from -32768 on."""
     steps = np.arange(-127, 128) / 127
     curve = np.sign(steps) * (256 ** np.abs(steps) - 1) / 255
     decoded = np.concatenate([[-32768], np.rint(32767 * curve)]).astype(np.int16)

@@ -1,8 +1,9 @@
-"""The contract of a medium: an item (a file of sound, a picture, a text) to bytes, and any bytes to an item.
+"""The contract of media: an item, which is a file of sound, a picture or a text, becomes bytes, and bytes an item.
 
-A medium is a frozen dataclass whose fields are its options; one left at nothing (a width, a rate) is the item's own.
-``encode`` returns the bytes and the medium with these filled in, and that one decodes *any* bytes: a ragged end is
-completed, and no byte string is refused. What is decoded encodes to the same bytes (``compgen.testing.check_medium``).
+A medium is a frozen dataclass whose fields are its options, such as a width or a rate. An option that is 0 is taken
+from the item. ``encode`` returns the bytes, and the medium with these options filled in. That medium decodes *any*
+bytes: an incomplete row or frame at the end is completed. A decoded item encodes to the same bytes
+(``compgen.testing.check_medium``).
 """
 
 from __future__ import annotations
@@ -16,50 +17,50 @@ from compgen.registry import Configured
 
 
 class Medium(Configured, ABC):
-    """A kind of item, and how its bytes lie."""
+    """A kind of item, and the layout of its bytes."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Of the files that it writes, the first by default; none where any will do."""
+    """The suffixes of the files that it writes, the default first; empty if any suffix will do."""
 
     reference: ClassVar[str] = "xz"
-    """The compressor that samples are compared by: the same for all, and made for the medium."""
+    """The spec of the compressor that compares samples of this medium, whichever compressor drew them."""
 
     @classmethod
     @abstractmethod
     def recognises(cls, item: bytes) -> bool:
-        """Return whether ``item`` looks like a file of this kind, by its first bytes."""
+        """Return whether the first bytes of ``item`` are those of a file of this kind."""
 
     @abstractmethod
     def encode(self, item: bytes) -> tuple[bytes, Self]:
         """Return the bytes of an item, and the medium with the item's own width, rate and so on.
 
         Raises:
-            UsageError: the item is damaged, too large, or of no known format.
+            UsageError: the item is damaged, too large, or of an unknown format.
         """
 
     @abstractmethod
     def decode(self, data: bytes, suffix: str = "") -> bytes:
-        """Return ``data``, any bytes, as a file of the kind that ``suffix`` names.
+        """Return a file that holds ``data``, which may be any bytes. ``suffix`` chooses its format.
 
         Raises:
-            UsageError: it writes no such files.
+            UsageError: the medium writes no files with this suffix.
         """
 
     @property
     def layout(self) -> Layout:
-        """How its bytes lie; in a line by default."""
+        """The layout of its bytes; by default one line."""
         return Layout()
 
     @property
     def unit(self) -> int:
-        """Bytes that a cut does not part: a row of a picture, a frame of sound."""
+        """The bytes of a row of a picture or a frame of sound, which are never cut apart."""
         return self.layout.stride or self.layout.pixel or 1
 
     def checked(self, suffix: str) -> str:
-        """Return the kind of file to write, the default for none.
+        """Return ``suffix`` in lower case, or the default suffix if it is empty.
 
         Raises:
-            UsageError: it writes no files of this kind.
+            UsageError: the medium writes no files with this suffix.
         """
         suffix = suffix.lower() or next(iter(self.suffixes), "")
         if self.suffixes and suffix not in self.suffixes:

@@ -1,4 +1,4 @@
-"""Pictures as bytes: rows of gray or RGB samples of 8 bits, and PNG files made of any of them."""
+"""Pictures as bytes: rows of gray or RGB samples of 8 bits, and PNG files that are made of any bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from compgen.extras import need
 from compgen.media.base import Medium
 from compgen.media.layout import MIDDLE, Layout, completed
 
-_MOST = 1 << 26  # pixels
+_MOST = 1 << 26
+"""Pixels of a picture at most. Chosen: about 200 MB as RGB."""
+
 _STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+"""The first bytes of PNG and JPEG files."""
+
 _MODES = {1: "L", 3: "RGB"}
+"""Pillow's modes for numbers of channels."""
+
 _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+"""Pillow's modes of pictures with 16 bits."""
 
 
 def _pillow() -> Any:
@@ -28,10 +35,10 @@ def _pillow() -> Any:
 
 @dataclass(frozen=True)
 class Image(Medium):
-    """Rows of ``width`` pixels of ``channels``, 1 for gray and 3 for RGB; 0 keeps the file's own.
+    """Rows of ``width`` pixels with 1 channel (gray) or 3 (RGB). 0 takes width and channels from the file.
 
-    Sixteen bits keep their high byte, transparent pixels lie on white, palettes become their colours, and a picture
-    that says how it was held is turned upright.
+    Of samples with 16 bits, the high byte is kept. Transparent pixels are laid over white, palettes become colours, and
+    a picture whose EXIF data says how the camera was held is turned upright.
     """
 
     channels: int = 0
@@ -49,25 +56,25 @@ class Image(Medium):
 
     @property
     def layout(self) -> Layout:
-        """Rows of pixels."""
+        """The layout: rows of pixels."""
         channels = self.channels or 1
         return Layout(self.width * channels, channels)
 
     @classmethod
     def recognises(cls, item: bytes) -> bool:
-        """Return whether it begins as PNG, JPEG or WebP does."""
+        """Return whether ``item`` begins as a PNG, JPEG or WebP file."""
         return item.startswith(_STARTS) or (item[:4] == b"RIFF" and item[8:12] == b"WEBP")
 
     def encode(self, item: bytes) -> tuple[bytes, Image]:
         """Return the rows of a PNG, JPEG or WebP file.
 
         Raises:
-            UsageError: it is damaged, too large, or none of these; or ``width`` is another.
+            UsageError: the file is damaged, too large or of another format, or is not ``width`` pixels wide.
         """
         pil = _pillow()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of bombs: sizes are checked here
+                warnings.simplefilter("ignore")  # Pillow's warning of huge pictures; the size is checked below
                 with pil.Image.open(io.BytesIO(item), formats=("PNG", "JPEG", "WEBP")) as picture:
                     width, height = picture.size
                     if width * height > _MOST:
@@ -84,10 +91,12 @@ class Image(Medium):
         return upright.convert(_MODES[channels]).tobytes(), fitted
 
     def decode(self, data: bytes, suffix: str = "") -> bytes:
-        """Return ``data`` as a PNG; what the last row lacks is as in the row above, and no bytes make a gray row.
+        """Return ``data`` as a PNG file. An incomplete last row is completed from the row above.
+
+        No bytes become one row of gray.
 
         Raises:
-            UsageError: ``suffix`` is not that of a PNG, or no width is known.
+            UsageError: ``suffix`` is not that of a PNG file, or the width is not known.
         """
         self.checked(suffix)
         if not self.width:
@@ -97,14 +106,14 @@ class Image(Medium):
         return file.getvalue()
 
     def pixels(self, data: bytes) -> NDArray[np.uint8]:
-        """Return (rows, width) gray or (rows, width, 3) colours."""
+        """Return the samples: (rows, width) if they are gray, (rows, width, 3) if they are RGB."""
         rows = completed(data or bytes([MIDDLE]), self.layout.stride)
         shape = (-1, self.width) if self.layout.channels == 1 else (-1, self.width, 3)
         return np.frombuffer(rows, dtype=np.uint8).reshape(shape)
 
 
 def _flat(pil: Any, picture: Any) -> Any:
-    """Return a picture without palette, transparency and low bytes: gray (``L``) or ``RGB``."""
+    """Return a picture of 8 bits without palette and transparency, in the mode ``L`` (gray) or ``RGB``."""
     if picture.mode in _SIXTEEN:
         high = (np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)
         return pil.Image.fromarray(high)

@@ -1,4 +1,4 @@
-"""What is continued: an item as bytes, the part of it that is given, and the item made of the whole."""
+"""Cut an item into the given part and the rest, and make an item of the given part and its continuation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from compgen.media.layout import Layout
 
 @dataclass(frozen=True)
 class Item:
-    """Bytes of a medium in one piece, or a picture row by row: of each piece the first part is given.
+    """An item in one piece, or a picture with a piece for each row. The first part of each piece is given.
 
     Attributes:
-        medium: what the bytes are.
-        given: the known part of each piece.
-        rest: what really follows in each.
+        medium: the medium of the bytes.
+        given: the given part of each piece.
+        rest: the rest of each piece, which a continuation stands in for.
     """
 
     medium: Medium
@@ -26,17 +26,21 @@ class Item:
 
     @classmethod
     def cut(cls, data: bytes, medium: Medium, keep: float | None, by_row: bool) -> Item:
-        """Cut ``data`` where the share ``keep`` of it ends, between two rows or frames; in every row if ``by_row``.
+        """Cut ``data`` so that the share ``keep`` of it is given, between two rows or frames.
+
+        If ``by_row`` is True, cut every row of a picture between two pixels.
 
         Raises:
-            UsageError: the share is no share, or there are no rows.
+            UsageError: ``keep`` is not in (0, 1], or ``by_row`` is True and there are no rows to cut.
         """
         share = 1.0 if keep is None else keep
         if not 0 < share <= 1:
             raise UsageError(f"keep must be a share above 0 and up to 1, such as 0.5, not {share}")
         layout = medium.layout
         if by_row and (not layout.stride or share == 1):
-            raise UsageError("row by row a picture is continued: give a picture, and keep 0.5 of it or so")
+            raise UsageError(
+                "only a picture is continued row by row: give a picture, and keep a share of it, such as 0.5"
+            )
         size = layout.stride if by_row else max(len(data), 1)
         unit = layout.pixel if by_row else medium.unit
         end = int(size * share) // unit * unit
@@ -45,7 +49,7 @@ class Item:
 
     @property
     def part(self) -> Medium:
-        """The medium of what is made: a picture that is continued row by row goes on as one of narrower rows."""
+        """The medium of the rest by itself. If a picture was cut row by row, it is a picture of narrower rows."""
         from compgen.media.image import Image
 
         if len(self.given) == 1 or not isinstance(self.medium, Image):
@@ -54,11 +58,11 @@ class Item:
 
     @property
     def layout(self) -> Layout:
-        """How the bytes of a piece lie: a row that is continued on its own has none above."""
+        """The layout of a piece. A row that is a piece of its own has no row above it."""
         return dataclasses.replace(self.medium.layout, stride=0 if len(self.given) > 1 else self.medium.layout.stride)
 
     def file(self, made: bytes, suffix: str) -> bytes:
-        """Return the item with ``made`` in place of what follows; of a text ``made`` alone."""
+        """Return an item of the given parts and their continuations ``made``. A text is ``made`` alone."""
         if self.medium.name == "text":
             return self.medium.decode(made, suffix)
         size = len(made) // len(self.given)

@@ -1,4 +1,4 @@
-"""How bytes lie in two dimensions: rows of a picture, records of a table, frames of sound."""
+"""The layout of bytes: rows of a picture, records of a table, frames of sound."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 
 MIDDLE = 128
-"""Silence, and middle gray."""
+"""The byte of silence, and of middle gray."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of ``stride`` bytes, one under the other; 0 for bytes in a line.
+    """The layout of bytes.
 
-    Where the bytes are samples, ``channels`` of them stand together, each of ``bits``, the high byte first; no channels
-    where they are not.
+    Attributes:
+        stride: the bytes of a row, or 0 if the bytes are one line.
+        channels: samples that belong together, as those of a pixel do, or 0 if the bytes are not samples.
+        bits: the bits of a sample. If it has 16, the high byte comes first.
     """
 
     stride: int = 0
@@ -35,13 +37,14 @@ class Layout:
 
     @property
     def pixel(self) -> int:
-        """Bytes from a sample to the next of its channel, 0 where there are no samples."""
+        """The bytes from a sample to the next sample of its channel, or 0 if the bytes are not samples."""
         return self.channels * self.bits // 8
 
     def fill(self, signal: T) -> T:
-        """Return a compressor of signals with ``width``, ``channels`` and ``bits`` as here, if it has its defaults.
+        """Return a compressor of signals with the ``width``, ``channels`` and ``bits`` of this layout.
 
-        One that cannot have them, as FLAC cannot have three channels, keeps its own.
+        It stays as it is if its options are not at their defaults, or if it cannot have this layout: FLAC, for example,
+        cannot have three channels.
         """
         here = {"width": self.stride // (self.pixel or 1), "channels": self.channels, "bits": self.bits}
         fields = {field.name: field.default for field in dataclasses.fields(signal) if field.name in here}
@@ -54,9 +57,10 @@ class Layout:
 
 
 def completed(data: bytes, size: int) -> bytes:
-    """Return ``data`` as whole records of ``size`` bytes: what the last one lacks is as it was in the one before.
+    """Return ``data``, completed to whole records of ``size`` bytes.
 
-    Where there is none before it is ``MIDDLE``.
+    The last record takes the bytes that it lacks from the record before, or is filled with ``MIDDLE`` if it is the only
+    one.
     """
     missing = -len(data) % size
     before = data[len(data) - size : len(data) - size + missing] if len(data) >= size else bytes([MIDDLE]) * missing

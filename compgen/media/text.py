@@ -1,4 +1,4 @@
-"""Text as a medium: any bytes, as they are."""
+"""Text as a medium. It may be any bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from compgen.media.base import Medium
 
 
 def as_bytes(value: object, what: str) -> bytes:
-    """Return bytes as they are and text as UTF-8.
+    """Return bytes as they are, and text as UTF-8. ``what`` names the value in errors.
 
     Raises:
-        UsageError: ``value`` is neither, or text that UTF-8 has no bytes for; ``what`` names it.
+        UsageError: ``value`` is neither bytes nor text, or holds half a surrogate pair, which UTF-8 cannot encode.
     """
     if isinstance(value, str):
         try:
@@ -27,7 +27,7 @@ def as_bytes(value: object, what: str) -> bytes:
 
 @dataclass(frozen=True)
 class Text(Medium):
-    """Any bytes, as they are; with ``valid``, what is no UTF-8 becomes U+FFFD when it is written."""
+    """Any bytes, as they are. If ``valid`` is True, bytes that are not valid UTF-8 are written as U+FFFD."""
 
     valid: bool = False
 
@@ -35,7 +35,7 @@ class Text(Medium):
 
     @classmethod
     def recognises(cls, item: bytes) -> bool:
-        """Return True: text is what nothing else is."""
+        """Return True: any bytes may be text."""
         return True
 
     def encode(self, item: bytes) -> tuple[bytes, Text]:
@@ -43,5 +43,5 @@ class Text(Medium):
         return item, self
 
     def decode(self, data: bytes, suffix: str = "") -> bytes:
-        """Return the bytes, or valid UTF-8."""
+        """Return the bytes, or valid UTF-8 if the option ``valid`` is True."""
         return data.decode(errors="replace").encode() if self.valid else data

@@ -1,4 +1,4 @@
-"""Next-byte distributions, by name; and ``load``, which turns any spec into one."""
+"""Next-byte distributions by name, and ``load``, which turns any spec into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compgen.errors import SpecError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.derived.model import CodeLengthModel
-from compgen.models.mixture import Mixture
+from compgen.models.mixture import Mixture, members_of
 from compgen.registry import Entry, Registry, Spec, split_mixture, suggest
 
 __all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
@@ -22,7 +22,7 @@ MODELS: Registry[ByteModel] = Registry(
         "mixture": Entry("compgen.models.mixture:Mixture"),
         "llm": Entry("compgen.neural.llm:LLM", extra="llm"),
         "backoff": Entry("compgen.models.backoff:Backoff"),
-        "uniform": Entry("compgen.models.backoff:Uniform"),
+        "uniform": Entry("compgen.models.uniform:Uniform"),
     },
 )
 
@@ -38,16 +38,16 @@ def load(
     """Return the next-byte distribution that ``spec`` names.
 
     Args:
-        spec: the spec of a model; or of a compressor, which may hold the options of the model derived
-            from it (``gzip:level=6,window=8192``); or a mixture (``gzip+ppmd``); or an object that is one already.
-        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``; wins over the spec's.
-        effort: what the calibrated rule spends, ``fast`` or ``best``; wins over the spec's.
-        window: the context window, bytes; wins over the spec's.
-        layout: how the bytes lie, for those that can use it; what the spec says of it wins.
+        spec: the spec of a model, a compressor (``gzip``) or a mixture (``gzip+ppmd``). A compressor's spec may hold
+            options of the model over it (``gzip:level=6,window=8192``). A model or compressor itself is taken too.
+        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``; overrides the spec's.
+        effort: what the calibrated rule may spend, ``fast`` or ``best``; overrides the spec's.
+        window: the context window, bytes; overrides the spec's.
+        layout: how the bytes lie, for models and compressors that can use it. The spec's own options override it.
 
     Raises:
-        SpecError: the spec names nothing known, or an option is wrong.
-        MissingExtraError: it needs a package that is not installed.
+        SpecError: the spec names no known model or compressor, or an option is wrong.
+        MissingExtraError: the model needs a package that is not installed.
     """
     if isinstance(spec, str):
         spec = Spec("mixture", spec) if len(split_mixture(spec)) > 1 else Spec.parse(spec)
@@ -65,15 +65,19 @@ def load(
 
 
 def _with(model: ByteModel, given: dict[str, Any]) -> ByteModel:
+    """Return ``model`` with the options ``given``; a mixture passes them on to its members."""
     if isinstance(model, Mixture):
         return Mixture(tuple(load(member, **given) for member in model.members))
     for key in given:
         if key not in model.option_names():
-            raise SpecError(f"{model.name} is not derived from a compressor and has no {key}; leave it out")
+            raise SpecError(f"{model.name} is not derived from a compressor and has no option {key}; leave it out")
     return dataclasses.replace(model, **given)  # type: ignore[type-var]
 
 
 def _build(spec: Spec) -> ByteModel:
+    """Return the model that ``spec`` names, or the model over the compressor that it names."""
+    if spec.name == Mixture.name:
+        return Mixture(tuple(load(member) for member in members_of(spec.argument or "")))
     if spec.name in MODELS:
         return MODELS.build(spec)
     if spec.name not in COMPRESSORS:

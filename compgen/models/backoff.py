@@ -1,4 +1,4 @@
-"""Models that are no compressor's: what a derived distribution is compared against."""
+"""Backoff: counts of what followed the last few bytes. Derived distributions are compared with it."""
 
 from __future__ import annotations
 
@@ -9,51 +9,20 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import UsageError
-from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
+from compgen.models.base import ALPHABET, ByteModel, State
 from compgen.models.quantise import frequencies_from_weights
 from compgen.types import Frequencies, Rows, Symbols
 
-
-@dataclass(frozen=True)
-class Uniform(ByteModel):
-    """Every byte with probability 1/256: 8 bits per byte, always."""
-
-    name: ClassVar[str] = "uniform"
-
-    def start(self, prompts: Sequence[bytes]) -> UniformState:
-        """Return a state; the prompts do not matter."""
-        return UniformState(len(prompts))
-
-
-class UniformState(State):
-    """Nothing but a number of rows."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-
-    @property
-    def rows(self) -> int:
-        """B, the number of sequences."""
-        return self._rows
-
-    def frequencies(self) -> Frequencies:
-        """Return (B, 256) equal frequencies."""
-        return np.full((self._rows, ALPHABET), (1 << PRECISION) // ALPHABET, dtype=np.int64)
-
-    def extend(self, symbols: Symbols) -> None:
-        """Forget the symbols."""
-
-    def fork(self, rows: Rows) -> UniformState:
-        """Return a state of as many rows as are given."""
-        return UniformState(len(rows))
+_HIGHEST_ORDER = 32
+"""The highest order, bytes. Chosen: every order costs a dictionary entry for each byte read."""
 
 
 @dataclass(frozen=True)
 class Backoff(ByteModel):
-    """Counts of what followed the last 0 to ``order`` bytes, from the context itself.
+    """Counts of what followed each context of 0 to ``order`` bytes, in the context itself.
 
-    p_k(b) = (count_k(b) + distinct_k * p_(k-1)(b)) / (total_k + distinct_k), from p_-1 uniform: the
-    escape of PPM method C (Moffat 1990) or Witten and Bell, with blending instead of exclusion.
+    p_k(b) = (count_k(b) + distinct_k * p_(k-1)(b)) / (total_k + distinct_k), where p_-1 is uniform. This is the
+    escape of PPM method C (Moffat 1990), also known as Witten-Bell smoothing, with blending in place of exclusion.
     """
 
     order: int = 2
@@ -61,8 +30,8 @@ class Backoff(ByteModel):
     name: ClassVar[str] = "backoff"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.order <= 32:
-            raise UsageError(f"backoff:order must be between 0 and 32, not {self.order}")
+        if not 0 <= self.order <= _HIGHEST_ORDER:
+            raise UsageError(f"backoff:order must be between 0 and {_HIGHEST_ORDER}, not {self.order}")
 
     def start(self, prompts: Sequence[bytes]) -> BackoffState:
         """Return a state that has counted each prompt; equal prompts are counted once."""
@@ -74,15 +43,22 @@ class Backoff(ByteModel):
 
 
 _Counts = dict[bytes, dict[int, int]]
+"""For each context, how often each byte followed it."""
 
 
-def _contexts(history: bytes) -> list[bytes]:
-    """Return the contexts of length 0 to ``len(history)`` that end where ``history`` ends."""
-    return [history[len(history) - k :] for k in range(len(history) + 1)]
+def _contexts(recent: bytes) -> list[bytes]:
+    """Return the suffixes of ``recent``, of length 0 to ``len(recent)``."""
+    return [recent[len(recent) - k :] for k in range(len(recent) + 1)]
 
 
 class _History:
-    """Counts of the prompt, shared and never changed; this row's own, which replace them; the last bytes."""
+    """One row's counts.
+
+    Attributes:
+        base: counts of the prompt. Rows share them and never change them.
+        own: the row's own counts; a context in ``own`` replaces the one in ``base``.
+        recent: the last ``order`` bytes.
+    """
 
     def __init__(self, base: _Counts, own: _Counts, recent: bytes) -> None:
         self.base = base
@@ -90,9 +66,11 @@ class _History:
         self.recent = recent
 
     def followers(self, context: bytes) -> dict[int, int]:
+        """Return how often each byte followed ``context``."""
         return self.own.get(context) or self.base.get(context, {})
 
     def count(self, symbol: int, order: int) -> None:
+        """Count ``symbol`` after each context, and append it."""
         for context in _contexts(self.recent):
             if context not in self.own:
                 self.own[context] = dict(self.base.get(context, {}))
@@ -101,12 +79,13 @@ class _History:
         recent = self.recent + bytes([symbol])
         self.recent = recent[max(0, len(recent) - order) :]
 
-    def copy(self) -> _History:
+    def fork(self) -> _History:
+        """Return an independent copy over the same base."""
         return _History(self.base, {c: dict(f) for c, f in self.own.items()}, self.recent)
 
 
 class BackoffState(State):
-    """Rows with counts of their own over those of their prompts."""
+    """Rows with counts of their own over the shared counts of their prompts."""
 
     def __init__(self, order: int, histories: list[_History]) -> None:
         self._order = order
@@ -133,10 +112,10 @@ class BackoffState(State):
         return frequencies_from_weights(weights)
 
     def extend(self, symbols: Symbols) -> None:
-        """Count each row's byte after each of its contexts."""
+        """Append one byte to each row, and count it after each of the row's contexts."""
         for history, symbol in zip(self._histories, symbols.tolist(), strict=True):
             history.count(symbol, self._order)
 
     def fork(self, rows: Rows) -> BackoffState:
-        """Return a state of the given rows; the counts of the prompts stay shared."""
-        return BackoffState(self._order, [self._histories[row].copy() for row in rows])
+        """Return an independent state of the given rows, over the shared counts of their prompts."""
+        return BackoffState(self._order, [self._histories[row].fork() for row in rows])

@@ -18,12 +18,18 @@ ALPHABET = 256
 PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
-
-_FEW = 16  # rows whose search costs more in calls than in sums
+_FEW = 16
+"""Rows below which one search over 256 sums is faster than two over 16: NumPy's calls then cost more than sums. Chosen;
+``benchmarks/coder.py`` times the search."""
 
 
 def find(frequencies: Frequencies, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
-    """Return (symbols, low, frequency) of the intervals that hold ``points``; see ``State.locate``."""
+    """Return (symbols, low, frequency), (B,) each, of the intervals that hold ``points``; see ``State.locate``.
+
+    Args:
+        frequencies: (B, 256).
+        points: (B,) integers in [0, 2**PRECISION).
+    """
     symbols, low, width = np.empty(len(points), np.uint8), np.empty_like(points), np.empty_like(points)
     _find(frequencies, points, symbols, low, width)
     return symbols, low, width
@@ -40,7 +46,7 @@ def _find_by_numpy(
     if len(points) < _FEW:
         symbols[:], low[:], width[:] = _find_in(frequencies, points, rows)
         return
-    # First among 16 blocks of 16 bytes, then inside the block: an eighth of the sums that all 256 would take.
+    # Search among 16 blocks of 16 bytes, then inside the block: that takes an eighth of the sums of a search among 256.
     blocks = frequencies.reshape(len(points), 16, 16)
     block, before, _ = _find_in(np.einsum("ijk->ij", blocks), points, rows)
     place, inside, width[:] = _find_in(blocks[rows, block], points - before, rows)
@@ -50,6 +56,7 @@ def _find_by_numpy(
 def _find_in(
     widths: NDArray[np.int64], points: NDArray[np.int64], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
+    """Return (number, low, width), (B,) each, of the intervals that hold ``points``, (B,), given (B, n) ``widths``."""
     ends = np.cumsum(widths, axis=1)
     found = (ends <= points[:, None]).sum(axis=1)
     width = widths[rows, found]
@@ -58,7 +65,7 @@ def _find_in(
 
 @SMALL.loop(fallback=_find_by_numpy)
 def _find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> None:
-    """Fill ``symbols``, ``low`` and ``width`` with whose interval holds each point."""
+    """Fill ``symbols``, ``low`` and ``width``, (B,) each, with the interval that holds each point."""
     for i in range(len(points)):
         end, symbol = frequencies[i, 0], 0
         while end <= points[i]:
@@ -70,34 +77,34 @@ def _find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> 
 
 
 class ByteModel(Configured, ABC):
-    """A next-byte distribution for every context. Subclasses are frozen dataclasses, as compressors are."""
+    """A next-byte distribution for every context. Subclasses are frozen dataclasses; their fields are spec options."""
 
     @property
     def warm_up(self) -> int | None:
-        """Bytes at the end of a prompt that a model which learns is extended by; None for one that does not learn.
+        """Bytes at the end of a prompt that a model learns from; None for a model that does not learn.
 
-        A start on a prompt is a fresh start without those bytes, extended by them.
+        ``start`` on a prompt equals ``start`` on the prompt without those bytes, extended by them.
         """
         return None
 
     @property
     def reproducible(self) -> bool:
-        """Whether frequencies are the same on every machine and in every batch. False where floats decide."""
+        """Whether frequencies are the same on every machine and in every batch; False if floats decide them."""
         return True
 
     @property
     def versions(self) -> str:
-        """What its distribution depends on beside its code: libraries and their versions, weights, or nothing."""
+        """What the distribution depends on besides compgen's own code: libraries with versions, weights; or nothing."""
         return ""
 
     @property
     def parameters(self) -> int:
-        """Trained weights that its decoder needs; none for a model that comes with the software."""
+        """The number of trained weights that a decoder needs; 0 for a model without any."""
         return 0
 
     @property
     def shipped(self) -> int:
-        """Bytes of these weights on disk."""
+        """Bytes of the trained weights on disk."""
         return 0
 
     def behaviour(self, probe: bytes) -> bytes:
@@ -105,19 +112,19 @@ class ByteModel(Configured, ABC):
         return b""
 
     def laid_out(self, layout: Layout) -> ByteModel:
-        """Return it for bytes that lie so; itself by default, since most models see bytes in a line."""
+        """Return the model for bytes with ``layout``; by default itself, since most models see bytes in a line."""
         return self
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
-        """Return a state of ``len(prompts)`` rows, each standing after its prompt."""
+        """Return a state of ``len(prompts)`` rows, each after its prompt."""
 
 
 class State(ABC):
     """B sequences in lockstep: every array has the row as its first axis.
 
-    The sampler, the scorer and the coder drive the same calls in the same order, and read the same
-    integers; that is why what one of them does the others can follow.
+    The sampler, the scorer and the coder make the same calls in the same order and read the same integers. That is
+    why a decoder follows an encoder, and why decoding random bits is sampling.
     """
 
     @property
@@ -127,16 +134,17 @@ class State(ABC):
 
     @abstractmethod
     def frequencies(self) -> Frequencies:
-        """Return (B, 256) integers >= 1, each row summing to 2**PRECISION. Pure: asking twice gives the same."""
+        """Return (B, 256) integers >= 1, each row summing to 2**PRECISION. Two calls in a row give the same."""
 
     @abstractmethod
     def extend(self, symbols: Symbols) -> None:
         """Append one byte to each row, in place; ``symbols`` is (B,)."""
 
     def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return low and frequency, (T, B) each, of the T bytes that follow in each row, and extend the rows by them.
+        """Extend each row by T bytes, and return their intervals: low and frequency, (T, B) each.
 
-        What ``intervals`` and ``extend`` give byte by byte; a model that can look at many bytes at once is quicker.
+        ``symbols`` is (T, B). The default calls ``intervals`` and ``extend`` byte by byte; models that can read many
+        bytes at once override it.
         """
         low, width = np.empty(symbols.shape, dtype=np.int64), np.empty(symbols.shape, dtype=np.int64)
         for step, column in enumerate(symbols):
@@ -149,19 +157,19 @@ class State(ABC):
         """Return an independent state of the given rows: duplicated, reordered or dropped."""
 
     def freeze(self) -> None:
-        """Stop learning, in place. A model that learns from its own sample drifts; samplers freeze it first.
+        """Stop learning, in place; by default there is nothing to stop.
 
-        Does nothing by default. The distribution is still a function of the bytes, but no longer the function that a
-        fresh start on them computes.
+        A model that learns from its own sample drifts, so samplers freeze it first. A frozen state's distribution is
+        still a function of the bytes, but not the one that a fresh start on them computes.
         """
         return
 
     def log2_probs(self) -> Log2Probs:
-        """Return (B, 256) log2 of the frequencies' shares, bits."""
+        """Return (B, 256) log2 of the probabilities, bits."""
         return np.log2(self.frequencies()) - PRECISION
 
     def intervals(self, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return (low, frequency), (B,) each: where each row's symbol lies in [0, 2**PRECISION)."""
+        """Return (low, frequency), (B,) each: the interval of each row's symbol in [0, 2**PRECISION)."""
         frequencies = self.frequencies()
         rows = np.arange(self.rows)
         ends = np.cumsum(frequencies, axis=1)
@@ -169,14 +177,14 @@ class State(ABC):
         return ends[rows, symbols] - width, width
 
     def locate(self, points: NDArray[np.int64]) -> tuple[Symbols, NDArray[np.int64], NDArray[np.int64]]:
-        """Return (symbols, low, frequency), (B,) each: whose interval holds each row's point in [0, 2**PRECISION)."""
+        """Return (symbols, low, frequency), (B,) each: the intervals that hold ``points``, (B,) below 2**PRECISION."""
         return find(self.frequencies(), points)
 
     def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
         """Return (B,) bits that each row's symbol adds to the code length of its row.
 
-        By default -log2 of its probability; a model derived from a compressor gives the compressor's
-        own difference L(context + symbol) - L(context).
+        By default -log2 of the symbol's probability. A model derived from a compressor returns the compressor's own
+        L(context + symbol) - L(context).
         """
         _, width = self.intervals(symbols)
         return PRECISION - np.log2(width)
@@ -184,7 +192,7 @@ class State(ABC):
     def code_waste(self) -> NDArray[np.float64]:
         """Return (B,) log2 of the sum of 2**-(added length) over all bytes, bits: what normalising adds.
 
-        Zero for a model whose probabilities sum to one; for a compressor it is what its code lengths,
-        read one byte ahead, miss (above zero) or leave unused (below).
+        It is 0 for a model whose probabilities sum to one. For a compressor read one byte ahead it is positive where
+        code lengths are too short to be a code, and negative where they waste code space.
         """
         return np.zeros(self.rows)

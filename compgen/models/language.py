@@ -1,6 +1,6 @@
 """What language models add to the contract of a model: lanes, and coding by tokens.
 
-The coder asks for these; ``compgen.neural`` implements them. NumPy alone is needed here.
+The coder uses these classes, and ``compgen.neural`` implements them. They need NumPy alone, and so does the coder.
 """
 
 from __future__ import annotations
@@ -14,28 +14,35 @@ from compgen.models.base import ByteModel
 
 
 class LanguageModel(ByteModel):
-    """A model that computes many rows side by side in little more time than one."""
+    """A model for which many rows side by side take little more time than one."""
 
     @property
     @abstractmethod
     def most_lanes(self) -> int:
-        """Rows from which on more gain no speed on the device in use."""
+        """Rows from which on more gain no speed on the current device."""
 
 
 class TokenModel(LanguageModel):
-    """A language model with a tokeniser: it can code a text as tokens, in one forward pass for each token."""
+    """A language model with a tokeniser. It can code a text as tokens, with one forward pass for each token."""
 
     @abstractmethod
     def encode(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of ``data``, or None if those tokens do not spell ``data`` again."""
+        """Return the tokeniser's own encoding of ``data``, or None if its tokens spell other bytes than ``data``.
+
+        The tokens spell ``TokenState.lead`` before ``data``.
+        """
 
     @abstractmethod
     def start_tokens(self, rows: int) -> TokenState:
-        """Return a state of ``rows`` empty texts that codes tokens."""
+        """Return a state of ``rows`` rows that codes tokens, each row an empty text."""
 
 
 class TokenState(ABC):
-    """B texts in lockstep, coded token by token. Intervals lie in [0, 2**precision)."""
+    """B texts in lockstep, coded token by token.
+
+    Attributes:
+        precision: log2 of the sum of a row's frequencies. Intervals lie in [0, 2**precision).
+    """
 
     precision: int
 
@@ -47,16 +54,19 @@ class TokenState(ABC):
     @property
     @abstractmethod
     def lead(self) -> bytes:
-        """What the tokeniser puts before every text: the tokens of a text spell it first."""
+        """The bytes that the tokeniser puts before every text; the tokens of a text spell them first."""
 
     @abstractmethod
     def append(self, tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Append one token to each row; return (low, frequency), (B,) each, of their intervals."""
+        """Append one token to each row; ``tokens`` is (B,). Return (low, frequency), (B,) each, of their intervals."""
 
     @abstractmethod
     def append_at(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Append to each row the token whose interval holds the row's point; return (tokens, low, frequency)."""
+        """Append to each row the token whose interval holds the row's point; ``points`` is (B,).
+
+        Return (tokens, low, frequency), (B,) each.
+        """
 
     @abstractmethod
     def spell(self, tokens: NDArray[np.int64]) -> bytes:
-        """Return the bytes that ``tokens`` spell."""
+        """Return the bytes that ``tokens``, (k,), spell."""

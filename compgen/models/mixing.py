@@ -1,10 +1,12 @@
 """Log-linear mixing of distributions, with weights that learn as they go, in integer arithmetic.
 
-log2 p(b) = sum over experts e of w_e * log2 p_e(b), minus a constant: a product of experts with exponents (Genest
-and Zidek 1986; PAQ mixes bits this way). After each byte the weights take a step up the gradient of log2 p(b),
-x_e(b) - E[x_e]. Its mean over the experts moves all weights together, which is a temperature, and experts that are much
-alike agree on it each time: it has a smaller rate of its own. Weights come in sets; a context chooses one set of each
-family, and their sum is used and learns.
+log2 p(b) = sum over experts e of w_e * x_e(b), minus a constant, where x_e(b) = log2 p_e(b): a product of experts with
+exponents (Genest and Zidek 1986; PAQ mixes bits this way). After each byte the weights take a step up the gradient of
+log2 p(b), which is x_e(b) - E[x_e]. The mean of the step over the experts moves all weights together, as a temperature
+would. Experts that are much alike agree on it at every byte, so it has a learning rate of its own.
+
+Weights come in families of sets. The present context chooses one set of each family; the sum of the chosen sets is
+used, and each of them learns.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from compgen.models.quantise import FRACTION, exp2_table, frequencies_from_weigh
 from compgen.types import Frequencies
 
 WEIGHT_ONE = 1 << 16
-"""A weight of one."""
+"""A weight of one. Chosen: a weight times a logarithm fits an int64 by far."""
 
 _RATE_SHIFT = 24
+"""A learning rate of 2**24 adds a gradient of n * 2**-FRACTION bits as n / WEIGHT_ONE to a weight. Chosen."""
 
 
 def _mix_by_numpy(
@@ -35,7 +38,7 @@ def _mix_by_numpy(
     precision: int,
     shares: Frequencies,
 ) -> None:
-    # int64 products: no BLAS, no rounding, the same on every machine
+    # Products of int64 use no BLAS and do not round, so they are the same on every machine.
     score = (weights[:, None] * experts).sum(axis=0) // one
     shares[:] = frequencies_from_weights(weights_from_units(-score[None]))[0]
 
@@ -60,7 +63,7 @@ def _mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precisi
     for b in range(256):
         product = shares[b] * spread
         shares[b] = product // total
-        remainders[b] = shares[b] * total - product  # below zero: the largest remainder sorts first
+        remainders[b] = shares[b] * total - product  # negative, so that the largest remainder sorts first
         left -= shares[b]
         shares[b] += 1
     order = np.argsort(remainders, kind="mergesort")
@@ -69,13 +72,19 @@ def _mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precisi
 
 
 class Mixer:
-    """One row's weights: for each family of sets, (sets, E) integers in units of 1 / WEIGHT_ONE."""
+    """The weights of one row.
+
+    Args:
+        families: for each family, (sets, E) weights of E experts, in units of 1 / WEIGHT_ONE. The mixer copies them.
+        rate: the learning rate of each weight's own part of the step, in units of 2**-24 (see ``_RATE_SHIFT``).
+        common_rate: the learning rate of the part that all weights have in common, in the same units.
+    """
 
     def __init__(self, families: Sequence[NDArray[np.int64]], rate: int, common_rate: int) -> None:
         self.families = [family.copy() for family in families]
         self.rate = rate
         self.common_rate = common_rate
-        self._chosen: list[NDArray[np.int64]] = []
+        self._chosen: list[NDArray[np.int64]] = []  # views of the sets in use
         self._experts: NDArray[np.int64] = np.zeros((0, 256), dtype=np.int64)
         self._frequencies: Frequencies = np.zeros(256, dtype=np.int64)
 
@@ -84,7 +93,7 @@ class Mixer:
 
         Args:
             experts: (E, 256) log2 of each expert's probabilities, in units of 2**-FRACTION bits.
-            sets: which set of each family to use.
+            sets: the number of the set to use, for each family.
         """
         self._experts = experts
         self._chosen = [family[chosen] for family, chosen in zip(self.families, sets, strict=True)]
@@ -96,7 +105,7 @@ class Mixer:
         return self._frequencies
 
     def learn(self, symbol: int) -> None:
-        """Take a step towards having given ``symbol``, which followed the last mix, more."""
+        """Step the weights of the last mix towards a higher probability of ``symbol``, the byte that followed it."""
         expected = (self._experts * self._frequencies).sum(axis=1) >> PRECISION
         gradient = self._experts[:, symbol] - expected
         common = int(gradient.sum()) // len(gradient)
@@ -104,6 +113,10 @@ class Mixer:
         for chosen in self._chosen:
             chosen += step
 
+    def freeze(self) -> None:
+        """Stop learning: both rates become 0."""
+        self.rate = self.common_rate = 0
+
     def fork(self) -> Mixer:
-        """Return an independent copy, which must mix before it learns."""
+        """Return an independent copy. It must mix before it learns."""
         return Mixer(self.families, self.rate, self.common_rate)

@@ -1,4 +1,4 @@
-"""Several models as one: a product of experts whose exponents learn as they go (``mixing.py``)."""
+"""Several models as one: a product of their distributions, with exponents that learn as they go (``mixing.py``)."""
 
 from __future__ import annotations
 
@@ -16,58 +16,68 @@ from compgen.models.quantise import FRACTION, log2_units
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
-_RATE = 6_291_456  # well above that of the calibrated rule: there are few weights, and all are always in use
+_RATE = 6_291_456
+"""The mixer's learning rate. Chosen among 2 to 16 million on eight pieces of training books; docs/calibration.md, "What
+it reaches", has the rates. It is far above the calibrated rule's: a mixture has few weights, and uses all at each byte.
+"""
 _COMMON_RATE = 65_536
-_MOST = 16
+"""The mixer's rate for all weights together. Chosen: the calibrated rule's."""
+_MOST_MEMBERS = 16
+"""Chosen: bounds what the spec in a file can make a decoder load."""
 
 
-def _load_members(specs: str) -> tuple[ByteModel, ...]:
-    from compgen.models import load  # whose table of models names this module
+def members_of(specs: str) -> list[str]:
+    """Return the specs of a mixture's members from its own.
 
-    return tuple(load(member) for member in split_mixture(specs))
+    Raises:
+        UsageError: there are too few or too many.
+    """
+    members = split_mixture(specs)
+    if not 2 <= len(members) <= _MOST_MEMBERS:
+        raise UsageError(f"a mixture has 2 to {_MOST_MEMBERS} members, such as gzip+bz2, not '{specs}'")
+    return members
 
 
 @dataclass(frozen=True)
 class Mixture(ByteModel):
-    """A mixture of 2 to 16 models, which reads its members' integer frequencies. Its spec joins theirs by ``+``."""
+    """A mixture of 2 to 16 models. It reads its members' integer frequencies, and its spec joins theirs by ``+``."""
 
-    members: tuple[ByteModel, ...] = field(metadata={"argument": True, "parse": _load_members})
+    members: tuple[ByteModel, ...] = field(metadata={"argument": True})
 
     name: ClassVar[str] = "mixture"
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.members) <= _MOST:
-            raise UsageError(f"a mixture has 2 to {_MOST} members, such as gzip+bz2, not '{self}'")
+        members_of(str(self))
 
     @property
     def spec(self) -> Spec:
-        """``mixture:`` and the members' specs, joined by ``+``."""
+        """The name ``mixture`` with the members' specs, joined by ``+``, as its argument."""
         return Spec(self.name, str(self))
 
     def __str__(self) -> str:
         return "+".join(map(str, self.members))
 
     def laid_out(self, layout: Layout) -> Mixture:
-        """Return the mixture of its members laid out so."""
+        """Return the mixture of its members for bytes with ``layout``."""
         return Mixture(tuple(model.laid_out(layout) for model in self.members))
 
     @property
     def warm_up(self) -> int:
-        """Zero: a start begins with even weights over members that have warmed up."""
+        """0: a start gives even weights to members that have warmed up on their own."""
         return 0
 
     @property
     def reproducible(self) -> bool:
-        """Whether all members are."""
+        """Whether all members are reproducible."""
         return all(model.reproducible for model in self.members)
 
     @property
     def versions(self) -> str:
-        """Those of the members."""
+        """The versions of the members, each once."""
         return ", ".join(dict.fromkeys(v for v in (model.versions for model in self.members) if v))
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return that of the members."""
+        """Return the members' behaviours, one after the other."""
         return b"".join(model.behaviour(probe) for model in self.members)
 
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
@@ -78,7 +88,7 @@ class Mixture(ByteModel):
 
 
 class MixtureState(State):
-    """The members' states, side by side, and a mixer for each row."""
+    """The members' states, and a mixer for each row."""
 
     def __init__(self, states: list[State], mixers: list[Mixer]) -> None:
         self._states = states
@@ -101,7 +111,7 @@ class MixtureState(State):
         return self._frequencies
 
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row, and learn which members to trust."""
+        """Append one byte to each row. The mixers learn which members predicted it."""
         self.frequencies()
         for mixer, symbol in zip(self._mixers, symbols.tolist(), strict=True):
             mixer.learn(symbol)
@@ -110,12 +120,12 @@ class MixtureState(State):
         self._frequencies = None
 
     def freeze(self) -> None:
-        """Keep the weights, and the members', as they are."""
+        """Stop learning in the mixers and in the members."""
         for state in self._states:
             state.freeze()
         for mixer in self._mixers:
-            mixer.rate = mixer.common_rate = 0
+            mixer.freeze()
 
     def fork(self, rows: Rows) -> MixtureState:
-        """Return a state of the given rows."""
+        """Return an independent state of the given rows."""
         return MixtureState([state.fork(rows) for state in self._states], [self._mixers[row].fork() for row in rows])

@@ -1,4 +1,4 @@
-"""From code lengths and weights to frequencies, in integer and table arithmetic alone (law 1)."""
+"""From code lengths and weights to frequencies, by integer and table arithmetic alone: equal on every machine."""
 
 from __future__ import annotations
 
@@ -14,37 +14,41 @@ from compgen.models.base import ALPHABET, PRECISION
 from compgen.types import Frequencies
 
 FRACTION = 12
-"""Code lengths are rounded to 2**-FRACTION bits before they become weights."""
+"""Binary places of code lengths and logarithms: they are rounded to 2**-12 bits. Chosen: tables of 4,096 entries."""
 
-_WEIGHT = 32  # log2 of the largest weight; _WEIGHT + PRECISION bits must fit an int64
+SHARE_BITS = 30
+"""log2 of what the shares of one expert sum to. Chosen: a share times an escape of 32 bits fits an int64."""
+
+_WEIGHT_BITS = 32
+"""log2 of the largest weight. A weight times 2**PRECISION must fit an int64."""
 
 
 @functools.cache
 def exp2_table() -> NDArray[np.int64]:
-    """Return (2**FRACTION,) integers: 2**(_WEIGHT - i / 2**FRACTION), rounded, by integer roots and products."""
-    guard = 128
+    """Return (2**FRACTION,) integers: entry i is 2**(_WEIGHT_BITS - i / 2**FRACTION), rounded."""
+    guard = 128  # binary places of the intermediate results: far more than rounding needs
     root = 1 << (guard - 1)  # one half, in units of 2**-guard
     for _ in range(FRACTION):
         root = math.isqrt(root << guard)
     value, table = 1 << guard, []
     for _ in range(1 << FRACTION):
-        table.append((value + (1 << (guard - _WEIGHT - 1))) >> (guard - _WEIGHT))
+        table.append((value + (1 << (guard - _WEIGHT_BITS - 1))) >> (guard - _WEIGHT_BITS))
         value = (value * root) >> guard
     return np.array(table, dtype=np.int64)
 
 
 def weights_from_lengths(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return integer weights proportional to 2**-length, the shortest of each row at 2**32.
+    """Return (B, n) integer weights proportional to 2**-length; the shortest length of each row gets 2**32.
 
     Args:
-        lengths: (B, n) bits. Differences of over 32 bits give weight 0.
+        lengths: (B, n) bits. A length over 32 bits above the shortest gets 0.
     """
     # Scaling by a power of two and rounding to whole numbers are exact on every machine.
     return weights_from_units(np.rint(lengths * (1 << FRACTION)).astype(np.int64))
 
 
 def weights_from_units(units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the same for (B, n) lengths that are whole numbers of 2**-FRACTION bits."""
+    """Return (B, n) weights as ``weights_from_lengths`` does, from integer lengths in units of 2**-FRACTION bits."""
     excess = units - units.min(axis=1, keepdims=True)
     whole = np.minimum(excess >> FRACTION, 63)
     weights: NDArray[np.int64] = exp2_table()[excess & ((1 << FRACTION) - 1)] >> whole
@@ -52,7 +56,7 @@ def weights_from_units(units: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
-    """Return (B, 256) frequencies: 1 for each byte, the rest in proportion to its weight.
+    """Return (B, 256) frequencies: each byte gets 1, and the rest is shared in proportion to the weights.
 
     Equal weights get equal frequencies, to within one count.
 
@@ -62,7 +66,7 @@ def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
     spread = (1 << PRECISION) - ALPHABET
     total = weights.sum(axis=1, keepdims=True)
     share, remainder = np.divmod(weights * spread, total)
-    # What rounding down left over, under 256 counts a row, goes one by one to the largest remainders.
+    # Rounding down leaves fewer than 256 counts of a row. They go one by one to the largest remainders.
     left = spread - share.sum(axis=1)
     order = np.argsort(-remainder, axis=1, kind="stable")
     extra = np.arange(ALPHABET) < left[:, None]
@@ -77,18 +81,18 @@ def frequencies_from_lengths(lengths: NDArray[np.float64]) -> Frequencies:
 
 @functools.cache
 def _log2_table() -> NDArray[np.int64]:
-    """(2**FRACTION,) log2 of 1 + i / 2**FRACTION in units of 2**-FRACTION, rounded, by integer squaring."""
+    """Return (2**FRACTION,) integers: entry i is log2(1 + i / 2**FRACTION), rounded, in units of 2**-FRACTION bits."""
     guard = 64
     table = []
     for i in range(1 << FRACTION):
         value, bits = ((1 << FRACTION) + i) << (guard - FRACTION), 0
-        for _ in range(FRACTION + 2):  # two bits more than are kept, for rounding
+        for _ in range(FRACTION + 2):  # two more bits than are kept, for rounding
             value = (value * value) >> guard
             bits <<= 1
             if value >> (guard + 1):
                 bits |= 1
                 value >>= 1
-        # value ends in [1, 2): squaring doubles the logarithm, and each halving reads one of its bits
+        # Squaring doubles the logarithm. Each halving, which keeps value in [1, 2), reads one of its bits.
         table.append((bits + 2) >> 2)
     return np.array(table, dtype=np.int64)
 
@@ -103,7 +107,7 @@ def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def _log2_by_numpy(
     values: NDArray[np.int64], table: NDArray[np.int64], fraction: int, units: NDArray[np.int64]
 ) -> None:
-    # Conversion, frexp and scaling by a power of two are exact on every machine.
+    # Conversion to float64, frexp and scaling by a power of two are exact on every machine.
     mantissa, exponent = np.frexp(values.astype(np.float64))
     index = (mantissa * (2 << fraction)).astype(np.int64) - (1 << fraction)
     units[:] = table[index] + ((exponent.astype(np.int64) - 1) << fraction)

@@ -1,4 +1,8 @@
-"""The folder that holds a language model, in Hugging Face's layout: where it is, and what it holds."""
+"""The folder of a language model, in Hugging Face's layout: where it is, and what its files say.
+
+``config.json`` describes the network, ``model.safetensors`` holds its weights, and models with a tokeniser have
+``tokenizer.json`` as well.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,17 @@ from typing import Any
 from compgen.errors import UsageError
 
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt")
-"""The files of a folder that are fetched from a hub, and that its digest covers."""
+"""Patterns of the files that are fetched from a hub, and that a folder's digest covers."""
 
 BYTE_SYMBOLS = 257
-"""Symbols of a network over bytes: 256 bytes, and one that starts a text."""
+"""Symbols of a byte-level network: 256 bytes, and one that begins a text."""
 
 
 def find(path: str) -> Path:
-    """Return the folder of a model: the package's own, one on disk, or one fetched from the hub.
+    """Return the folder of a model: the package's own for an empty ``path``, a folder on disk, or one from the hub.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such folder, or the hub does not give it.
     """
     if not path:
         return Path(str(importlib.resources.files("compgen.neural").joinpath("weights")))
@@ -31,25 +35,32 @@ def find(path: str) -> Path:
         return Path(path)
     if Path(path).exists():
         raise UsageError(f"'{path}' is a file; name the folder that holds config.json and model.safetensors")
+    if path.startswith((".", "/", "~")) or path.count("/") > 1:  # a hub id is NAME or OWNER/NAME
+        raise UsageError(f"'{path}' is no folder here; check the path")
     return _fetched(path)
 
 
 @functools.lru_cache(maxsize=16)
 def _fetched(path: str) -> Path:
-    """Return the folder of a model of the hub, the same one for as long as this process runs."""
+    """Return the local copy of a hub id, the same one for as long as this process runs."""
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(path, allow_patterns=list(FILES)))
-    except Exception as error:  # whatever the hub's client, the network or the name brings
+    except Exception as error:  # the hub's client, the network and the id fail in ways of their own
         raise UsageError(
-            f"'{path}' is no folder here (check the path), and the hub did not give it: {str(error).splitlines()[0]}"
+            f"'{path}' is no folder here (check the path), and the hub did not give it: {reason(error)}"
         ) from None
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of the message of ``error``, or the name of its class if it has no message."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @functools.lru_cache(maxsize=8)
 def digest(path: str) -> bytes:
-    """Return a digest of the weights and the tokeniser of a folder."""
+    """Return a digest, 16 bytes, of the files of a folder that match ``FILES``: weights, config and tokeniser."""
     found = hashlib.blake2b(digest_size=16)
     for file in sorted(file for pattern in FILES for file in Path(path).glob(pattern)):
         found.update(file.name.encode())
@@ -60,18 +71,22 @@ def digest(path: str) -> bytes:
 
 
 def weights_file(path: Path) -> Path:
-    """Return the file of weights in a folder."""
+    """Return the path of the weights in a folder.
+
+    Raises:
+        UsageError: there are none in safetensors' format.
+    """
     weights = path / "model.safetensors"
     if not weights.exists():
-        raise UsageError(f"'{path}' holds no model.safetensors; other formats are not read")
+        raise UsageError(f"'{path}' holds no model.safetensors; convert its weights: other formats are not read")
     return weights
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return what ``config.json`` in a folder says.
+    """Return the content of a folder's ``config.json``.
 
     Raises:
-        UsageError: it is not there, or no JSON object.
+        UsageError: there is no such file, or it is not a JSON object.
     """
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
@@ -80,20 +95,20 @@ def read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"'{path}/config.json' is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise UsageError(f"'{path}/config.json' is no JSON object")
+        raise UsageError(f"'{path}/config.json' is no JSON object; name a folder in Hugging Face's layout")
     return config
 
 
 def speaks_bytes(config: dict[str, Any]) -> bool:
-    """Return whether a network is over 256 bytes and a start symbol."""
+    """Return whether ``config`` describes a byte-level network: Llama's type, over ``BYTE_SYMBOLS`` symbols."""
     return bool(config.get("model_type") == "llama" and config.get("vocab_size") == BYTE_SYMBOLS)
 
 
 def parameters(path: Path) -> int:
-    """Return how many numbers the tensors in a folder's file of weights hold.
+    """Return how many numbers the tensors of a folder's weights hold.
 
     Raises:
-        UsageError: there is no such file, or it is damaged.
+        UsageError: there are no weights, or they are damaged.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -1,13 +1,13 @@
-"""Any distribution as a causal language model of Hugging Face's: ``generate()``, its samplers and logits processors.
+"""Any compressor or model as a causal language model of transformers', with its ``generate()`` and logits processors.
 
-Tokens are bytes; 256 ends and pads, and is never likely. ::
+Tokens are bytes. Token 256 ends and pads a text, and has probability 0. ::
 
     model = ByteCausalLM.over("gzip")
     prompt = torch.tensor([list(b"It was a dark and stormy night")])
     print(bytes(model.generate(prompt, max_new_tokens=40, do_sample=True, top_p=0.9)[0].tolist()))
 
-A call is given whole contexts, as ``use_cache=False`` has it; the state that answered the last call is extended where
-they are one byte longer, also where rows have changed places, as in beam search.
+Each call gets whole contexts (``use_cache=False``). If every context is one of the last call with one byte more, as in
+sampling and beam search, the state of that call is forked and extended; otherwise a new state starts.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from compgen.models import ByteModel, State, load
 from compgen.models.base import ALPHABET
 
 END = ALPHABET
-"""The token that ends and pads."""
+"""The token that ends and pads a text: the first that is not a byte."""
 
 
 class ByteConfig(PretrainedConfig):
-    """The spec of a compressor or model, as a configuration."""
+    """A configuration that names a compressor or model by its spec."""
 
     model_type = "compgen"
 
     def __init__(self, spec: str = "gzip", **options: Any) -> None:
-        """``options`` are those of every configuration."""
+        """Take a spec; ``options`` are those of every transformers configuration."""
         super().__init__(**{"eos_token_id": END, "pad_token_id": END, "use_cache": False} | options)
         self.spec = spec
         self.vocab_size = ALPHABET + 1
@@ -42,15 +42,15 @@ class ByteConfig(PretrainedConfig):
 
 
 class ByteCausalLM(PreTrainedModel, GenerationMixin):
-    """A next-byte distribution behind transformers' interface; it has no weights, and cannot be trained."""
+    """A next-byte distribution behind transformers' interface. It has no weights and cannot be trained."""
 
     config_class = ByteConfig
     main_input_name = "input_ids"
 
     def __init__(self, config: ByteConfig) -> None:
-        """Load what the configuration names."""
+        """Load the model that the configuration names."""
         super().__init__(config)
-        # It has no weights, but transformers asks weights for their device and type, and saves some.
+        # transformers asks a model's weights for their device and type, and saves some: here is one without use.
         self.nothing = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
         self._model: ByteModel = load(config.spec)
         self._contexts: list[bytes] = []
@@ -59,30 +59,35 @@ class ByteCausalLM(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def over(cls, spec: str) -> ByteCausalLM:
-        """Return the model of a spec: ``gzip``, ``gzip+ppmd``, ``llm`` ..."""
+        """Return the model of a spec, such as ``gzip``, ``gzip+ppmd`` or ``llm``."""
         return cls(ByteConfig(spec))
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **unused: Any
     ) -> CausalLMOutput:
-        """Return logits (B, 1, 257) of the byte after each row of ``input_ids``, (B, T), padded to the left with 256.
+        """Return logits, nats, of the byte after each context: (B, 1, 257).
+
+        Args:
+            input_ids: (B, T) tokens of the contexts.
+            attention_mask: (B, T), 0 at the padding on the left of shorter contexts; None if there is none.
+            unused: other arguments of transformers'.
 
         Raises:
-            UsageError: a row holds an end before its last bytes, or what is no byte.
+            UsageError: a token is not in 0 to 256.
         """
         shown = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         rows = [row[keep.bool()].tolist() for row, keep in zip(input_ids, shown, strict=True)]
         try:
-            # A row that has ended goes on being asked, and the answer is not used.
+            # transformers goes on asking for rows that have ended, and ignores the answer.
             contexts = [bytes(row[: row.index(END)] if END in row else row) for row in rows]
         except ValueError:
-            raise UsageError("tokens are bytes, 0 to 255, and 256 at the end") from None
+            raise UsageError("input_ids: tokens must be bytes, 0 to 255, or 256 for the end and the padding") from None
         logits = torch.full((len(rows), 1, ALPHABET + 1), -torch.inf)
         logits[:, 0, :ALPHABET] = torch.from_numpy(self._log2_probs(contexts) * math.log(2)).float()
         return CausalLMOutput(logits=logits.to(input_ids.device))
 
     def _log2_probs(self, contexts: list[bytes]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return (B, 256) log2 probabilities after each context."""
+        """Return (B, 256) log2 probabilities of the byte after each context."""
         known = {context: row for row, context in enumerate(self._contexts)}
         if self._state is not None and all(context and context[:-1] in known for context in contexts):
             self._state = self._state.fork([known[context[:-1]] for context in contexts])
@@ -95,5 +100,5 @@ class ByteCausalLM(PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Return what ``forward`` takes."""
+        """Return the arguments of ``forward`` for the next token."""
         return {"input_ids": input_ids, "attention_mask": attention_mask}

@@ -1,20 +1,21 @@
-"""Language models by spec: the one in the package, one trained by ``cgn train``, any causal model of Hugging Face's.
+"""Language models by spec: the one in the package, those that ``cgn train`` makes, any causal model of Hugging Face's.
 
-A spec becomes one of two classes, by what its folder's ``config.json`` says. ``ByteLLM`` is a network over bytes: all
-its sums are of integers, so its files decode on every machine (``bytes/``). ``TokenLLM`` is every other model:
-transformers computes it in floating point behind its tokeniser (``tokens/``), and its files decode where the same
-floats come out.
-``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
+The folder's ``config.json`` decides which of two classes a spec becomes:
+
+- ``ByteLLM``: a network over bytes. It adds integers only, so its files decode on every machine (``bytes/``).
+- ``TokenLLM``: any other model. transformers computes it in floating point behind its tokeniser (``tokens/``), so its
+  files decode only where the same floats come out.
+
+The environment variable ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the default, or ``cuda``.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from compgen.errors import UsageError
 from compgen.extras import check
@@ -24,23 +25,23 @@ from compgen.neural import folder
 from compgen.registry import Spec
 
 if TYPE_CHECKING:
-    from compgen.neural.bytes.torch_forward import ExactLlama, NetworkShape
+    from compgen.neural.bytes.network import ByteNetwork
     from compgen.neural.tokens.engine import CausalLM
-    from compgen.neural.tokens.tokeniser import Tokens
+    from compgen.neural.tokens.tokeniser import Tokeniser
 
 
 @dataclass(frozen=True)
 class LLM(LanguageModel):
-    """A causal language model as a next-byte distribution; ``LLM.open`` and specs give one of its two subclasses.
+    """A causal language model as a next-byte distribution. ``LLM.open`` and specs build one of its two subclasses.
 
     Attributes:
-        path: a folder in Hugging Face's layout (config.json, safetensors), or the name of one on its hub; empty for
-            the weights inside the package.
-        window: N, bytes or tokens: a row looks back N to 2N of them. 0 stands for half of what the network was trained
-            on.
-        dtype: what a model with a tokeniser computes in.
-        beam: bits: a model with a tokeniser leaves out ways of reading that are so far behind
-            (``tokens/byte_state.py``); 0 leaves out none.
+        path: a folder in Hugging Face's layout (config.json, safetensors), or a name on its hub. Empty: the weights
+            inside the package.
+        window: N: a row looks back N to 2N bytes, or tokens for a model with a tokeniser. 0: half of what the network
+            was trained on, at most 512 tokens.
+        dtype: the type in which a model with a tokeniser computes: float32, bfloat16 or float16.
+        beam: bits: a model with a tokeniser drops token sequences that are so far behind (``tokens/byte_state.py``).
+            0 drops none.
     """
 
     path: str = field(default="", metadata={"argument": True})
@@ -52,17 +53,19 @@ class LLM(LanguageModel):
 
     def __post_init__(self) -> None:
         if self.window < 0:
-            raise UsageError(f"window must be a number of bytes, or 0 for half the network's own, not {self.window}")
+            raise UsageError(
+                f"window must be a number of bytes or tokens, or 0 for half of the network's own, not {self.window}"
+            )
         if self.beam < 0:
-            raise UsageError(f"beam must be a number of bits, or 0 to leave out nothing, not {self.beam}")
+            raise UsageError(f"beam must be a number of bits, or 0 to drop nothing, not {self.beam}")
 
     @classmethod
     def from_spec(cls, spec: Spec) -> Self:
-        """Build the subclass that suits the folder that ``spec`` names.
+        """Build the subclass that suits the folder in ``spec``.
 
         Raises:
             MissingExtraError: torch or transformers is not installed.
-            UsageError: there is no such folder, or an option is wrong.
+            UsageError: there is no such folder, or an option does not suit its model.
         """
         for module in ("torch", "transformers"):
             check(module, "llm", "model 'llm'")
@@ -74,17 +77,17 @@ class LLM(LanguageModel):
 
     @classmethod
     def open(cls, path: str = "", **options: object) -> Self:
-        """Return the model of a folder; errors as in ``from_spec``."""
+        """Return the model at ``path`` with the given options, the fields of this class; errors as in ``from_spec``."""
         return cls.from_spec(Spec(cls.name, path or None, tuple((key, str(value)) for key, value in options.items())))
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors of the file of weights; errors as in ``folder.parameters``."""
+        """Numbers in all tensors of the weights; errors as in ``folder.parameters``."""
         return folder.parameters(self._folder)
 
     @property
     def shipped(self) -> int:
-        """Bytes of the file of weights."""
+        """Bytes of the weights on disk; errors as in ``folder.weights_file``."""
         return folder.weights_file(self._folder).stat().st_size
 
     @property
@@ -94,29 +97,33 @@ class LLM(LanguageModel):
 
 @dataclass(frozen=True)
 class ByteLLM(LLM):
-    """A network over bytes, the same on every machine."""
+    """A network over bytes. Its frequencies are the same on every machine."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.dtype != "float32" or self.beam:
-            raise UsageError("dtype and beam are for models with a tokeniser; this one speaks bytes: leave them out")
+            raise UsageError("dtype and beam are for models with a tokeniser; this one reads bytes: leave them out")
 
     @property
     def versions(self) -> str:
-        """Its weights, by the digest's first digits."""
+        """The first digits of the weights' digest."""
         return f"weights {self.behaviour(b'').hex()[:8]}"
 
     @property
     def most_lanes(self) -> int:
-        """Rows that keep the device busy."""
+        """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 64, "cuda": 2048}[device()]
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return a digest of the weights."""
+        """Return a digest of the weights; they decide every frequency, so ``probe`` is not used."""
         return self.network.digest
 
     def start(self, prompts: Sequence[bytes]) -> State:
-        """Return a state after ``prompts``."""
+        """Return a state of B rows after ``prompts``, B byte strings.
+
+        Raises:
+            UsageError: the window is larger than the network's, or the folder's files do not fit each other.
+        """
         from compgen.neural.bytes.state import ByteLanguageState
 
         network = self.network
@@ -130,63 +137,72 @@ class ByteLLM(LLM):
         return ByteLanguageState.start(network, self.window or longest, prompts)
 
     @property
-    def network(self) -> ExactLlama:
-        """The network, loaded once for each folder and device."""
-        return _loaded(str(self._folder), device())
+    def network(self) -> ByteNetwork:
+        """The network, loaded once for each folder and device; errors as in ``start``."""
+        from compgen.neural.bytes.network import load
+
+        return load(str(self._folder), device())
 
 
 @dataclass(frozen=True)
 class TokenLLM(LLM, TokenModel):
-    """A model with a tokeniser, in floating point."""
+    """A model with a tokeniser, computed in floating point."""
 
     @property
     def reproducible(self) -> bool:
-        """False: floats decide."""
+        """False: floats differ between machines and batches."""
         return False
 
     @property
     def versions(self) -> str:
-        """Its weights, by the digest's first digits; libraries, device and type."""
+        """The first digits of the files' digest; libraries, device and type."""
         from compgen.neural.tokens.engine import versions
 
         return f"weights {self.behaviour(b'').hex()[:8]}, {versions()}, {device()}, {self.dtype}"
 
     @property
     def most_lanes(self) -> int:
-        """Rows that keep the device busy."""
+        """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 32, "cuda": 256}[device()]
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return a digest of weights and tokeniser."""
+        """Return a digest of weights and tokeniser; they decide every probability, so ``probe`` is not used."""
         return folder.digest(str(self._folder))
 
     def start(self, prompts: Sequence[bytes]) -> State:
-        """Return a state after ``prompts``, byte by byte."""
+        """Return a state of B rows after ``prompts``, B byte strings, that goes on byte by byte.
+
+        Raises:
+            UsageError: the model cannot be loaded, or the window is larger than the model's.
+            IncompatibleError: the model or its tokeniser cannot be used for bytes, or they do not belong together.
+        """
         from compgen.neural.tokens.byte_state import TokenisedState
 
         return TokenisedState.start(*self.engine, prompts, self.window, self.beam)
 
     def encode(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of ``data``; see ``TokenModel.encode``."""
+        """Return the tokeniser's own encoding of ``data``, or None; see ``TokenModel.encode``."""
         return self.engine[1].encode_text(data)
 
     def start_tokens(self, rows: int) -> TokenState:
-        """Return a state that codes tokens; see ``TokenModel.start_tokens``."""
+        """Return a state of ``rows`` empty texts that codes tokens; errors as in ``start``."""
         from compgen.neural.tokens.token_state import TokenCoderState
 
         return TokenCoderState.start(*self.engine, [b""] * rows, self.window)
 
     @property
-    def engine(self) -> tuple[CausalLM, Tokens]:
-        """The model and its tokeniser, loaded once for each folder, device and type."""
-        return _loaded_tokenised(str(self._folder), device(), self.dtype)
+    def engine(self) -> tuple[CausalLM, Tokeniser]:
+        """The model and its tokeniser, loaded once for each folder, device and type; errors as in ``start``."""
+        from compgen.neural.tokens.loading import load_pair
+
+        return load_pair(str(self._folder), device(), self.dtype)
 
 
 def device() -> str:
-    """Return where networks are computed, ``cpu`` or ``cuda``, by ``COMPGEN_DEVICE``.
+    """Return the device on which networks are computed, ``cpu`` or ``cuda``: the value of ``COMPGEN_DEVICE``.
 
     Raises:
-        UsageError: it names another, or there is no such device.
+        UsageError: the variable has another value, or there is no such device.
     """
     name = os.environ.get("COMPGEN_DEVICE", "cpu")
     if name not in ("cpu", "cuda"):
@@ -197,81 +213,3 @@ def device() -> str:
         if not torch.cuda.is_available():
             raise UsageError("COMPGEN_DEVICE is cuda, but torch sees no GPU here; unset it, or install torch for CUDA")
     return name
-
-
-@functools.lru_cache(maxsize=4)
-def _loaded(path: str, place: str) -> ExactLlama:
-    """Return the network of a folder."""
-    # Threads that wait for work by spinning starve whatever else runs on their cores, themselves included.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from compgen.neural.bytes.torch_forward import ExactLlama
-    from compgen.neural.memory import room_for
-
-    config = folder.read_config(Path(path))
-    weights = folder.weights_file(Path(path))
-    shape, inner_width = _shape(config, path)
-    try:
-        tensors = load_file(weights)
-        for name, size in shape.tensors(folder.BYTE_SYMBOLS, inner_width).items():
-            if tensors[name].shape != size:
-                found = " x ".join(map(str, tensors[name].shape))
-                raise UsageError(f"'{weights}' is not of this config.json: {name} is {found} there")
-        with room_for(0):
-            return ExactLlama(shape, lambda name: tensors[name].double().numpy(), place)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"'{weights}' cannot be read: {error}") from None
-    except KeyError as error:
-        raise UsageError(f"'{weights}' lacks the tensor {error}; is it of this config.json?") from None
-
-
-@functools.lru_cache(maxsize=2)
-def _loaded_tokenised(path: str, place: str, dtype: str) -> tuple[CausalLM, Tokens]:
-    """Return the model of a folder, and its tokeniser."""
-    from compgen.neural.tokens.engine import CausalLM
-    from compgen.neural.tokens.tokeniser import Tokens
-
-    return CausalLM.load(path, place, dtype), Tokens.load(path)
-
-
-def _shape(config: dict[str, Any], path: str) -> tuple[NetworkShape, int]:
-    """Return the network's shape, and how many gated units it has."""
-    from compgen.neural.bytes.torch_forward import NetworkShape
-
-    if not folder.speaks_bytes(config):
-        raise UsageError(f"'{path}' is no byte-level model of the Llama type (257 symbols)")
-    rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
-    plain = (
-        config.get("hidden_act", "silu") == "silu"
-        and isinstance(rope, dict)
-        and not config.get("rope_scaling")
-        and not config.get("tie_word_embeddings")
-        and not config.get("attention_bias")
-        and not config.get("mlp_bias")
-        and rope.get("rope_type", "default") == "default"
-    )
-    if not plain:
-        raise UsageError(
-            f"'{path}' has biases, scaled rotations, tied embeddings or another activation, which are not supported"
-        )
-    try:
-        heads = int(config["num_attention_heads"])
-        shape = NetworkShape(
-            layers=int(config["num_hidden_layers"]),
-            width=int(config["hidden_size"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_width=int(config.get("head_dim") or config["hidden_size"] // heads),
-            theta=float(rope["rope_theta"]),
-            positions=int(config["max_position_embeddings"]),
-        )
-        inner_width = int(config["intermediate_size"])
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise UsageError(f"'{path}/config.json' does not describe a Llama-type network: {error!r}") from None
-    # Positions: a start symbol, and a window of twice one byte.
-    sizes = shape.layers, shape.width, shape.heads, shape.kv_heads, shape.head_width, shape.positions - 2, inner_width
-    if min(sizes) < 1 or shape.heads % shape.kv_heads or shape.head_width % 2 or not shape.theta > 0:
-        raise UsageError(f"'{path}/config.json' describes no network: {shape}")
-    return shape, inner_width

@@ -1,9 +1,11 @@
-"""Samplers by name; and ``sample``, the one call that most people need."""
+"""Samplers by name, and ``sample``, the one call that most people need."""
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
@@ -30,21 +32,23 @@ SAMPLERS: Registry[Sampler] = Registry(
 )
 
 
-def sampler_with(spec: str, options: Mapping[str, object]) -> Sampler:
-    """Return the sampler that ``spec`` names, with ``options``; those that are None are not given.
+def sampler_with(spec: str, options: Mapping[str, Any]) -> Sampler:
+    """Return the sampler that ``spec`` names, with ``options`` set. They win over the options in the spec.
+
+    An option that is None counts as not given.
 
     Raises:
         UsageError: there is no such sampler, it lacks an option, or a value is out of range.
     """
     parsed = Spec.parse(spec)
     cls = SAMPLERS.get(parsed.name)
-    given = {key: str(value) for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None}
     for key in given:
         if key not in cls.option_names():
             known = ", ".join(name.replace("_", "-") for name in cls.option_names())
             raise UsageError(f"the {cls.name} sampler has no {key.replace('_', '-')}; it has: {known}")
     rest, _ = parsed.split(given)
-    return cls.from_spec(Spec(rest.name, rest.argument, (*rest.options, *given.items())))
+    return dataclasses.replace(cls.from_spec(rest), **given)  # type: ignore[type-var]
 
 
 def sample(
@@ -68,27 +72,27 @@ def sample(
     layout: Layout | None = None,
     watch: Watch | None = None,
 ) -> Samples:
-    """Continue ``prompt`` by what ``compressor`` expects.
+    """Continue ``prompt`` with bytes that ``compressor`` expects.
 
     Args:
         compressor: a spec such as ``"gzip"`` or ``"xz:level=9"``, a compressor, or a model.
-        prompt: the context; text is encoded as UTF-8. A list of them is continued side by side, one sample each.
-        length: bytes to make.
+        prompt: the bytes before the sample; text is encoded as UTF-8. Several prompts get one sample each.
+        length: bytes to draw.
         samples: continuations to draw: rows, beams or particles.
         sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, ``decode-native``, a plugin's name, a spec, or a sampler.
-        rule: how code lengths become a distribution, ``calibrated`` or ``one-step``.
-        effort: what the calibrated rule spends, ``fast`` or ``best``.
-        temperature: flattens (above 1) or sharpens the distribution; 0 is greedy; for ``smc`` the T of its target.
-        top_k: draw from so many most probable bytes, and those that tie with the last.
-        top_p: draw from the fewest bytes that hold this probability.
-        min_p: leave out bytes under this share of the most probable one.
-        allow: ``printable``, ``utf-8`` or ``chars:...``; see ``compgen.sampling.allowed``.
-        frozen: let the model learn from the prompt alone, and not from its own sample.
-        bits: for ``decode``: a file whose bits are decoded; without it they are random.
-        stop: strings that end a continuation; they are not part of it.
-        seed: of the random numbers; None draws one, and the result tells it.
-        layout: how the bytes lie, where they are rows of a picture or frames of sound.
-        watch: called as bytes are made; see ``compgen.sampling.base.Watch``.
+        rule: how code lengths become a distribution: ``calibrated`` or ``one-step``.
+        effort: how much work the calibrated rule does: ``fast`` or ``best``.
+        temperature: above 1 it flattens the distribution, below 1 it sharpens it, 0 is greedy. For ``smc``, see there.
+        top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
+        top_p: draw only from the fewest most probable bytes whose probabilities sum to this.
+        min_p: leave out bytes whose probability is less than this times that of the most probable byte.
+        allow: the bytes to draw from: ``printable``, ``utf-8`` or ``chars:...`` (``compgen.sampling.allowed``).
+        frozen: True lets the model learn from the prompt alone, and not from its own sample.
+        bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
+        stop: strings that end a continuation. They are not part of it.
+        seed: the seed of the random numbers. By default, a random seed; the result tells it.
+        layout: the rows of a picture or the frames of sound that the bytes are.
+        watch: called as bytes are drawn; see ``compgen.sampling.base.Watch``.
 
     Returns:
         The continuations, with the seed that draws them again.
@@ -103,31 +107,31 @@ def sample(
         "top_p": top_p,
         "min_p": min_p,
         "allow": allow,
-        "frozen": None if frozen is None else str(frozen).lower(),
+        "frozen": frozen,
         "bits": bits,
     }
     if isinstance(sampler, str):
         sampler = sampler_with(sampler, options)
     elif any(value is not None for value in options.values()):
         raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    stops = list(stop) if isinstance(stop, list | tuple) else [stop]
-    each: tuple[bytes, ...] = ()
-    if isinstance(prompt, list | tuple):
-        each, prompt, samples = tuple(as_bytes(one, "a prompt") for one in prompt), b"", len(prompt)
-        if not isinstance(sampler, Ancestral):
-            raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    each = tuple(as_bytes(one, "a prompt") for one in prompt) if isinstance(prompt, list | tuple) else None
+    if each is not None and not isinstance(sampler, Ancestral):
+        raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout),
-        prompt=as_bytes(prompt, "the prompt"),
-        each=each,
+        prompt=as_bytes(prompt, "the prompt") if each is None else b"",
+        each=each or (),
         length=length,
-        samples=samples,
+        samples=samples if each is None else len(each),
         seed=secrets.randbits(32) if seed is None else seed,
-        stop=tuple(as_bytes(one, "a stop string") for one in stops),
+        stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
     )
-    drawn = []
-    for drawn_sample in sampler.draw(request):
-        end = request.stop_position(drawn_sample.data)
-        drawn.append(drawn_sample if end < 0 else drawn_sample.cut(end))
-    return Samples(tuple(drawn), request.model, sampler, request.seed)
+    drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
+    return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _stop_strings(stop: bytes | str | Sequence[bytes | str]) -> tuple[bytes, ...]:
+    """Return one stop string, or several, as bytes."""
+    strings = stop if isinstance(stop, list | tuple) else [stop]
+    return tuple(as_bytes(one, "a stop string") for one in strings)

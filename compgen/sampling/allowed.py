@@ -1,8 +1,8 @@
-r"""Which bytes a sample may hold.
+r"""Restrict the bytes that a sample may hold.
 
-``printable``: ASCII letters, digits, punctuation, space, tab and newline. ``utf-8``: any bytes, so long
-as the continuation by itself is whole and valid UTF-8. ``chars:...``: the given ASCII characters, with
-the escapes ``\n``, ``\t``, ``\\`` and ``\xNN`` for any byte.
+``printable`` allows ASCII letters, digits, punctuation, space, tab and newline. ``utf-8`` allows any bytes that make
+the continuation, by itself, valid UTF-8. ``chars:...`` allows the given ASCII characters, with the escapes ``\n``,
+``\t``, ``\\``, and ``\xNN`` for any byte.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from compgen.registry import suggest
 from compgen.types import Mask, Rows, Symbols
 
 _ESCAPES = {"n": 10, "t": 9, "\\": 92}
+"""The bytes that escapes in ``chars:`` stand for."""
 
 
 class Allowed(ABC):
-    """The bytes allowed next in each of B rows."""
+    """The bytes that are allowed next in each of B rows."""
 
     @abstractmethod
     def mask(self, left: int) -> Mask:
-        """Return (B, 256) what may come next where ``left`` bytes, the next one included, are to come."""
+        """Return (B, 256) True for bytes that may come next. ``left`` is the bytes to come, with the next one."""
 
     def extend(self, symbols: Symbols) -> None:  # noqa: B027 - a set without memory has nothing to do
-        """Take note of the byte appended to each row."""
+        """Append one byte to each row, in place; ``symbols`` is (B,)."""
 
     @abstractmethod
     def fork(self, rows: Rows) -> Allowed:
-        """Return the same for the given rows."""
+        """Return an independent copy of the given rows."""
 
 
 class ByteSet(Allowed):
-    """The same bytes always."""
+    """Allows the same bytes at every step."""
 
     def __init__(self, members: bytes, rows: int) -> None:
         row = np.zeros(256, dtype=np.bool_)
@@ -46,20 +47,21 @@ class ByteSet(Allowed):
         self._mask = np.broadcast_to(row, (rows, 256))
 
     def mask(self, left: int) -> Mask:
-        """Return (B, 256) membership."""
+        """Return (B, 256) True for members of the set."""
         return self._mask
 
     def fork(self, rows: Rows) -> ByteSet:
-        """Return the same set for as many rows."""
+        """Return the same set for the number of the given rows."""
         return ByteSet(self._members, len(rows))
 
 
-# States of a UTF-8 recogniser (RFC 3629): between characters; 1, 2 or 3 bytes to come; and after E0, ED,
-# F0, F4, where the second byte is restricted. _NEED is how many bytes each state still needs.
 _NEED = np.array([0, 1, 2, 3, 2, 2, 3, 3])
+"""The bytes that each state of a UTF-8 recogniser still needs (RFC 3629). The states are: 0, between two characters;
+1 to 3, so many bytes to come; 4 to 7, after E0, ED, F0 and F4, which restrict the second byte."""
 
 
 def _utf8_transitions() -> NDArray[np.int64]:
+    """Return (8, 256) the state after each state and byte, or -1 if the byte is not valid there."""
     next_state = np.full((8, 256), -1)
     for low, high, state in (
         (0x00, 0x7F, 0),
@@ -90,18 +92,18 @@ _UTF8 = _utf8_transitions()
 
 
 class Utf8(Allowed):
-    """Bytes that keep each row valid UTF-8, and let it end between characters."""
+    """Allows bytes that keep each row valid UTF-8, and that let it end after a whole character."""
 
     def __init__(self, states: NDArray[np.int64]) -> None:
         self._states = states
 
     def mask(self, left: int) -> Mask:
-        """Return (B, 256) the bytes that lead to a state which ``left - 1`` more bytes can complete."""
+        """Return (B, 256) True for bytes that lead to a state which ``left - 1`` more bytes can complete."""
         after = _UTF8[self._states]
         return (after >= 0) & (_NEED[after] < left)
 
     def extend(self, symbols: Symbols) -> None:
-        """Step each row's recogniser."""
+        """Advance the recogniser of each row."""
         self._states = _UTF8[self._states, symbols]
 
     def fork(self, rows: Rows) -> Utf8:
@@ -110,7 +112,7 @@ class Utf8(Allowed):
 
 
 def allowed(name: str | None, rows: int) -> Allowed:
-    """Return what the set called ``name`` allows in ``rows`` rows; None allows every byte.
+    """Return the set called ``name`` for ``rows`` rows. None allows every byte.
 
     Raises:
         UsageError: there is no such set, or a ``chars:`` set is empty or not ASCII.

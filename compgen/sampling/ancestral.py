@@ -1,4 +1,4 @@
-"""Ancestral sampling: each byte from its distribution given all before it (Deletang et al., section 3.4)."""
+"""Ancestral sampling: draw each byte given all bytes before it (Deletang et al. 2024, section 3.4)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from compgen.sampling.shaping import Shaping, draw
 
 @dataclass(frozen=True)
 class Ancestral(Sampler):
-    """Rows in lockstep, each with random numbers of its own, so that a row does not depend on the others.
+    """Draws rows in lockstep. Each row has random numbers of its own, so it does not depend on the others.
 
-    Temperature 0 is greedy; bytes that tie for the first place are drawn from evenly. With ``frozen``, a model learns
-    from the prompt alone, and not from its own sample: one that does drifts, in long samples of signals to noise or to
-    one level (docs/log.md). Surprisals are those of the frozen model.
+    Temperature 0 is greedy: it draws evenly from the bytes that tie for the first place. With ``frozen``, the model
+    learns from the prompt alone, and not from its own sample, and surprisals are those of the frozen model. A model
+    that learns from its own sample drifts: long samples of signals end in noise, or at one level (docs/log.md).
     """
 
     temperature: float = 1.0
@@ -50,7 +50,7 @@ class Ancestral(Sampler):
         ends = [-1] * request.samples
         held_back = max((len(stop) - 1 for stop in request.stop), default=0)
         shown = 0
-        rows = list(range(request.samples))  # the rows still going: row i of the state is rows[i]
+        rows = list(range(request.samples))  # samples that have not ended: row i of the state is sample rows[i]
         for step in range(request.length):
             probabilities = shaping.apply(state.frequencies(), permitted.mask(request.length - step))
             symbols = draw(probabilities, np.array([generators[row].random() for row in rows]))

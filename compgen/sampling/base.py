@@ -1,4 +1,4 @@
-"""The sampler contract, and what a sampler returns."""
+"""The contract of samplers: the request that they get, and the samples that they return."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ from compgen.models.base import ByteModel
 from compgen.registry import Configured
 
 Watch: TypeAlias = Callable[[int, bytes], None]
-"""Called after each step with the bytes made so far in a row, and the bytes of row 0 that are now final."""
+"""A function that is called after each step, with the number of bytes in a row so far, and with those bytes of row 0
+that have become final: no stop string can remove them any more."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to sample: ``samples`` continuations of ``prompt``, of ``length`` bytes or up to a stop string.
+    """What to sample.
 
-    With ``each``, a prompt for every sample stands in for the one.
+    Attributes:
+        model: the model to draw from.
+        prompt: the prompt of all samples.
+        length: bytes in a continuation, if no stop string ends it.
+        samples: continuations to draw.
+        seed: the seed of all random numbers.
+        stop: strings that end a continuation.
+        watch: called after each step.
+        each: a prompt for each sample, in place of ``prompt``; empty for one prompt.
     """
 
     model: ByteModel
@@ -49,17 +58,22 @@ class Request:
 
     @property
     def prompts(self) -> list[bytes]:
-        """The prompt of each sample."""
+        """The prompts of the samples, in order."""
         return list(self.each) or [self.prompt] * self.samples
 
     def generator(self, row: int) -> np.random.Generator:
-        """Return the random numbers of one row: the same whatever the number of rows."""
+        """Return the random numbers of one row. They do not depend on the number of rows."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(row,)))
 
     def stop_position(self, data: bytes | bytearray, start: int = 0) -> int:
-        """Return where the first stop string begins that ends after ``start``, or -1."""
+        """Return where the first stop string begins that ends after ``start``, or -1 if there is none."""
         found = [data.find(stop, max(0, start - len(stop) + 1)) for stop in self.stop]
         return min((position for position in found if position >= 0), default=-1)
+
+    def cut_at_stop(self, sample: Sample) -> Sample:
+        """Return ``sample`` without its first stop string and what follows, or as it is if it has none."""
+        end = self.stop_position(sample.data)
+        return sample if end < 0 else sample.cut(end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +81,10 @@ class Sample:
     """One continuation.
 
     Attributes:
-        data: the bytes, without a stop string that ended them.
-        surprisals: (n,) bits, -log2 of each byte's probability under the model (before temperature,
-            top-k, and so on).
-        weight: its share among the samples drawn together; equal shares except in sequential Monte Carlo.
-        stopped: True where a stop string ended it.
+        data: its bytes, without the stop string that ended it.
+        surprisals: (n,) bits, -log2 of each byte's probability under the model, before temperature, top-k, and so on.
+        weight: its share among the samples drawn together. Only in sequential Monte Carlo are the shares unequal.
+        stopped: True if a stop string ended it.
     """
 
     data: bytes
@@ -81,17 +94,17 @@ class Sample:
 
     @property
     def text(self) -> str:
-        """The bytes as text that is safe to show."""
+        """The bytes as text that is safe to show on a terminal or a page."""
         return readable(self.data)
 
     @property
     def bits(self) -> float:
-        """-log2 of the probability of the whole under the model."""
+        """-log2 of the probability of the whole continuation under the model."""
         return float(self.surprisals.sum())
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Bits divided by bytes; None for no bytes."""
+        """Bits divided by bytes, or None for no bytes."""
         return self.bits / len(self.data) if self.data else None
 
     def cut(self, length: int) -> Sample:
@@ -104,7 +117,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Samples(Sequence[Sample]):
-    """Continuations drawn together, and what it takes to draw them again."""
+    """Continuations drawn together, with the model, the sampler and the seed that draw them again."""
 
     drawn: tuple[Sample, ...]
     model: ByteModel
@@ -112,7 +125,7 @@ class Samples(Sequence[Sample]):
     seed: int
 
     def joined(self) -> Samples:
-        """Return one sample of all of them, one after the other."""
+        """Return the continuations as one sample, one after the other."""
         data = b"".join(one.data for one in self.drawn)
         surprisals = np.concatenate([one.surprisals for one in self.drawn])
         whole = Sample(data, surprisals, 1.0, any(one.stopped for one in self.drawn))
@@ -136,8 +149,8 @@ class Samples(Sequence[Sample]):
 
 
 class Sampler(Configured, ABC):
-    """A way to draw continuations. Subclasses are frozen dataclasses; their fields are its options."""
+    """A way to draw continuations. Subclasses are frozen dataclasses, whose fields are the sampler's options."""
 
     @abstractmethod
     def draw(self, request: Request) -> list[Sample]:
-        """Return ``request.samples`` continuations, drawn from ``request.generator`` alone."""
+        """Return ``request.samples`` continuations. All random numbers come from ``request.generator``."""

@@ -1,4 +1,4 @@
-"""Beam search: the continuations of highest probability that a beam of bounded width finds."""
+"""Beam search: the most probable continuations that a beam of bounded width finds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
 from compgen.sampling.shaping import level
 
-_TIE = 6  # decimals of a bit: totals that agree so far are ties, and the seed decides between them
+_TIE = 6
+"""Decimals of a bit to which totals are compared. Equal ones tie, and the seed decides. Chosen."""
 
 
 @dataclass(frozen=True)
 class Beam(Sampler):
-    """As many beams as samples are asked for; the most probable comes first.
+    """Keeps as many beams as there are samples, and returns the most probable one first.
 
-    A beam that a stop string ends is set aside with the probability of all its bytes, the stop string's too.
+    A beam that a stop string ends is set aside. Its rank is by the probability of all its bytes, with the stop string.
     """
 
     allow: str | None = None
@@ -30,7 +31,7 @@ class Beam(Sampler):
         allowed(self.allow, 1)
 
     def draw(self, request: Request) -> list[Sample]:
-        """Return up to ``request.samples`` different continuations: all there are, where there are fewer."""
+        """Return ``request.samples`` different continuations, or all that there are if there are fewer."""
         generator = request.generator(0)
         permitted = allowed(self.allow, 1)
         state = request.model.start([request.prompt])

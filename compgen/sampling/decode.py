@@ -1,8 +1,8 @@
-"""Sampling by decompression: noise, through a decoder, is a sample.
+"""Sampling by decompression: to decode noise is to sample.
 
-``decode`` decodes random bits with the coder of ``compgen.coding``, which reads the very frequencies that ancestral
-sampling draws from; the two agree but for the coder's rounding. ``decode-native`` gives noise to the compressor's own
-decoder, so that what comes out is what the compressor itself expects, not the distribution derived from it.
+``decode`` decodes random bits with the entropy coder of ``compgen.coding``. It uses the same frequencies as ancestral
+sampling, so the two have the same distribution, except for the coder's rounding. ``decode-native`` gives noise to the
+compressor's own decoder. Its samples follow the compressor itself, and not the distribution derived from it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compgen.coding.bits import bits_to_bytes
 from compgen.errors import UsageError
@@ -23,17 +22,17 @@ from compgen.sampling.base import Request, Sample, Sampler
 
 @dataclass(frozen=True)
 class Decode(Sampler):
-    """Random bits, or those of the file ``bits``, decoded. ``compgen.coding.bits.bytes_to_bits`` gives them back."""
+    """Decodes random bits, or the bits of the file ``bits``. ``compgen.coding.bits.bytes_to_bits`` gives them back."""
 
     bits: str | None = None
 
     name: ClassVar[str] = "decode"
 
     def draw(self, request: Request) -> list[Sample]:
-        """Return one continuation for each row, each from bits of its own.
+        """Return the continuations, each decoded from bits of its own.
 
         Raises:
-            UsageError: the file cannot be read, holds too few bits, or there is more than one row.
+            UsageError: the file of bits cannot be read, holds too few bits, or is given for more than one sample.
         """
         if self.bits is not None and request.samples > 1:
             raise UsageError("the bits of one file are one sample; leave out --samples")
@@ -49,15 +48,15 @@ class Decode(Sampler):
 
 @dataclass(frozen=True)
 class DecodeNative(Sampler):
-    """Random bytes through the compressor's own decoder, after the code of the prompt."""
+    """Feeds random bytes to the compressor's own decoder, after the code of the prompt."""
 
     name: ClassVar[str] = "decode-native"
 
     def draw(self, request: Request) -> list[Sample]:
-        """Return one continuation for each row.
+        """Return the continuations.
 
         Raises:
-            UsageError: the model is not one compressor's, or that has no such decoder.
+            UsageError: the model is not derived from one compressor, or that compressor cannot decode noise.
         """
         model = request.model
         if not isinstance(model, CodeLengthModel):
@@ -67,13 +66,15 @@ class DecodeNative(Sampler):
         for row in range(request.samples):
             seed = int(request.generator(row).integers(1 << 32))
             data = model.compressor.decode_noise(context, request.length, seed)
-            drawn.append(Sample(data, _surprisals(request, data), 1 / request.samples))
+            state = model.start([request.prompt])
+            _, width = state.consume(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
+            drawn.append(Sample(data, PRECISION - np.log2(width[:, 0]), 1 / request.samples))
         request.watch(request.length, b"")
         return drawn
 
 
 def _enough(length: int) -> int:
-    """Return how many bytes of bits any ``length`` bytes take at most."""
+    """Return how many bytes of bits suffice to decode ``length`` bytes, whatever they are."""
     return 8 + 4 * -(-length * PRECISION // 32)
 
 
@@ -82,12 +83,3 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"bits '{path}' cannot be read: {error.strerror}") from None
-
-
-def _surprisals(request: Request, data: bytes) -> NDArray[np.float64]:
-    state = request.model.start([request.prompt])
-    bits = np.empty(len(data))
-    for position, symbol in enumerate(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)):
-        bits[position] = -state.log2_probs()[0, symbol[0]]
-        state.extend(symbol)
-    return bits

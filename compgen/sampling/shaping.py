@@ -1,7 +1,7 @@
-"""What a user does to a distribution before drawing from it: temperature, top-k, top-p, min-p.
+"""Change a distribution before drawing from it: temperature, top-k, top-p and min-p.
 
-The order is that of transformers' generation: temperature, top-k, top-p, min-p. Bytes of equal
-probability stay or go together, so that no tie is broken by byte order.
+They are applied in this order, as in generation by transformers. Bytes of equal probability stay or go together, so
+that the order of bytes breaks no tie.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from compgen.types import Frequencies, Mask, Probabilities, Symbols
 
 @dataclass(frozen=True)
 class Shaping:
-    """Temperature (0: greedy), top-k, top-p and min-p; None switches one off."""
+    """The temperature (0 is greedy), and top-k, top-p and min-p, each of which is off if it is None."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -35,7 +35,7 @@ class Shaping:
             raise UsageError(f"min-p must be between 0 and 1, not {self.min_p}")
 
     def apply(self, frequencies: Frequencies, mask: Mask) -> Probabilities:
-        """Return (B, 256) probabilities to draw from, zero where ``mask`` is False."""
+        """Return (B, 256) probabilities to draw from. They are zero where ``mask`` is False."""
         if self == Shaping():
             return _normalise(np.where(mask, frequencies, 0))
         counts = np.where(mask, level(frequencies), 0)
@@ -58,10 +58,10 @@ class Shaping:
 
 
 def level(frequencies: Frequencies) -> Frequencies:
-    """Return (B, 256) frequencies with those that tie made equal.
+    """Return (B, 256) frequencies in which those that tie are equal.
 
-    Equal code lengths share their probability to within one count, which is not a preference. From the largest down,
-    frequencies one count below the first of their group are raised to it.
+    Equal code lengths share their probability to within one count, and that count is no preference. From the largest
+    frequency down, those one count below the first of their group are raised to it.
     """
     levelled = frequencies.copy()
     for row in levelled:
@@ -81,9 +81,9 @@ def _normalise(weights: NDArray[np.float64] | Mask) -> Probabilities:
 
 
 def draw(probabilities: Probabilities, uniform: NDArray[np.float64]) -> Symbols:
-    """Return (B,) a byte for each row by inversion; ``uniform`` is (B,) numbers in [0, 1)."""
+    """Draw a byte for each row by inversion. ``uniform`` is (B,) numbers in [0, 1); the result is (B,)."""
     ends = np.cumsum(probabilities, axis=1)
-    # Below the row's own total, whatever the rounding, so that a byte of probability zero is never drawn.
+    # Rounding must not move a point to the row's total: a byte of probability zero would be drawn.
     points = np.minimum(uniform * ends[:, -1], np.nextafter(ends[:, -1], 0))
     symbols: Symbols = (ends <= points[:, None]).sum(axis=1).astype(np.uint8)
     return symbols

@@ -1,8 +1,8 @@
-"""Sequential Monte Carlo over whole continuations w: the target is 2**(-L(context w) / T).
+"""Sequential Monte Carlo over whole continuations w, with the target 2**(-L(context w) / T).
 
-The one-step distribution normalises at every byte; the compressor's own preference is over whole
-continuations. Particles are proposed by the model and weighted by what the compressor says of them, so
-that with growing numbers the weighted particles follow the target (Del Moral, Doucet, Jasra 2006).
+The one-step distribution normalises at every byte, but the compressor's own preference is over whole continuations.
+The model proposes particles, and the compressor's code lengths weight them. The more particles, the closer their
+weighted distribution comes to the target (Del Moral, Doucet and Jasra 2006).
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
 from compgen.sampling.shaping import Shaping, draw
 
-_COLDEST = 0.01  # weights are 2**(bits / temperature), and must not overflow
+_COLDEST = 0.01
+"""The lowest temperature. Chosen: weights are 2**(bits / temperature), and must not overflow."""
 
 
 @dataclass(frozen=True)
 class SequentialMonteCarlo(Sampler):
-    """As many particles as samples are asked for, returned with their weights, the heaviest first.
+    """Draws as many particles as there are samples, and returns them with their weights, the heaviest first.
 
-    Particles are resampled (systematically) whenever the effective sample size, 1 / sum(weight**2),
-    falls below ``threshold`` times their number. ``temperature`` is T above.
+    Particles are resampled systematically whenever the effective sample size, 1 / sum(weight**2), falls below
+    ``threshold`` times their number. ``temperature`` is the T of the target.
     """
 
     temperature: float = 1.0
@@ -44,7 +45,7 @@ class SequentialMonteCarlo(Sampler):
         allowed(self.allow, 1)
 
     def draw(self, request: Request) -> list[Sample]:
-        """Return the particles."""
+        """Return the particles as samples, the heaviest first."""
         generator = request.generator(0)
         shaping = Shaping(self.temperature)
         count = request.samples
@@ -83,7 +84,7 @@ def normalised(log2_weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def systematic(weights: NDArray[np.float64], uniform: float) -> NDArray[np.intp]:
-    """Return (n,) ancestors, each row as often as its weight says to within one (systematic resampling)."""
+    """Return (n,) ancestors by systematic resampling: row i comes n * weights[i] times, to within one."""
     count = len(weights)
     points = (np.arange(count) + uniform) / count
     found = np.searchsorted(np.cumsum(weights), points, side="right")

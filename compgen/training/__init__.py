@@ -1,1 +1,1 @@
-"""Byte-level language models of any size: data, optimiser, and the loop, which is transformers' own."""
+"""Training of language models over bytes or BPE tokens: config, data, optimiser, and transformers' training loop."""

@@ -1,7 +1,7 @@
 """Causal attention in blocks of queries, for training on a CPU.
 
-There PyTorch's own kernel is slower with narrow heads in bfloat16, by a third, or twice where torch compiles the
-network (docs/log.md, "training on two cores").
+With narrow heads in bfloat16, PyTorch's own kernel takes a third more time there, or twice as much if torch compiles
+the network (docs/log.md, "training on two cores").
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import torch
 import transformers
 
 BLOCKS = "causal_blocks"
-"""What transformers calls it, as ``attn_implementation``."""
+"""The name of this attention in transformers, for ``set_attn_implementation``."""
 
-_BLOCK = 128  # queries that look at their keys together
+_BLOCK = 128
+"""Queries that attend to their keys together. Measured in scratch: docs/log.md, "training on two cores"."""
 
 
 def causal_blocks(
@@ -26,19 +27,19 @@ def causal_blocks(
     scaling: float,
     **rest: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend from every position to itself and all before it; transformers' interface, without mask and cache.
+    """Attend from every position to itself and all before it, by transformers' interface, without mask and cache.
 
     Args:
-        module: the layer, not used.
-        query: of shape (batch, heads, positions, width).
-        key: of shape (batch, heads of keys and values, positions, width).
-        value: shaped like ``key``.
+        module: the layer; not used.
+        query: (batch, heads, positions, head_width), of any float type, as are the others.
+        key: (batch, kv_heads, positions, head_width).
+        value: (batch, kv_heads, positions, head_width).
         attention_mask: must be None.
-        scaling: of the products of queries and keys.
-        rest: what else transformers passes, not used.
+        scaling: factor of the products of queries and keys.
+        rest: other arguments of transformers'; not used.
 
     Returns:
-        The attended values, (batch, positions, heads, width), and None for the weights.
+        What the positions attend to, (batch, positions, heads, head_width), and None in place of attention weights.
     """
     assert attention_mask is None  # noqa: S101 - windows are never padded
     shared = query.shape[1] // key.shape[1]
@@ -49,8 +50,8 @@ def causal_blocks(
     for begin in range(0, positions, _BLOCK):
         end = min(begin + _BLOCK, positions)
         scores = query[:, :, begin:end] @ key[:, :, :end].transpose(-1, -2)
-        later = torch.ones(end - begin, end, dtype=torch.bool, device=query.device).triu(begin + 1)
-        weights = scores.masked_fill(later, float("-inf")).softmax(dim=-1)
+        masked = torch.ones(end - begin, end, dtype=torch.bool, device=query.device).triu(begin + 1)
+        weights = scores.masked_fill(masked, float("-inf")).softmax(dim=-1)
         attended.append(weights.to(query.dtype) @ value[:, :, :end])
     return torch.cat(attended, dim=2).transpose(1, 2), None
 

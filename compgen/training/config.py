@@ -1,4 +1,4 @@
-"""What a training run is: a TOML file, checked."""
+"""The config of a training run: a TOML file, read into checked dataclasses."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from compgen.config import build, read
 from compgen.errors import UsageError
 
 VERSION = 1
+"""Version of the config format, which every config states."""
+
 BYTES = 256
+"""``Architecture.vocabulary`` of a network over bytes."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A Llama-type network over bytes, or tokens, and a start symbol.
+    """The sizes of a Llama-type network over bytes or tokens, and a start symbol.
 
     Attributes:
         layers: blocks of attention and a gated unit.
-        width: of the residual stream.
-        heads: of attention, each ``head_width`` wide.
-        kv_heads: heads of keys and values, which the heads share: fewer make decoding lighter.
-        head_width: as said.
-        inner_width: of the gated unit.
+        width: numbers of the residual stream.
+        heads: heads of queries.
+        kv_heads: heads of keys and values, which groups of query heads share. Fewer make decoding faster.
+        head_width: numbers of a head.
+        inner_width: numbers of a gated unit.
         context: symbols in a training window, and the most that the model looks back.
-        vocabulary: 256 for bytes; more for that many tokens of a BPE vocabulary, which is trained on the same data.
+        vocabulary: 256 for bytes. A larger number is that of tokens in a BPE vocabulary, learnt from the same data.
     """
 
     layers: int
@@ -51,19 +54,19 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """How long and how fast a network is trained.
 
     Attributes:
         steps: updates of the weights.
-        batch: windows in each, over all processes.
-        learning_rate: of Muon and, scaled to match, of AdamW.
-        warm_up: steps over which the rate rises.
-        decay: steps at the end over which it falls to zero. Between the two it is constant, so that a run can go on
-            from a checkpoint with more steps.
-        weight_decay: of matrices.
+        batch: windows in each step, over all processes.
+        learning_rate: of Muon and AdamW alike (``optimizer.py``).
+        warm_up: steps at the beginning over which the learning rate rises.
+        decay: steps at the end over which it falls to zero. In between it is constant, so that a run can go on from a
+            checkpoint with more steps.
+        weight_decay: of the matrices that Muon trains.
         evaluate_every: steps between measurements on held-out data.
         save_every: steps between checkpoints.
-        seed: of weights and windows.
+        seed: of the first weights and of the windows.
     """
 
     steps: int
@@ -82,15 +85,18 @@ class Schedule:
         if self.learning_rate <= 0 or min(self.warm_up, self.decay, self.weight_decay) < 0:
             raise UsageError("training: learning_rate must be above 0; warm_up, decay and weight_decay 0 or more")
         if self.warm_up + self.decay > self.steps:
-            raise UsageError(f"training: warm_up and decay are {self.warm_up + self.decay} of {self.steps} steps")
+            raise UsageError(
+                f"training: warm_up and decay are {self.warm_up + self.decay} of {self.steps} steps; lower them, or "
+                "raise steps"
+            )
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A schedule by bytes of text instead of steps, so that networks over bytes and tokens see equally much.
+    """A schedule by bytes of text instead of steps, so that networks over bytes and over tokens see equally much.
 
     Attributes:
-        bytes: that the training goes through, however little data there is.
+        bytes: bytes of text that the training reads, the same ones again if there are fewer.
         batch: windows in each step.
         learning_rate: as in ``Schedule``.
     """
@@ -103,7 +109,7 @@ class Budget:
         self.schedule(1, 1.0, 0)
 
     def schedule(self, context: int, bytes_per_symbol: float, seed: int) -> Schedule:
-        """Return the schedule for windows of ``context`` symbols: a tenth of it rises, four tenths fall."""
+        """Return the schedule for windows of ``context`` symbols: the rate rises over 1/10 of it, falls over 4/10."""
         steps = max(1, round(self.bytes / (max(1, self.batch) * context * bytes_per_symbol)))
         return Schedule(
             steps,
@@ -119,19 +125,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A model, its data, its schedule.
+    """A model, its data and its schedule.
 
     Attributes:
-        model: the network.
+        model: sizes of the network.
         training: the schedule.
         data: files, archives (tar, tar.xz, tar.gz) and folders, relative to the data root. Pictures and sound in them
             are read as their samples, one byte each.
-        held_out: share of the data that is never trained on, for the measurements.
-        initial: a folder of weights to begin with, relative to the config; without one they are random. Its gated units
-            may be narrower than the model's, and its context another.
-        initial_share: of those weights in what is saved, which is a mean of where the training began and where it ended
-            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The two can be better together than
-            either; where the context is another, only by a small share: the first weights know no more than theirs.
+        held_out: share of the data that is never trained on, but measured.
+        initial: a folder of weights to begin with, relative to the config; empty for random weights. Their gated units
+            may be narrower than the model's, and their context may differ.
+        initial_share: share of the initial weights in the saved ones, which are the mean of the weights before and
+            after the training (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). The mean can be better
+            than either. If the training lengthens the context, only a small share helps: the initial weights know no
+            positions beyond their own context.
     """
 
     model: Architecture
@@ -148,17 +155,20 @@ class TrainingConfig:
             raise UsageError(f"held_out must be a share between 0 and 1, not {self.held_out}")
         if not 0 <= self.initial_share < 1 or (self.initial_share and not self.initial):
             raise UsageError(
-                f"initial_share must be a share of initial, 0 or more and under 1, not {self.initial_share}"
+                f"initial_share must be 0 or more and under 1, and 0 without initial, not {self.initial_share}"
             )
         if self.initial and self.model.vocabulary != BYTES:
-            raise UsageError("initial is for networks over bytes: another vocabulary is learnt anew with each training")
+            raise UsageError(
+                "initial is for networks over bytes, because each training learns other tokens: leave it out, or set "
+                f"model.vocabulary to {BYTES}"
+            )
 
     @classmethod
     def read(cls, path: Path) -> TrainingConfig:
-        """Return the config in a TOML file.
+        """Return the config in the TOML file ``path``.
 
         Raises:
-            UsageError: it is not there, or not such a config.
+            UsageError: the file is missing, or is not such a config.
         """
         table, _ = read(str(path))
         if table.pop("version", None) != VERSION:

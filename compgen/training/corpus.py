@@ -1,6 +1,6 @@
-"""Training data: files, archives and folders as one long string of bytes, and as the symbols that a network reads.
+"""Training data: files, archives and folders as one long array of bytes, or of the symbols that a network reads.
 
-Pictures and sound are their samples.
+Pictures and sound are read as their samples.
 """
 
 from __future__ import annotations
@@ -22,13 +22,22 @@ from compgen.media import recognise
 from compgen.training.vocabulary import Vocabulary
 
 _BLOCK = 1 << 16
-"""Bytes that are held out together, so that few windows lie across a border."""
-_SEED = 1  # of which blocks those are
+"""Bytes that are held out together. Chosen: large beside a window, so that few windows span a border of blocks."""
+
+_SEED = 1
+"""Seed of the choice of held-out blocks. Changing it would measure weights on data that they were trained on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Symbols to train on, symbols held out, the digest of both, and how many bytes a symbol stands for on average."""
+    """Training data.
+
+    Attributes:
+        train: (n,) symbols to train on.
+        held_out: (m,) symbols that are never trained on.
+        digest: of all bytes, as hexadecimal digits.
+        bytes_per_symbol: the mean number of bytes that a symbol stands for.
+    """
 
     train: NDArray[np.integer[Any]]
     held_out: NDArray[np.integer[Any]]
@@ -36,26 +45,26 @@ class Corpus:
     bytes_per_symbol: float = 1.0
 
     def encoded(self, vocabulary: Vocabulary) -> Corpus:
-        """Return these bytes as symbols of ``vocabulary``."""
+        """Return this corpus of bytes as symbols of ``vocabulary``."""
         train, held_out = vocabulary.encode(self.train), vocabulary.encode(self.held_out)
         ratio = (len(self.train) + len(self.held_out)) / (len(train) + len(held_out))
         return Corpus(train, held_out, self.digest, ratio)
 
     @classmethod
     def read(cls, root: Path, sources: Sequence[str], held_out: float) -> Corpus:
-        """Return all of ``sources`` under ``root``, with a share of its blocks held out.
+        """Return the bytes of all ``sources``, paths under ``root``; a share ``held_out`` of their blocks is held out.
 
-        They are the same whatever the seed of the training, so that weights which go on from others never saw them.
+        The held-out blocks do not depend on the seed of a training: weights that go on from others never saw them.
 
         Raises:
-            UsageError: a source is not there, a picture or sound is damaged, or there is too little data.
-            MissingExtraError: there are pictures or sound, and what reads them is not installed.
+            UsageError: a source is missing or damaged, or there is too little data.
+            MissingExtraError: there are pictures or sound, and the library that reads them is not installed.
         """
         pieces = (recognise(item).encode(item)[0] for item in _items(root, sources))
         whole = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         count = len(whole) // _BLOCK
         if count < 2:
-            raise UsageError(f"{len(whole)} bytes are too few to train on; give at least {2 * _BLOCK}")
+            raise UsageError(f"{len(whole)} bytes are too few to train on; name at least {2 * _BLOCK} bytes in data")
         held = np.zeros(count, dtype=np.bool_)
         chosen = max(1, round(held_out * count))
         held[np.random.default_rng(_SEED).choice(count, chosen, replace=False)] = True
@@ -65,6 +74,7 @@ class Corpus:
 
 
 def _items(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
+    """Give the bytes of each file: files of a folder by name, of an archive in its order."""
     for source in sources:
         path = root / source
         if path.is_dir():

@@ -1,7 +1,7 @@
-"""Train a language model over bytes or tokens with transformers' own Trainer, and save it with a card.
+"""Train a language model over bytes or tokens with transformers' Trainer, and save it with a model card.
 
-Each window of the data follows a start symbol, so that the model knows how text begins, and goes on from anywhere.
-Runs resume from their last checkpoint; ``torchrun --nproc-per-node N -m compgen train CONFIG`` uses several GPUs.
+A training window is a start symbol and a stretch from a random place of the data, so that the model can begin anywhere.
+A run resumes from its last checkpoint. ``torchrun --nproc-per-node N -m compgen train CONFIG`` uses several GPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from compgen.errors import UsageError
-from compgen.neural.tokens.tree import FREE
+from compgen.neural.tokens.tree import SPARE_POSITIONS
 from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
 from compgen.training.corpus import Corpus
@@ -31,20 +31,25 @@ from compgen.training.optimizer import MuonAdamW
 from compgen.training.vocabulary import Vocabulary
 
 CARD = "README.md"
-"""The file that is written last: what stands beside it is whole."""
+"""The model card. It is written last: where it exists, the model beside it is complete."""
 
-_MEASURED = 128  # held-out windows in a measurement
+_MEASURED = 128
+"""Held-out windows in a measurement. Chosen: enough to compare runs, few enough not to slow a training down."""
 
 
 def network(
     model: Architecture, vocabulary: Vocabulary | None = None, initial: str = ""
 ) -> transformers.LlamaForCausalLM:
-    """Return a network with random weights or those of the folder ``initial``, over bytes or another vocabulary.
+    """Return a network with random weights, or with those of a folder.
 
-    Where the gated units of ``initial`` are narrower, what is added to them begins without effect.
+    Args:
+        model: sizes of the network.
+        vocabulary: its symbols; bytes by default.
+        initial: a folder of weights; empty for random ones. If their gated units are narrower than the model's, the
+            added numbers begin without effect.
 
     Raises:
-        UsageError: there are none, or they are otherwise not of this architecture.
+        UsageError: the folder holds no weights, or those of a network of other sizes.
     """
     vocabulary = vocabulary or Vocabulary(None)
     net = transformers.LlamaForCausalLM(
@@ -56,8 +61,8 @@ def network(
             num_attention_heads=model.heads,
             num_key_value_heads=model.kv_heads,
             head_dim=model.head_width,
-            # What reads tokens byte by byte keeps some positions free; the window should be the context all the same.
-            max_position_embeddings=model.context + 1 + (FREE if model.vocabulary > BYTES else 0),
+            # A state that reads tokens byte by byte keeps SPARE_POSITIONS in reserve, beside a window of the context.
+            max_position_embeddings=model.context + 1 + (SPARE_POSITIONS if model.vocabulary > BYTES else 0),
             tie_word_embeddings=False,
             bos_token_id=vocabulary.start,
             eos_token_id=None,
@@ -70,14 +75,18 @@ def network(
             net.load_state_dict(_widened(load_file(Path(initial) / "model.safetensors"), net.state_dict()))
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise UsageError(f"initial: '{initial}' holds no weights of this architecture: {reason}") from None
+            raise UsageError(
+                f"initial: '{initial}' holds no weights of this architecture: {reason}; "
+                "name a folder that 'cgn train' wrote, and give [model] its sizes"
+            ) from None
     return net
 
 
 def _widened(weights: dict[str, torch.Tensor], random: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return ``weights`` with more gated units, as many as ``random`` has: random to read, and nothing that they write.
+    """Return ``weights`` with gated units as wide as in ``random``.
 
-    The function of the network is the same, and gradients reach what is added at once.
+    The added numbers read with random weights and write with zeros: the network computes the same function, and
+    gradients reach the zeros at once.
     """
     widened = dict(weights)
     for name in weights.keys() & random.keys():
@@ -90,11 +99,17 @@ def _widened(weights: dict[str, torch.Tensor], random: dict[str, torch.Tensor]) 
 
 
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Windows of ``context`` symbols after ``start``: at seeded random places, or, where measured, side by side."""
+    """Training windows: a start symbol and ``context`` symbols of the data.
+
+    They begin at random places that ``seed`` and the window's number determine, or, without a seed, at even distances.
+    """
 
     def __init__(self, data: NDArray[np.integer[Any]], start: int, context: int, count: int, seed: int | None) -> None:
         if len(data) < context:
-            raise UsageError(f"{len(data)} symbols of data are less than a window of {context}; give more data")
+            raise UsageError(
+                f"{len(data)} symbols of data are less than a window of {context}; "
+                "give more data, or lower model.context"
+            )
         self._data = data
         self._start = start
         self._context = context
@@ -112,16 +127,16 @@ class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             begin = int(np.random.default_rng((self._seed, index)).integers(most + 1))
         symbols = torch.full((self._context + 1,), self._start, dtype=torch.int64)
         symbols[1:] = torch.from_numpy(self._data[begin : begin + self._context].astype(np.int64))
-        return {"input_ids": symbols, "labels": symbols}  # transformers shifts the labels; none predicts the start
+        return {"input_ids": symbols, "labels": symbols}  # transformers shifts labels: the start is not predicted
 
 
 class _Log(transformers.TrainerCallback):
-    """One line for each measurement, rates in bits per byte."""
+    """Writes a line for each measurement, in bits per byte. ``valid`` is the last one on held-out data."""
 
     def __init__(self, tell: Callable[[str], None], symbols_per_step: int, bytes_per_symbol: float) -> None:
         self._tell = tell
         self._bytes = symbols_per_step * bytes_per_symbol
-        self._bits = 1 / math.log(2) / bytes_per_symbol  # per byte, of a nat per symbol
+        self._bits = 1 / math.log(2) / bytes_per_symbol  # bits per byte that a nat per symbol is
         self._since: tuple[float, int] | None = None
         self.valid: float | None = None
 
@@ -144,10 +159,10 @@ class _Log(transformers.TrainerCallback):
 
 
 def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], None]) -> float:
-    """Train what ``config`` says on the data under ``root``; see ``fit``.
+    """Train by a config on the data under ``root``; the other arguments, the result and errors are those of ``fit``.
 
     Raises:
-        UsageError: the data is not there, or no weights to begin with.
+        UsageError: the data is missing.
     """
     corpus = Corpus.read(root, config.data, config.held_out)
     vocabulary = Vocabulary.train(config.model.vocabulary, corpus.train)
@@ -167,30 +182,30 @@ def fit(
     initial: str = "",
     initial_share: float = 0.0,
 ) -> float:
-    """Train, save to ``out``, and return the rate on held-out windows, bits per byte.
+    """Train a network, save it, and return its rate on held-out windows, bits per byte.
 
     Args:
-        model: the network.
+        model: sizes of the network.
         plan: the schedule.
-        vocabulary: what it reads.
-        corpus: in symbols of that.
-        out: a folder for ``config.json``, ``model.safetensors``, a tokeniser if there is one, ``README.md`` and, under
-            ``checkpoints``, what a run resumes from.
-        tell: takes a line of the log.
-        source: what the card says of the data.
-        initial: a folder of weights to begin with; random ones by default.
-        initial_share: of those in what is saved.
+        vocabulary: the symbols that the network reads.
+        corpus: the data, in symbols of ``vocabulary``.
+        out: the folder for ``config.json``, ``model.safetensors``, a tokeniser if there is one, ``README.md`` and
+            ``checkpoints``, from which a run resumes.
+        tell: receives each line of the log.
+        source: a description of the data, for the card.
+        initial: a folder of weights to begin with; empty for random ones.
+        initial_share: share of the initial weights in the saved ones (``TrainingConfig``).
 
     Raises:
-        UsageError: there is too little data, or no weights to begin with.
+        UsageError: there is too little data, the initial weights do not fit, the batch cannot be shared by the
+            processes, or ``out`` holds checkpoints of another network.
     """
     start, context = vocabulary.start, model.context
-    transformers.utils.logging.disable_progress_bar()  # of saving; what is worth telling goes to ``tell``
+    transformers.utils.logging.disable_progress_bar()  # that of saving: ``tell`` gets all that is worth a line
     transformers.set_seed(plan.seed)
     trained = network(model, vocabulary, initial)
     begun = {name: weights.clone() for name, weights in trained.state_dict().items()} if initial_share else {}
-    on_cpu = not torch.cuda.is_available()
-    if on_cpu:
+    if not torch.cuda.is_available():
         trained.set_attn_implementation(BLOCKS)
     parameters = sum(p.numel() for p in trained.parameters())
     tell(
@@ -198,35 +213,9 @@ def fit(
         f"{len(corpus.held_out)} held out"
     )
     log = _Log(tell, plan.batch * context, corpus.bytes_per_symbol)
-    # torchrun tells how many processes it started, each with its GPU; without it, one process has them all.
-    shares = int(os.environ.get("WORLD_SIZE", 0)) or max(1, torch.cuda.device_count())
-    if plan.batch % shares:
-        raise UsageError(f"training: batch must be a multiple of the {shares} processes or GPUs, not {plan.batch}")
-    arguments = transformers.TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        max_steps=plan.steps,
-        per_device_train_batch_size=plan.batch // shares,
-        per_device_eval_batch_size=plan.batch // shares,
-        learning_rate=plan.learning_rate,
-        lr_scheduler_type="warmup_stable_decay",
-        warmup_steps=plan.warm_up,
-        lr_scheduler_kwargs={"num_decay_steps": plan.decay, "min_lr_ratio": 0.0, "decay_type": "linear"},
-        max_grad_norm=1.0,
-        bf16=True,
-        use_cpu=on_cpu,
-        seed=plan.seed,
-        eval_strategy="steps",
-        eval_steps=plan.evaluate_every,
-        save_steps=plan.save_every,
-        save_total_limit=2,
-        logging_steps=min(50, plan.evaluate_every),
-        report_to="none",
-        disable_tqdm=True,
-        ddp_find_unused_parameters=False,
-    )
     trainer = transformers.Trainer(
         trained,
-        arguments,
+        _arguments(plan, out),
         train_dataset=Windows(corpus.train, start, context, plan.steps * plan.batch, plan.seed),
         eval_dataset=Windows(corpus.held_out, start, context, _MEASURED, None),
         optimizers=(MuonAdamW(trained, plan.learning_rate, plan.weight_decay), None),
@@ -236,10 +225,7 @@ def fit(
     last = _last_checkpoint(out / "checkpoints")
     if last is not None:
         tell(f"going on from {last}")
-        with safe_open(f"{last}/model.safetensors", "pt") as saved:
-            sizes = {name: saved.get_slice(name).get_shape() for name in saved.keys()}  # noqa: SIM118
-        if sizes != {name: list(weights.shape) for name, weights in trained.state_dict().items()}:
-            raise UsageError(f"'{last}' is of another network; choose another --out, or remove that folder")
+        _check_checkpoint(last, trained)
     trainer.train(resume_from_checkpoint=last)
     for name, weights in trained.state_dict().items() if initial_share else ():
         weights.lerp_(begun[name].to(weights.device), initial_share)
@@ -256,18 +242,69 @@ def fit(
     return log.valid
 
 
+def _arguments(plan: Schedule, out: Path) -> transformers.TrainingArguments:
+    """Return the settings of transformers' Trainer.
+
+    Raises:
+        UsageError: the batch is not a multiple of the processes or GPUs that share it.
+    """
+    # torchrun says how many processes it started, each with its GPU. Without torchrun, one process has all GPUs.
+    shares = int(os.environ.get("WORLD_SIZE", 0)) or max(1, torch.cuda.device_count())
+    if plan.batch % shares:
+        raise UsageError(f"training: batch must be a multiple of the {shares} processes or GPUs, not {plan.batch}")
+    return transformers.TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=plan.steps,
+        per_device_train_batch_size=plan.batch // shares,
+        per_device_eval_batch_size=plan.batch // shares,
+        learning_rate=plan.learning_rate,
+        lr_scheduler_type="warmup_stable_decay",
+        warmup_steps=plan.warm_up,
+        lr_scheduler_kwargs={"num_decay_steps": plan.decay, "min_lr_ratio": 0.0, "decay_type": "linear"},
+        max_grad_norm=1.0,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        seed=plan.seed,
+        eval_strategy="steps",
+        eval_steps=plan.evaluate_every,
+        save_steps=plan.save_every,
+        save_total_limit=2,
+        logging_steps=min(50, plan.evaluate_every),
+        report_to="none",
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+    )
+
+
 def _last_checkpoint(folder: Path) -> str | None:
-    """Return the last one that is whole: the trainer writes its state last."""
+    """Return the last complete checkpoint, or None: the trainer writes the state of a checkpoint last."""
     whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def _check_checkpoint(checkpoint: str, trained: transformers.LlamaForCausalLM) -> None:
+    """Raise UsageError if the weights of a checkpoint have other sizes than those of ``trained``."""
+    with safe_open(f"{checkpoint}/model.safetensors", "pt") as saved:
+        sizes = {name: saved.get_slice(name).get_shape() for name in saved.keys()}  # noqa: SIM118
+    if sizes != {name: list(weights.shape) for name, weights in trained.state_dict().items()}:
+        raise UsageError(f"'{checkpoint}' is of another network; choose another --out, or remove that folder")
 
 
 def fit_alone(
     model: Architecture, budget: Budget, seed: int, train: bytes, held_out: bytes, out: Path, source: str
 ) -> dict[str, float]:
-    """Train on ``train`` by a budget, unless ``out`` holds the model already, and return what tells of the training.
+    """Train a network by a budget, unless ``out`` holds it already; return numbers that describe the training.
 
-    On a CPU one thread computes, so that what comes out does not depend on what else runs here.
+    One thread computes on a CPU, so that the weights do not depend on the number of threads.
+
+    Args:
+        model: sizes of the network.
+        budget: the schedule, in bytes.
+        seed: of the first weights and of the windows.
+        train: bytes to train on.
+        held_out: bytes to measure on.
+        out: the folder for the model, as in ``fit``.
+        source: a description of the data, for the card.
 
     Raises:
         UsageError: there is too little data.
@@ -303,6 +340,7 @@ def _card(
     source: str,
     origin: str,
 ) -> str:
+    """Return the text of a model card: ``parameters`` counts the network's, ``rate`` is in bits per byte."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     size, seen = (
         round(n * corpus.bytes_per_symbol) for n in (len(corpus.train), plan.steps * plan.batch * model.context)

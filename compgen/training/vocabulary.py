@@ -1,4 +1,4 @@
-"""What a network reads: bytes, or the tokens of a byte-level BPE vocabulary trained on its own training data."""
+"""The symbols that a network reads: bytes, or tokens of a byte-level BPE vocabulary learnt from its training data."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 _START = "<|start|>"
+"""The text of the start token, in tokenisers."""
+
 _BYTES = 256
+"""Symbols of a vocabulary of bytes, the start symbol not counted."""
 
 
 class Vocabulary:
-    """Symbols, and the one that stands before each text."""
+    """The symbols of a network, one of which stands before each text."""
 
     def __init__(self, tokenizer: Tokenizer | None) -> None:
-        """``tokenizer`` has a start token; none is for bytes."""
+        """Take a tokeniser with a start token, or None for bytes."""
         self._tokenizer = tokenizer
 
     @classmethod
     def train(cls, size: int, data: NDArray[np.integer[Any]]) -> Vocabulary:
-        """Return bytes for a ``size`` of 256, else BPE of at most ``size`` tokens beside the start, from ``data``."""
+        """Return bytes for a ``size`` of 256; otherwise learn a BPE vocabulary from ``data``, (n,) bytes.
+
+        It has at most ``size`` tokens, and a start token.
+        """
         if size == _BYTES:
             return cls(None)
         tokenizer = Tokenizer(models.BPE())
@@ -40,22 +46,22 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """Symbols, the start among them."""
+        """How many symbols there are, the start symbol included."""
         return _BYTES + 1 if self._tokenizer is None else self._tokenizer.get_vocab_size()
 
     @property
     def start(self) -> int:
-        """The symbol before the first."""
+        """The symbol that stands before each text."""
         return _BYTES if self._tokenizer is None else self._tokenizer.get_vocab()[_START]
 
     def encode(self, data: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
-        """Return (n,) the symbols of ``data``; of tokens, what is no UTF-8 is left out."""
+        """Return the symbols of (n,) bytes. Tokens leave out bytes that are not valid UTF-8."""
         if self._tokenizer is None:
             return data.astype(np.int32)
         return np.array(self._tokenizer.encode(_text(data), add_special_tokens=False).ids, dtype=np.int32)
 
     def save(self, folder: Path) -> None:
-        """Write the tokeniser, if any, beside the weights."""
+        """Write the tokeniser, if there is one, into the folder of the weights."""
         if self._tokenizer is not None:
             PreTrainedTokenizerFast(tokenizer_object=self._tokenizer, bos_token=_START).save_pretrained(str(folder))
 

@@ -1,4 +1,4 @@
-"""The command line, through real processes."""
+"""The command line in processes of its own."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_output_goes_through_links_and_into_pipes(cgn: Run, tmp_path: Path) -> N
 
 
 def test_fewer_beams_than_samples_are_fewer_files(cgn: Run, tmp_path: Path) -> None:
-    """There is one word of four As; asking for three once wrote one file and fell over."""
+    """There is one word of four As. Asking for three once wrote one file and failed."""
     done = cgn("sample", "--text", "hello", "--sampler", "beam", "--allow", "chars:A", "--samples", "3",
                "--length", "4", "--out", str(tmp_path / "b.txt"))  # fmt: skip
     assert done.returncode == 0
@@ -286,7 +286,7 @@ def test_ctrl_c_is_clean_and_leaves_no_file(tmp_path: Path, spec: str) -> None:
 
 
 def on_a_terminal(*arguments: str) -> str:
-    """Run the program with a terminal for all three streams; return what the terminal shows."""
+    """Run the program with a terminal for all three streams, and return what the terminal shows."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "compgen", *arguments], stdin=slave, stdout=slave, stderr=slave,

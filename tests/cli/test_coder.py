@@ -1,4 +1,4 @@
-"""compress, decompress, inspect, verify, explain: as a user types them."""
+"""The commands compress, decompress, inspect, verify and explain, as a user types them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_pipes(cgn: Run, prose: bytes) -> None:
 
 
 def test_inspect_tells_what_is_inside(cgn: Run, source: Path) -> None:
-    cgn("compress", str(source), "-c", "gzip", "--context", "4096", "--effort", "fast", "--jobs", "2")
+    cgn("compress", str(source), "-c", "gzip", "--window", "4096", "--effort", "fast", "--jobs", "2")
     report = json.loads(cgn("inspect", f"{source}.cgn", "--json").stdout)
     assert report["compressor"] == "gzip:window=4096"
     assert report["independent"] is True
@@ -81,7 +81,7 @@ def test_wrong_use_is_one_line_and_exit_2(cgn: Run, source: Path, tmp_path: Path
         ["train", str(ROOT / "configs/train_paper_200k.toml"), "-o", str(source)],
         ["evaluate", str(ROOT / "configs/table1.toml"), "--out", str(source)],
         ["ncd", str(source), str(source), "-c", "llm"],
-        ["compress", str(source), "--context", "-1"],
+        ["compress", str(source), "--window", "-1"],
         ["compress", str(source), "-o", str(tmp_path / "no/such/folder")],
         ["decompress", str(source)],
         ["explain", ""],
@@ -92,6 +92,16 @@ def test_wrong_use_is_one_line_and_exit_2(cgn: Run, source: Path, tmp_path: Path
         assert done.stderr.count(b"\n") == 1
         assert done.stderr.startswith(b"cgn: ")
     assert [p.name for p in tmp_path.iterdir()] == ["prose.txt"]
+
+
+def test_the_context_of_other_commands_is_not_the_window_of_this_one(cgn: Run, source: Path) -> None:
+    """One word, one meaning: --context is the known bytes of a prompt, and compress has no prompt."""
+    done = cgn("compress", str(source), "--context", "4096")
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"No such option: --context" in done.stderr
+    assert b"--window" in done.stderr
+    assert b"--window" not in cgn("explain", "AIXI", "--context", "4").stderr, "explain has no window"
+    assert b"Look back N to 2N - 1 bytes" in cgn("compress", "--help").stdout
 
 
 def test_damage_is_one_line_and_exit_1(cgn: Run, source: Path) -> None:

@@ -1,4 +1,4 @@
-"""``sample`` on pictures and sound, as a user runs it."""
+"""The command sample on pictures and sound, as a user types it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_picture_can_be_taken_for_bytes(cgn: Run, drawing: str) -> None:
     [
         (("--keep", "1.5"), "keep must be a share"),
         (("--keep", "0"), "keep must be a share"),
-        (("--by-row",), "row by row a picture"),
+        (("--by-row",), "only a picture is continued row by row"),
         (("--seconds", "1"), "--seconds is for sound"),
         (("--out", "next.jpg"), ".png"),
         (("--medium", "imgae"), "did you mean 'image'"),

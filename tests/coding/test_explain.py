@@ -1,4 +1,4 @@
-"""The picture of arithmetic coding: right numbers, well-formed, whatever the text."""
+"""The picture of arithmetic coding has the right numbers, and is well-formed for any text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as a compressor, and back: the circle closes."""
+"""A model as a compressor, and the model that is derived from that compressor."""
 
 from __future__ import annotations
 

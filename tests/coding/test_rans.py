@@ -1,4 +1,4 @@
-"""The entropy coder alone: round trips over arbitrary tables, and its size beside constriction's."""
+"""The entropy coder by itself: round trips over arbitrary tables, and code as short as constriction's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LANES = 256
 
 
 def table(generator: np.random.Generator, symbols: int, precision: int, skew: float) -> np.ndarray:
-    """(symbols,) widths, all at least 1, that sum to 2**precision."""
+    """Return (symbols,) widths, all at least 1, that sum to 2**precision."""
     weights = generator.random(symbols) ** skew + 1e-30
     widths = 1 + np.floor(weights / weights.sum() * ((1 << precision) - symbols)).astype(np.int64)
     widths[widths.argmax()] += (1 << precision) - int(widths.sum())

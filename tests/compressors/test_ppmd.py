@@ -1,4 +1,4 @@
-"""PPMd's encoder in its child process: what becomes of that shows in no code."""
+"""PPMd's encoder in its child process: whatever happens to the child, codes stay the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def child() -> int:
 
 
 def test_children_follow_each_other_and_code_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module._Encoder, "_PIECES", 3)
+    monkeypatch.setattr(module, "_PIECES", 3)
     encoder().close()
     ppmd = COMPRESSORS.build("ppmd:memory=1")
     seen = []

@@ -35,7 +35,7 @@ def test_what_its_code_runs() -> None:
 
 
 def test_its_png_is_pillows_but_for_the_filters() -> None:
-    """Both write a picture 32 wide; filters and strategy differ a little between encoders."""
+    """Pillow and compgen both write a picture 32 wide; their filters and zlib strategies differ a little."""
     image = pytest.importorskip("PIL.Image")
     y, x = np.mgrid[:32, :64]
     patch = (
@@ -59,6 +59,14 @@ def test_rates_are_sums_over_shards() -> None:
     assert found.honest == 150 / 300
     assert found.paper_code == (165 - 4 * 21) / 300
     assert found.paper_seven == pytest.approx((130 * 8 / 7 - 4 * 21) / 300)
+
+
+def test_what_a_model_needs_once_counts_once_for_all_shards() -> None:
+    record = {"chunks": 1, "raw": 100, "written": 60, "bits": 400.0, "parameters": 7, "shipped": 9}
+    found = Rates.total([record | {"once": 40}, record | {"once": 50}])
+    assert (found.once, found.parameters, found.shipped) == (50, 7, 9)
+    assert (found.raw, found.written, found.bits) == (200, 120, 800.0)
+    assert found.honest == (120 + 50) / 200
 
 
 def test_a_model_pays_for_its_frame_and_its_weights() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,79 @@ def test_remote_paths_are_fsspecs() -> None:
         found = SetConfig("far", paths=(path,)).open("memory://cgn", 0)
         assert joined(found, 0, found.size) == (b"hello world" if path == "set" else b"hello ")
     assert joined(SetConfig("far", paths=("set",)).open("memory://cgn", 0), 4, 4) == b"o wo"
+
+
+@pytest.fixture
+def counted() -> tuple[dict[str, bytes], list[tuple[int, int]]]:
+    """A remote file system ``counted://``: its files, by path, and the stretches that were fetched, (begin, end)."""
+    fsspec = pytest.importorskip("fsspec")
+    spec = pytest.importorskip("fsspec.spec")
+    file_base: Any = spec.AbstractBufferedFile
+    system_base: Any = spec.AbstractFileSystem
+    files: dict[str, bytes] = {}
+    fetched: list[tuple[int, int]] = []
+
+    class File(file_base):  # type: ignore[misc]
+        def _fetch_range(self, begin: int, end: int) -> bytes:
+            fetched.append((begin, min(end, self.size)))
+            return files[self.path][begin:end]
+
+    class System(system_base):  # type: ignore[misc]
+        protocol = "counted"
+        cachable = False
+
+        def info(self, path: str, **rest: object) -> dict[str, object]:
+            if path not in files:
+                raise FileNotFoundError(path)
+            return {"name": path, "size": len(files[path]), "type": "file"}
+
+        def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **rest: object) -> File:
+            return File(self, path, mode, block_size or "default", **rest)
+
+    fsspec.register_implementation("counted", System, clobber=True)
+    return files, fetched
+
+
+Counted = tuple[dict[str, bytes], list[tuple[int, int]]]
+
+
+def test_of_a_remote_file_only_what_is_read_is_fetched(counted: Counted) -> None:
+    """Ten bytes of a remote file of 5 MB once fetched all of it."""
+    files, fetched = counted
+    files["set/a.bin"] = np.random.default_rng(1).bytes(5_000_000)
+    found = SetConfig("far", paths=("a.bin",)).open("counted://set", 0)
+    assert (found.size, fetched) == (5_000_000, [])
+    assert joined(found, 1_234_567, 10) == files["set/a.bin"][1_234_567:1_234_577]
+    assert fetched == [(1_234_567, 1_234_577)]
+
+
+def test_the_size_of_a_remote_picture_takes_its_header_alone(counted: Counted, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    files, fetched = counted
+    pixels = np.random.default_rng(1).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    image.fromarray(pixels).save(tmp_path / "a.png")
+    files["set/a.png"] = (tmp_path / "a.png").read_bytes()
+    config = SetConfig("images", loader="images", paths=("a.png",), height=32, width=64)
+    far, near = config.open("counted://set", 0), config.open(str(tmp_path), 0)
+    assert far.size == near.size
+    assert sum(end - begin for begin, end in fetched) < 100_000 < len(files["set/a.png"]) // 10
+    fetched.clear()
+    assert joined(far, 5000, 3000) == joined(near, 5000, 3000)
+    assert sum(end - begin for begin, end in fetched) < 1.2 * len(files["set/a.png"])
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_stretch_of_remote_sound_is_found_by_seeking(counted: Counted, tmp_path: Path, suffix: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    files, fetched = counted
+    samples = np.random.default_rng(1).integers(-32768, 32768, 1_000_000).astype(np.int16)
+    soundfile.write(tmp_path / f"a.{suffix}", samples, 16_000)
+    files[f"set/a.{suffix}"] = (tmp_path / f"a.{suffix}").read_bytes()
+    config = SetConfig("speech", loader="speech", paths=(f"a.{suffix}",))
+    far, near = config.open("counted://set", 0), config.open(str(tmp_path), 0)
+    assert joined(far, 700_000, 2000) == joined(near, 700_000, 2000)
+    assert sum(end - begin for begin, end in fetched) < len(files[f"set/a.{suffix}"])
+    assert far.size == near.size
 
 
 def test_a_set_that_is_no_set_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The lm-evaluation-harness over a compressor: its three questions, and two tasks made here."""
+"""compgen in the lm-evaluation-harness: its three kinds of request, and two tasks made here."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from compgen.evaluation.metrics import (
     held_out_rate,
     histogram_distance,
     metrics,
+    spectrum,
     spectrum_distance,
 )
 from compgen.evaluation.score import score
@@ -46,6 +47,24 @@ def test_distances_are_zero_for_the_same_and_grow_with_noise() -> None:
     hiss = [tone + generator.normal(0, sigma, 4000) for sigma in (0.01, 0.1)]
     assert spectrum_distance(tone, tone) == 0
     assert 1 < spectrum_distance(tone, hiss[0]) < spectrum_distance(tone, hiss[1])
+
+
+def test_a_spectrum_is_welchs_mean_power_in_decibels() -> None:
+    signal = pytest.importorskip("scipy.signal")
+    generator = np.random.default_rng(4)
+    one = generator.normal(0, 0.3, 5000)
+    other = np.convolve(generator.normal(0, 0.1, 3000), [1, 1, 1, 1])  # of few high frequencies
+    expected = []
+    for sound in (one, other):
+        _, power = signal.welch(
+            sound, window=np.hanning(512), noverlap=256, detrend=False, return_onesided=False, scaling="density"
+        )
+        expected.append(10 * np.log10(power[:257] + 1e-7))
+        assert np.allclose(spectrum(sound), expected[-1])
+    distance = spectrum_distance(one, other)
+    assert distance == pytest.approx(np.sqrt(np.mean((expected[0] - expected[1]) ** 2)))
+    assert distance > 1.1 * np.mean(np.abs(expected[0] - expected[1])), "the mean is one of squares"
+    assert spectrum_distance(one, 10 * one) == pytest.approx(20, abs=0.1), "ten times the amplitude are 20 dB"
 
 
 def test_the_reference_prices_noise_higher_than_what_is_real() -> None:

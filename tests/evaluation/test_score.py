@@ -28,7 +28,7 @@ def test_a_score_is_the_chain_of_the_model() -> None:
 
 
 def test_one_step_rate_is_the_difference_of_lengths_and_the_waste() -> None:
-    """Mean surprisal = mean added length + mean code waste, but for the floor under frequencies."""
+    """Mean surprisal = mean added length + mean code waste, but for the frequency that every byte has at least."""
     result = compgen.score("gzip", DATA, CONTEXT, rule="one-step")
     gzip = COMPRESSORS.build("gzip")
     steps = [gzip.code_length(CONTEXT + DATA[:n]) for n in range(len(DATA) + 1)]
@@ -59,6 +59,20 @@ def test_own_rate_knows_the_models_window_and_no_more() -> None:
         spent += compressor.code_length(window + segment) - compressor.code_length(window)
         window = (window + segment)[-16:]
     assert compgen.score("xz:window=16", DATA, far).own_bpb == pytest.approx(spent / len(DATA))
+
+
+def test_own_rate_does_not_copy_from_before_the_window() -> None:
+    """A context that begins with the data makes it cheap for gzip, which reads 32 KB back; the window is 32 bytes."""
+    data = np.random.default_rng(5).bytes(640)
+    far = data + bytes(32)
+    gzip = COMPRESSORS.build("gzip")
+    spent, window = 0.0, far[-32:]
+    for begin in range(0, 640, 32):  # a window of 64 bytes is full, and restarts with its last 32
+        segment = data[begin : begin + 32]
+        spent += gzip.code_length(window + segment) - gzip.code_length(window)
+        window = segment
+    assert spent > 2 * (gzip.code_length(far + data) - gzip.code_length(far))
+    assert compgen.score("gzip:window=32", data, far).own_bpb == pytest.approx(spent / len(data))
 
 
 def test_a_model_that_is_no_compressors_has_no_rate_of_its_own() -> None:

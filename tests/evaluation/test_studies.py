@@ -1,11 +1,13 @@
-"""The studies beside the table: small ones, checked against what their words say."""
+"""Small runs of the studies beside the table, checked against independent computations of their figures."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,24 @@ from compgen.compressors import COMPRESSORS
 from compgen.errors import UsageError
 from compgen.evaluation import engines, report
 from compgen.evaluation.run import Run, evaluate
-from compgen.evaluation.shards import TrainedShard
+from compgen.evaluation.shards import Record, TrainedShard
 from compgen.evaluation.studies import load_study
-from compgen.evaluation.studies.base import Place
+from compgen.evaluation.studies.base import Place, Study
+from compgen.evaluation.tables import Table
 from compgen.models import load
 from tests.conftest import ROOT
+
+
+@dataclass(frozen=True)
+class Mine(Study):
+    """A study of another package."""
+
+    word: str = "size"
+
+    def tables(self, records: Sequence[Record]) -> list[Table]:
+        """Return the raw size of each record."""
+        return [Table("mine", "sizes", ("row", self.word), [(one["row"], one["raw"]) for one in records])]
+
 
 HEAD = """
 version = 1
@@ -126,6 +141,26 @@ def test_configs_of_the_project_are_read(path: Path) -> None:
         assert ignored.returncode in (0, 128)  # results are not committed; 128: outside git
 
 
+def test_studies_of_other_packages_are_found_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = "compgen.studies"
+    targets = {"mine": "tests.evaluation.test_studies:Mine", "bad": "no_such_plugin:X", "other": "pathlib:Path"}
+    points = [importlib.metadata.EntryPoint(name, target, group) for name, target in targets.items()]
+    real = importlib.metadata.entry_points
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda **chosen: points if chosen == {"group": group} else real(**chosen)
+    )
+    result = run(tmp_path, "mine", 'word = "bytes"', data=b"she sells sea shells")
+    assert result.study.tables(result.records)[0].rows == [("gzip", 20), ("counts", 20)]
+    for name, said in (
+        ("mien", r"unknown study 'mien'; did you mean 'mine'"),
+        ("bad", r"plugin study 'bad' \(no_such_plugin:X\) does not load"),
+        ("other", r"plugin study 'other' is not a subclass of .*Study"),
+    ):
+        with pytest.raises(UsageError, match=said) as raised:
+            run(tmp_path, name, "")
+        assert "c.toml" in str(raised.value)
+
+
 TRAINED = """
 version = 1
 study = "{study}"
@@ -158,7 +193,7 @@ spec = "gzip"
 
 @pytest.fixture
 def trained(tmp_path: Path, prose: bytes) -> Callable[..., Run]:
-    """Runs a study that trains."""
+    """Return a function that runs a study which trains networks."""
     for module in ("torch", "transformers", "accelerate", "tokenizers"):
         pytest.importorskip(module)
 

@@ -1,10 +1,10 @@
-"""Mutated, cut, extended, spliced and forged containers: each must end in a compgen error or in the right bytes.
+"""Decode mutated, cut, extended, spliced and forged files. Each must end in a compgen error or in the right bytes.
 
     python -m tests.fuzz.containers [--cases N] [--seed S] [FAMILY ...]
 
-Prints how the cases ended, for each family of models, and fails at the first that ends otherwise, with the case's
-number and bytes. A case that takes over ``SLOWEST`` seconds fails too, as does one that makes the process grow by more
-than ``GROWTH`` MB. Language models are tiny ones, made on the spot, and need torch.
+For each family of models, it prints how the cases ended. It fails at the first case that ends otherwise, and prints its
+number and bytes. It also fails if a case takes over ``SLOWEST`` seconds, or if the process grows by more than
+``GROWTH`` MB. The language models are tiny, are made on the spot, and need torch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LANGUAGE_MODELS = ("network", "tokens")
 SLOWEST = 20.0
 GROWTH = 400
 _TEXT = b"the cat sat on the mat; " * 50
-# Values that lengths, counts and letters break at.
+# Values that may break lengths, counts and letters.
 _ODD = [
     b"\x00",
     b"\xff",
@@ -70,10 +70,10 @@ def spec_of(family: str) -> Iterator[str]:
 
 
 def originals(spec: str) -> list[tuple[bytes, bytes]]:
-    """Return small (data, container) pairs: one segment, several, lanes, stored and coded mixed, none."""
+    """Return small (data, file) pairs: one segment, several, several lanes, stored and coded ones mixed, none."""
     noise = random.Random(3).randbytes(60)
     whole = _TEXT
-    if spec.startswith("llm"):  # random weights compress what they say themselves
+    if spec.startswith("llm"):  # random weights compress only their own samples
         whole = compgen.sample(spec, length=1200, temperature=0.2, allow="printable", seed=1)[0].data
     size = next(n for n in range(100, 600, 20) if spec == "uniform" or b"M" in compress(whole[:n], spec)[5:6])
     text, more = whole[:size], whole[: 2 * size]
@@ -93,12 +93,12 @@ def originals(spec: str) -> list[tuple[bytes, bytes]]:
 
 
 def compress(data: bytes, spec: str) -> bytes:
-    """Return ``data`` in a container."""
+    """Return ``data`` as a .cgn file."""
     return compgen.compress(data, spec, verify=False)
 
 
 def mutate(generator: random.Random, blob: bytes, others: list[bytes]) -> bytes:
-    """Return ``blob``, changed in one of many ways."""
+    """Return ``blob`` with a change of one of eight kinds."""
     way = generator.randrange(8)
     place = generator.randrange(len(blob))
     if way == 0:
@@ -126,7 +126,7 @@ def mutate(generator: random.Random, blob: bytes, others: list[bytes]) -> bytes:
 
 
 def frames(blob: bytes) -> list[Frame]:
-    """Return the frames of a container."""
+    """Return the frames of a .cgn file."""
     reader = FrameReader(io.BytesIO(blob))
     found: list[Frame] = []
     while not found or not isinstance(found[-1], EndFrame):
@@ -135,7 +135,7 @@ def frames(blob: bytes) -> list[Frame]:
 
 
 def forge(generator: random.Random, blob: bytes) -> bytes:
-    """Return ``blob`` with one frame changed and every checksum that can be computed made right again."""
+    """Return ``blob`` with one frame changed, and with the checksum of a changed model frame made right again."""
     found = frames(blob)
     out = container.MAGIC + bytes([container.VERSION])
     target = generator.randrange(len(found))

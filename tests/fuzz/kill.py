@@ -1,4 +1,4 @@
-"""Kill a program that writes a file, at random moments: the old file or the new must be there, and no other.
+"""Kill a program at random moments while it writes a file. The old or the new file must be there, and no other.
 
 python -m tests.fuzz.kill [N]
 """
@@ -28,7 +28,7 @@ print("done", flush=True)
 
 
 def kills(count: int, folder: Path, data: bytes, existed: bool) -> Counter[str]:
-    """Return how often the old file, no file, the new file, or something else was found."""
+    """Return how often there was the old file, no file, the new file, or something else."""
     generator = random.Random(count)
     source, target = folder / "source", folder / "target.cgn"
     source.write_bytes(data)
@@ -46,7 +46,7 @@ def kills(count: int, folder: Path, data: bytes, existed: bool) -> Counter[str]:
             time.sleep(generator.random() * span)
             child.kill()
             finished = child.stdout.read() == b"done\n"
-        # Aim at the whole of the writing: wait longer where it had not ended, shorter where it had.
+        # The kills should spread over the whole of the writing: wait longer if it had not ended, shorter if it had.
         span = span * 0.9 if finished else span * 1.1
         found = target.read_bytes() if target.exists() else None
         kind = {None: "none", b"old": "old", new: "new"}.get(found, "other")

@@ -1,4 +1,4 @@
-"""A short run of the container fuzzer; ``python -m tests.fuzz.containers`` is the long one."""
+"""Run the fuzzer of .cgn files for a short time. ``python -m tests.fuzz.containers`` is the long run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gallery in a real browser: headless Chromium, from a file and from a local server."""
+"""A gallery in headless Chromium, opened from files and from a local server."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def logs(browser: Any) -> tuple[list[str], list[str]]:
-    """Return what the console said, and the addresses that were asked for."""
+    """Return the messages of the console, and the URLs that were requested."""
     import json
 
     said = [entry["message"] for entry in browser.get_log("browser")]

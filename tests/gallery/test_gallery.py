@@ -1,4 +1,4 @@
-"""Galleries: what is built, kept and refused."""
+"""Galleries: the site that is built, the cells that are kept, the configs that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound and pictures: any bytes make an item and come back; bad files are told in a line; kinds are recognised."""
+"""Sound and pictures: any bytes become an item and come back, bad files end in one line, and kinds are recognised."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def bomb(side: int) -> bytes:
 
 
 def long_flac() -> bytes:
-    """A header that promises a day of sound, and a second of it."""
+    """Return a file whose header promises a day of sound, with one second of it."""
     whole = bytearray(sound(TONE, format="FLAC"))
     whole[21:26] = bytes([whole[21] | 0x0F, 0xFF, 0xFF, 0xFF, 0xFF])
     return bytes(whole)

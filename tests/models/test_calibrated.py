@@ -16,12 +16,17 @@ from hypothesis import strategies as st
 import compgen
 from compgen.compressors import COMPRESSORS
 from compgen.jit import SMALL
+from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
-from compgen.models.derived import calibrated
-from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, CalibratedRow, initial_weights, period
+from compgen.models.derived import experts
+from compgen.models.derived.effort import BEST, EFFORTS, FAST
 from compgen.models.derived.history import History, suffix
+from compgen.models.derived.records import period
+from compgen.models.derived.row import WARM_UP, CalibratedRow, CalibratedRule
+from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import FRACTION, log2_units
+from compgen.models.window import Window
 from compgen.testing import check_model
 from tests.conftest import ROOT
 
@@ -59,19 +64,20 @@ def test_it_codes_better_than_the_compressor_it_came_from(prose: bytes) -> None:
 
 def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
     gzip = COMPRESSORS.build("gzip")
-    row = CalibratedRow(gzip, "fast", 32768, TEXT[:-WARM_UP])
+    row = CalibratedRow(CalibratedRule(gzip, FAST, Window(32768), Layout()), TEXT[:-WARM_UP])
     for symbol in TEXT[-WARM_UP:]:
         row.extend(symbol)
     assert np.array_equal(load(gzip).start([TEXT]).frequencies()[0], row.frequencies())
 
 
 def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
-    row = CalibratedRow(COMPRESSORS.build("gzip"), "fast", 50, TEXT[:60])  # too short for a period
+    rule = CalibratedRule(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
+    row = CalibratedRow(rule, TEXT[:60])  # too short for a record length
     for symbol in TEXT[60:100]:
         row.extend(symbol)
     learnt = [family.copy() for family in row.mixer.families]
-    fresh = CalibratedRow(COMPRESSORS.build("gzip"), "fast", 50, TEXT[50:100], learnt)
-    fresh._prices = row._prices.copy()
+    fresh = CalibratedRow(rule, TEXT[50:100], learnt)
+    fresh._prices.table[:] = row._prices.table
     assert np.array_equal(row.frequencies(), fresh.frequencies())
     assert any((a != b).any() for a, b in zip(learnt, initial_weights("fast"), strict=True))
 
@@ -79,11 +85,11 @@ def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_l
 def test_code_values_are_ppmds_own_probabilities(prose: bytes) -> None:
     """The gaps between the codes of all 256 bytes add up, over a text, to what PPMd itself spends on it."""
     ppmd = COMPRESSORS.build("ppmd")
+    assert CalibratedRule(ppmd, BEST, Window(8192), Layout()).has_code_values
     context, data = prose[:1500], prose[1500:1530]
     bits = 0.0
     for position, symbol in enumerate(data):
-        row = CalibratedRow(ppmd, "best", 8192, context + data[:position])
-        shares = row._code_shares()
+        shares = experts.code_shares(ppmd.open(context + data[:position]))
         assert (shares >= 0).all()
         bits -= np.log2((shares[symbol] + 1) / (shares + 1).sum())
     spent = ppmd.code_length(context + data) - ppmd.code_length(context)
@@ -98,7 +104,7 @@ def test_code_values_are_read_by_best_alone_and_help(prose: bytes) -> None:
 
 
 def test_a_layout_sees_the_byte_above() -> None:
-    """Rows of noise, each a copy of the one above with a byte changed: in a line there is no telling."""
+    """Each row of noise is the row above with some bytes changed. Only a model that knows the rows can predict it."""
     generator = np.random.default_rng(5)
     row = generator.integers(0, 256, 40, dtype=np.uint8)
     rows = []
@@ -135,8 +141,16 @@ def test_a_period_is_found_where_one_stands_out(prose: bytes) -> None:
 @pytest.mark.parametrize("effort", sorted(EFFORTS))
 def test_the_shipped_weights_fit_the_experts(effort: str) -> None:
     families = initial_weights(effort)
-    experts = 2 + len(EFFORTS[effort].most) + len(EFFORTS[effort].sparse)
-    assert [family.shape for family in families] == [(sets, experts) for sets in SETS]
+    count = experts.FIRST_LOOKAHEAD + len(experts.lookaheads(EFFORTS[effort], Layout()))
+    assert [family.shape for family in families] == [(sets, count) for sets in experts.SETS]
+
+
+@pytest.mark.parametrize("effort", sorted(EFFORTS))
+def test_where_the_last_byte_is_new_a_text_trusts_recent_bytes_alone(effort: str) -> None:
+    first, *others = (family[0] for family in initial_weights(effort))
+    assert first[experts.RECENT] == WEIGHT_ONE
+    assert np.count_nonzero(first) == 1
+    assert not any(np.any(chosen) for chosen in others)
 
 
 @given(st.binary(max_size=300).map(lambda data: bytes(b & 3 for b in data)), st.integers(0, 300), st.integers(1, 9))
@@ -167,7 +181,7 @@ def test_a_dictionary_is_what_came_before_all(dictionary: bytes, data: bytes, mo
     history = History(data[:20], [*map(suffix, orders), ((1, 254), (2, 252))], dictionary)
     for symbol in data[20:]:
         history.append(symbol)
-    assert history.window == len(data)
+    assert history.window_size == len(data)
     whole = dictionary + data
     end = len(whole)
     for number, order in enumerate(orders):
@@ -204,10 +218,10 @@ def test_log2_by_table(values: list[int]) -> None:
 def test_the_mixer_is_a_product_of_experts_that_steps_up_the_gradient() -> None:
     generator = np.random.default_rng(1)
     shares = generator.dirichlet(np.ones(256), size=3)
-    experts = np.rint(np.log2(shares) * (1 << FRACTION)).astype(np.int64)
+    logs = np.rint(np.log2(shares) * (1 << FRACTION)).astype(np.int64)
     weights = np.array([[0.5, 0.3, 0.4]])
     mixer = Mixer([np.rint(weights * WEIGHT_ONE).astype(np.int64)], rate=1 << 20, common_rate=1 << 20)
-    mixed = mixer.mix(experts, [0]) / (1 << 24)
+    mixed = mixer.mix(logs, [0]) / (1 << 24)
     exact = np.prod(shares ** weights[0][:, None], axis=0)
     exact /= exact.sum()
     assert np.allclose(mixed, exact, rtol=0.01, atol=1e-6)
@@ -244,6 +258,7 @@ CHILD = """
 import hashlib, sys
 import numpy as np
 from compgen.jit import SMALL
+from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
 text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
 digest = hashlib.sha256()
@@ -259,13 +274,13 @@ print(digest.hexdigest(), hashlib.sha256(control.tobytes() + product.tobytes()).
 
 
 def simd_features() -> list[str]:
-    """What the NumPy in use has switched on for this processor."""
+    """The vector instructions that NumPy uses on this processor."""
     found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return found
 
 
 def test_every_machine_computes_the_same_frequencies() -> None:
-    """With NumPy's vector code off and another BLAS kernel, float results change (the control) and ours do not."""
+    """Without NumPy's vector code and with another BLAS kernel, float results (the control) change, ours do not."""
     features = simd_features()
     if not features:
         pytest.skip("NumPy has no vector code to switch off on this processor")
@@ -303,16 +318,16 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
 
 
 def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing numba keeps frames; one held the window's memory, the next byte had no room, and a long run failed."""
+    """Importing numba keeps frames alive. One kept a view of the window, which could not grow then: long runs failed."""
     held: list[object] = []
 
-    loop = calibrated._blend_lookahead
+    loop = experts._blend_lookaheads
 
     def greedy(*arguments: Any) -> None:
         held.append((arguments, inspect.currentframe()))
         loop(*arguments)
 
-    monkeypatch.setattr(calibrated, "_blend_lookahead", greedy)
+    monkeypatch.setattr(experts, "_blend_lookaheads", greedy)
     state = load("gzip").start([b"a window that grows, a window "])
     for symbol in np.frombuffer(b"that grows", dtype=np.uint8):
         state.extend(symbol.reshape(1))

@@ -1,4 +1,4 @@
-"""When a computation is run, captured and replayed; CUDA is played by a stand-in, ``test_gpu.py`` has the real one."""
+"""When a computation is run, captured and replayed, with a stand-in for CUDA; ``test_gpu.py`` uses a real GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compgen.neural.cuda_graphs import Graphs, _stream  # noqa: E402
 
 
 class Cuda:
-    """Keeps what is computed (c), captured (C) and replayed (r), on the stream of captures (s) or on the other (d)."""
+    """Records runs (c), captures (C) and replays (r), on the stream of captures (s) or on the default one (d)."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -41,7 +41,7 @@ class Cuda:
     @contextmanager
     def graph(self, fresh: Any, pool: object, stream: object) -> Iterator[None]:
         begin = len(self.done)
-        self.stream_now, self.capturing = "s", True  # where it stays if the capture fails
+        self.stream_now, self.capturing = "s", True  # torch stays on this stream if the capture fails
         try:
             yield
         finally:
@@ -90,7 +90,7 @@ def runs(graphs: Graphs, compute: Callable[[int], None], *slots: int) -> None:
 
 
 def test_a_third_run_is_captured_and_replayed(cuda: Cuda) -> None:
-    """For each number of slots by itself, after two on the stream of captures."""
+    """For each number of slots by itself, after two runs on the stream of captures."""
     runs(Graphs(torch.device("cuda")), cuda.compute, 64, 64, 128, 64, 64, 128, 128, 64)
     assert cuda.done == ["cs64", "cs64", "cs128", "Cs64", "r64", "r64", "cs128", "Cs128", "r128", "r64"]
     assert cuda.mode == 0
@@ -115,8 +115,8 @@ def test_what_cannot_be_captured_is_run_as_it_is(cuda: Cuda) -> None:
     assert cuda.done == ["cs64", "cs64", "cd64", "cd64"]
 
 
-def test_a_capture_that_fills_the_device_is_told_of(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though its end, torch's own, fails for that with another error."""
+def test_a_capture_that_fills_the_device_raises_out_of_memory(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although torch, which ends the capture, raises another error for it."""
 
     @contextmanager
     def graph(fresh: object, pool: object, stream: object) -> Iterator[None]:
@@ -145,6 +145,6 @@ def test_other_errors_are_raised(cuda: Cuda) -> None:
     assert cuda.mode == 0
 
 
-def test_on_a_cpu_it_is_just_run(cuda: Cuda) -> None:
+def test_on_a_cpu_nothing_is_captured(cuda: Cuda) -> None:
     runs(Graphs(torch.device("cpu")), cuda.compute, 64, 64, 64)
     assert cuda.done == ["cd64"] * 3

@@ -1,4 +1,4 @@
-"""The engine over trees of tokens, against the model's plain pass over each branch."""
+"""The engine over trees of tokens, checked against the model's plain pass over each branch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ safetensors = pytest.importorskip("safetensors.torch")
 from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
 
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
-from compgen.neural.tokens.attention import GROUPED, grouped  # noqa: E402
+from compgen.neural.tokens.attention import GROUPED, grouped_query_attention  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
@@ -34,15 +34,15 @@ def plain(engine: CausalLM, text: list[int]) -> Any:
 def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors_alone(engine: CausalLM) -> None:
     rng = np.random.default_rng(5)
     rows, steps = 3, 14
-    cache = engine.cache(rows)
-    texts: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # slot to the tokens that lead there
-    seen: list[dict[int, list[int]]] = [{} for _ in range(rows)]
+    cache = engine.new_cache(rows)
+    texts: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # each slot's token and its ancestors
+    seen: list[dict[int, list[int]]] = [{} for _ in range(rows)]  # the slots of that text
     for step in range(steps):
         cache.reserve(70 if step == 7 else 1)  # growing keeps what is there
         width = 1 + step % 2
         tokens = rng.integers(0, 400, (rows, width))
         positions, slots = np.zeros_like(tokens), np.zeros_like(tokens)
-        visible = np.zeros((rows, width, cache.slots), dtype=np.bool_)
+        mask = np.zeros((rows, width, cache.slots), dtype=np.bool_)
         for row in range(rows):
             parents = rng.choice([0, *texts[row]], width)
             fresh = [s for s in rng.permutation(np.arange(1, cache.slots)).tolist() if s not in texts[row]]
@@ -51,8 +51,8 @@ def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors
                 path, before = texts[row].get(parent, []), seen[row].get(parent, [])
                 texts[row][slot], seen[row][slot] = [*path, int(tokens[row, t])], [*before, slot]
                 positions[row, t], slots[row, t] = len(path), slot
-                visible[row, t, seen[row][slot]] = True
-        logits = engine.forward(cache, tokens, positions, slots, visible)
+                mask[row, t, seen[row][slot]] = True
+        logits = engine.forward(cache, tokens, positions, slots, mask)
         for row in range(rows):
             for t in range(width):
                 expected = plain(engine, texts[row][int(slots[row, t])])
@@ -64,7 +64,7 @@ def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors
 
 
 def test_a_fork_and_its_origin_are_apart(engine: CausalLM) -> None:
-    cache = engine.cache(1)
+    cache = engine.new_cache(1)
     sees = np.zeros((1, 1, cache.slots), dtype=np.bool_)
     sees[0, 0, 1] = True
     one, two = np.array([[1]]), np.array([[2]])
@@ -84,7 +84,7 @@ def test_dtypes(tmp_path: Path, dtype: str, tolerance: float) -> None:
     assert engine.model.config._attn_implementation == GROUPED
     sees = np.zeros((1, 1, 64), dtype=np.bool_)
     sees[0, 0, 1] = True
-    got = engine.forward(engine.cache(1), np.array([[3]]), np.array([[0]]), np.array([[1]]), sees)[0, 0]
+    got = engine.forward(engine.new_cache(1), np.array([[3]]), np.array([[0]]), np.array([[1]]), sees)[0, 0]
     assert got.dtype == torch.float32
     assert (got - plain(CausalLM.load(path), [3])).abs().max() < tolerance * (1 + got.abs().max())
 
@@ -101,7 +101,7 @@ def test_heads_of_a_group_attend_as_heads_of_their_own(heads: int, count: int) -
     for masks in (mask, mask.repeat(1, heads, 1, 1), None):
         found, expected = (
             attend(layer, query, key, value, masks, scaling=0.3, dropout=0.0)[0]
-            for attend in (grouped, sdpa_attention_forward)
+            for attend in (grouped_query_attention, sdpa_attention_forward)
         )
         torch.testing.assert_close(found, expected)
 
@@ -153,4 +153,4 @@ def test_a_full_device_is_an_error_of_its_own(engine: CausalLM, monkeypatch: pyt
     monkeypatch.setattr(engine.model, "forward", full)
     array = np.ones((4, 1), dtype=np.int64)
     with pytest.raises(OutOfMemoryError, match=r"4 rows do not fit .* fewer lanes"):
-        engine.forward(engine.cache(4), array, array, array, np.ones((4, 1, 64), dtype=np.bool_))
+        engine.forward(engine.new_cache(4), array, array, array, np.ones((4, 1, 64), dtype=np.bool_))

@@ -1,4 +1,4 @@
-"""Compressors behind transformers' interface: its generate, its processors, and what they must agree with."""
+"""Compressors as models of transformers': ``generate()`` and its processors follow the model's own distribution."""
 
 from __future__ import annotations
 

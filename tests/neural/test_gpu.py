@@ -1,4 +1,4 @@
-"""What only a GPU can show; ``python -m pytest -m gpu`` runs it alone. Its last real output is in docs/gpu.md."""
+"""Tests that need a GPU: ``python -m pytest -m gpu`` runs them alone. docs/gpu.md keeps their last output."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.fuzz.containers import frames
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.neural import folder, llm  # noqa: E402
-from compgen.neural.bytes import torch_forward  # noqa: E402
+from compgen.neural import folder  # noqa: E402
+from compgen.neural.bytes import network  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
-from compgen.neural.tokens.tokeniser import Tokens  # noqa: E402
+from compgen.neural.tokens.tokeniser import Tokeniser  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 pytestmark = [
@@ -39,7 +39,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Gives the graphs that were replayed."""
+    """A list of the graphs that are replayed."""
     done, replay = [], torch.cuda.CUDAGraph.replay
 
     def kept(graph: Any) -> None:
@@ -52,31 +52,31 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture(params=["kernels", "torch"])
 def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks over bytes, computed by Triton's kernels, or by torch as where Triton is not installed."""
+    """Compute networks over bytes with Triton's kernels, or with torch, as without Triton."""
     if request.param == "kernels":
         pytest.importorskip("triton")
     else:
-        monkeypatch.setattr(torch_forward, "_installed", lambda module: False)
-    llm._loaded.cache_clear()
-    assert (llm._loaded(str(folder.find("")), "cuda").kernels is None) == (request.param == "torch")
+        monkeypatch.setattr(network, "_triton_is_installed", lambda: False)
+    network.load.cache_clear()
+    assert (network.load(str(folder.find("")), "cuda").kernels is None) == (request.param == "torch")
     yield
-    llm._loaded.cache_clear()
+    network.load.cache_clear()
 
 
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
-    """Of other shapes than the shipped network's, with weights of heavy tails."""
+    """For networks of other sizes than the shipped one, with heavy tails in their weights."""
     pytest.importorskip("triton")
     from tests.neural.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
     round_as_torch_does("cuda")
-    for network in networks("cuda"):
-        give_what_torch_gives(network)
-        decode_as_torch_does(network)
+    for net in networks("cuda"):
+        give_what_torch_gives(net)
+        decode_as_torch_does(net)
 
 
 @pytest.mark.usefixtures("computed")
 def test_the_integers_are_those_of_a_cpu(cuda: pytest.MonkeyPatch, replays: list[Any], prose: bytes) -> None:
-    """By graphs and without, with windows that turn over."""
+    """With and without graphs, through windows that reopen."""
     prompts, generator = [b"", prose[:300], prose[7:900]], np.random.default_rng(1)
     there = load("llm").start(prompts)
     cuda.setenv("COMPGEN_DEVICE", "cpu")
@@ -124,9 +124,9 @@ def test_files_of_tokens_decode_or_are_refused(cuda: pytest.MonkeyPatch, tmp_pat
 def test_steps_of_tokens_are_replayed_and_give_what_they_give_one_by_one(
     replays: list[Any], tmp_path: Path, kind: str
 ) -> None:
-    """Through windows that turn over, and caches that grow."""
+    """Through windows that reopen, and caches that grow."""
     path = str(tiny.make(kind, tmp_path))
-    engine, tokens = CausalLM.load(path, "cuda"), Tokens.load(path)
+    engine, tokens = CausalLM.load(path, "cuda"), Tokeniser.load(path)
     replayed, computed = (TokenCoderState.start(engine, tokens, [b"", b"The sea"], window=40) for _ in range(2))
     generator = np.random.default_rng(1)
     for step in range(200):

@@ -1,7 +1,8 @@
-"""Language models with a tokeniser, as anyone uses them: by a spec, in files, in samples."""
+"""Language models with a tokeniser as users see them: by a spec, in files, in samples."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import independent
+from compgen.coding import independent_segment
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
 from compgen.coding.sizing import Sizes, sizes
 from compgen.coding.writer import Writer
-from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError
+from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
 from tests.conftest import Run
@@ -39,7 +40,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def kinds(blob: bytes) -> str:
-    """Return a letter for each segment: C of bytes, T of tokens, S stored."""
+    """Return a letter for each segment: C if it is coded byte by byte, T as tokens, S if it is stored."""
     frames, found = FrameReader(io.BytesIO(blob)), ""
     while not isinstance(frame := frames.read(), EndFrame):
         if isinstance(frame, SegmentFrame):
@@ -48,7 +49,7 @@ def kinds(blob: bytes) -> str:
 
 
 def test_round_trips(spec: str, prose: bytes) -> None:
-    """Random weights compress little, so what is stored is coded here by hand as well."""
+    """Random weights compress little, so segments may be stored; here they are coded in any case."""
     from compgen.coding.container import SegmentFrame as Frame
 
     model = load(spec)
@@ -62,8 +63,8 @@ def test_round_trips(spec: str, prose: bytes) -> None:
     ):
         assert compgen.decompress(compgen.compress(data, model), model) == data
         for lanes in (1, 3):
-            code, tokens = independent.encode(model, data, lanes, verify=True)
-            assert independent.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
+            code, tokens = independent_segment.encode(model, data, lanes, verify=True)
+            assert independent_segment.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
             if data in (bytes(range(256)), b"\xff\xfe ok <|endoftext|><s>"):
                 assert not tokens, "what is no text has no encoding of the tokeniser's own"
     assert compgen.decompress(compgen.compress(b"", model), model) == b""
@@ -95,7 +96,7 @@ def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: byte
 
 
 def test_segments_end_where_characters_do(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a character is no text, which is what tokens are of."""
+    """A segment that ends inside a character is not valid UTF-8, so it could not be coded as tokens."""
     pieces: list[bytes] = []
     monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
     text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
@@ -127,15 +128,15 @@ def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, mon
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from compgen.neural.tokens.token_state import TokenCoderState
 
-    follow = TokenCoderState._follow
+    read = TokenCoderState._read
 
     def small(state: TokenCoderState, tokens: Any) -> None:
         if state.rows > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        follow(state, tokens)
+        read(state, tokens)
 
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
-    monkeypatch.setattr(TokenCoderState, "_follow", small)
+    monkeypatch.setattr(TokenCoderState, "_read", small)
     blob = compgen.compress(likely, gpt2, lanes=8)
     named = FrameReader(io.BytesIO(blob)).read()
     assert isinstance(named, ModelFrame)
@@ -165,6 +166,21 @@ def test_a_model_of_the_hub_is_asked_for_once(gpt2: str, monkeypatch: pytest.Mon
     folder._fetched.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("path", "match"), [("./a", "no folder here"), ("a/b/c", "no folder here"), ("a/b", "OSError")]
+)
+def test_what_is_neither_a_folder_nor_on_the_hub_is_said_in_a_line(
+    path: str, match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError  # without a message
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(UsageError, match=match) as caught:
+        load(f"llm:{path}")
+    assert "\n" not in str(caught.value)
+
+
 def test_conforms(gpt2: str) -> None:
     model = load(gpt2)
     assert not model.reproducible
@@ -180,7 +196,7 @@ def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
 
 
 def test_other_floats_are_refused(gpt2: str) -> None:
-    """The fingerprint is of the frequencies themselves: another type, device or build gives others."""
+    """The fingerprint is a digest of frequencies, and another type, device or build gives other frequencies."""
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
     blob = compgen.compress(likely, gpt2)
     frames = FrameReader(io.BytesIO(blob))
@@ -193,8 +209,11 @@ def test_other_floats_are_refused(gpt2: str) -> None:
     with pytest.raises(UsageError, match="written with"):
         compgen.decompress(blob, f"{gpt2},dtype=bfloat16")
     other = compgen.compress(likely, f"{gpt2},dtype=bfloat16", verify=False)
-    forged = other.replace(b",dtype=bfloat16", b"")
-    with pytest.raises(CompgenError):
+    frame = FrameReader(io.BytesIO(other)).read()
+    assert isinstance(frame, ModelFrame)
+    assert other.count(frame.pack()) == 1
+    forged = other.replace(frame.pack(), dataclasses.replace(frame, spec=named.spec).pack())
+    with pytest.raises(IncompatibleError, match="behaves otherwise here"):
         compgen.decompress(forged, gpt2)
 
 
@@ -233,6 +252,9 @@ def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
     assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
+    for option in ("beam=8", "dtype=bfloat16"):
+        with pytest.raises(UsageError, match="for models with a tokeniser"):
+            load(f"llm:{option}")
     with pytest.raises(UsageError, match="dtype"):
         load(f"{gpt2},dtype=float7").start([b""])
     assert folder.speaks_bytes({"model_type": "llama", "vocab_size": 257})

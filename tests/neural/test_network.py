@@ -1,4 +1,4 @@
-"""Byte-level language models: the arithmetic that is the same everywhere, and states over it."""
+"""Networks over bytes: integer arithmetic that is the same everywhere, its backends, and states over it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import segment
+from compgen.coding import byte_segment
 from compgen.coding.container import ModelFrame, SegmentFrame
 from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
@@ -30,9 +30,13 @@ pytest.importorskip("transformers")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from compgen.neural.bytes import torch_forward  # noqa: E402
-from compgen.neural.bytes.cuda_state import DeviceLanguageState, ends_of  # noqa: E402
+from compgen.neural.bytes import network, weights  # noqa: E402
+from compgen.neural.bytes.cache import KVCache  # noqa: E402
+from compgen.neural.bytes.cuda_state import DeviceLanguageState, interval_ends  # noqa: E402
+from compgen.neural.bytes.network import LOOPS, ByteNetwork  # noqa: E402
 from compgen.neural.bytes.state import frequencies_of  # noqa: E402
+from compgen.neural.bytes.torch_forward import TorchForward  # noqa: E402
+from compgen.neural.bytes.weights import Matrix, NetworkShape, QuantisedWeights  # noqa: E402
 from compgen.neural.cuda_graphs import located  # noqa: E402
 from compgen.neural.llm import LLM, ByteLLM  # noqa: E402
 from tests.neural import tiny  # noqa: E402
@@ -51,12 +55,12 @@ def model(folder: Path) -> ByteLLM:
 
 
 def likely(model: ByteLLM) -> bytes:
-    """Bytes that random weights compress."""
+    """A sample of the model, which its random weights compress."""
     return compgen.sample(model, length=800, temperature=0.2, seed=1)[0].data
 
 
 def test_conforms(model: ByteLLM) -> None:
-    """To the last count: rows do not depend on each other, and steps give what a fresh start gives."""
+    """To the last count: rows do not depend on each other, and steps give the frequencies of a fresh start."""
     check_model(model)
     check_model(LLM.open(model.path, window=3))
 
@@ -82,7 +86,7 @@ def test_the_integers_follow_the_floats(folder: Path, model: ByteLLM, prose: byt
 
 
 def test_a_stretch_is_read_as_byte_by_byte(model: ByteLLM, prose: bytes) -> None:
-    """Through several windows, rows standing at different places."""
+    """Through several windows, with rows at different positions."""
     symbols = np.frombuffer(prose[:150], dtype=np.uint8).reshape(50, 3)
     prompts = [b"", b"abcde", prose[:19]]
     one, other = model.start(prompts), model.start(prompts)
@@ -97,17 +101,17 @@ def test_a_stretch_is_read_as_byte_by_byte(model: ByteLLM, prose: bytes) -> None
 
 @dataclass(frozen=True)
 class OnADevice(ByteLLM):
-    """A model whose states are those of a GPU, without its graphs."""
+    """A model with the states of a GPU, computed on a CPU and without CUDA graphs."""
 
     name: ClassVar[str] = "on-a-device"
 
     def start(self, prompts: Sequence[bytes]) -> State:
-        network = self.network
-        return DeviceLanguageState.start(network, self.window or (network.shape.positions - 1) // 2, prompts)
+        longest = (self.network.shape.positions - 1) // 2
+        return DeviceLanguageState.start(self.network, self.window or longest, prompts)
 
 
 def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: bytes) -> None:
-    """Byte by byte, read ahead by ``locate`` or not, through several windows, forked; and in files."""
+    """Byte by byte, whether ``locate`` has read ahead or not, through several windows, after forks, and in files."""
     device = OnADevice(model.path)
     check_model(device)
     check_model(OnADevice(model.path, window=3))
@@ -130,7 +134,7 @@ def test_a_device_gives_the_integers_that_a_cpu_gives(model: ByteLLM, prose: byt
     blob = compgen.compress(data, model, lanes=3)
     coded = next(frame for frame in frames(blob) if isinstance(frame, SegmentFrame))
     assert coded.coded
-    assert segment.decode(device.start([b""] * 3), coded.body, len(data)) == data
+    assert byte_segment.decode(device.start([b""] * 3), coded.body, len(data)) == data
 
 
 def test_a_device_shares_points_as_a_cpu_does() -> None:
@@ -138,7 +142,7 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
     logits = torch.from_numpy(generator.normal(size=(300, 256)).astype(np.float32)) * 5
     logits[1], logits[2, :128], logits[3, 3:] = 1.5, -200.0, -1000.0
     ends = np.cumsum(frequencies_of(logits), axis=1)
-    assert np.array_equal(ends_of(logits).numpy(), ends)
+    assert np.array_equal(interval_ends(logits).numpy(), ends)
     points = generator.integers(1 << 24, size=300)
     points[:3] = 0, (1 << 24) - 1, ends[2, 17]
     assert np.array_equal(
@@ -149,23 +153,23 @@ def test_a_device_shares_points_as_a_cpu_does() -> None:
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have torch compute, however much there is to do, as on a GPU."""
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
+    """Let torch compute everything: compiled loops never take over."""
+    monkeypatch.setattr(LOOPS, "cost", math.inf)
 
 
 @pytest.mark.usefixtures("uncompiled")
 def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lanes are halved until they fit, and one that does not fit is told of."""
+    """Lanes are halved until they fit; if a single lane does not fit, the error says so."""
     most = 2
 
-    def small(network: object, cache: object, symbols: Any, *rest: object) -> Any:
+    def small(torch_forward: Any, cache: Any, symbols: Any, *rest: Any) -> Any:
         if len(symbols) > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(network, cache, symbols, *rest)  # type: ignore[arg-type]
+        return forward(torch_forward, cache, symbols, *rest)
 
-    forward = torch_forward.ExactLlama._forward
+    forward = TorchForward.forward
     data = likely(model)
-    monkeypatch.setattr(torch_forward.ExactLlama, "_forward", small)
+    monkeypatch.setattr(TorchForward, "forward", small)
     blob = compgen.compress(data, model, lanes=16)
     assert [frame.lanes for frame in frames(blob) if isinstance(frame, ModelFrame)] == [2]
     assert compgen.decompress(blob, model) == data
@@ -177,8 +181,8 @@ def test_a_full_device_is_an_error_of_its_own(model: ByteLLM, monkeypatch: pytes
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
-@pytest.mark.parametrize("place", ["torch_forward.ExactLlama.step", "cuda_state.ends_of"])
-def test_a_step_that_fills_the_device_is_told_of(
+@pytest.mark.parametrize("place", ["network.ByteNetwork.step", "cuda_state.interval_ends"])
+def test_a_step_that_fills_the_device_is_an_error_of_its_own(
     model: ByteLLM, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
     start = OnADevice(model.path).start
@@ -190,23 +194,23 @@ def test_a_step_that_fills_the_device_is_told_of(
     monkeypatch.setattr(f"compgen.neural.bytes.{place}", full)
     with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
         located.locate(np.zeros(2, dtype=np.int64))
-    if place == "cuda_state.ends_of":
+    if place == "cuda_state.interval_ends":
         with pytest.raises(OutOfMemoryError, match="2 rows do not fit"):
             read.consume(np.zeros((3, 2), dtype=np.uint8))
 
 
 def test_products_are_the_same_by_integers_and_by_floats(model: ByteLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
-    weights = generator.normal(size=(44, 2104))
+    matrix = generator.normal(size=(44, 2104))
     rows = torch.from_numpy(generator.integers(-127 * 128, 127 * 128 + 1, (5, 2104)).astype(np.float32))
-    rows[0] = 127 * 128  # as large as sums can get
-    one = torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5)
-    monkeypatch.setattr(torch_forward, "int8_products", lambda device: False)
-    assert torch.equal(torch_forward.Matrix(np.abs(weights), "cpu").times(rows, 0.5), one)
+    rows[0] = 127 * 128  # the largest sums
+    one = Matrix(np.abs(matrix), "cpu").product(rows, 0.5)
+    monkeypatch.setattr(weights, "int8_products", lambda device: False)
+    assert torch.equal(Matrix(np.abs(matrix), "cpu").product(rows, 0.5), one)
 
 
 class Watch(TorchDispatchMode):
-    """Sees what numbers tensors are divided by, and how float32 is multiplied."""
+    """Records the numbers by which tensors are divided, and the precision in which float32 is multiplied."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -223,7 +227,7 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def rounded_products() -> Iterator[None]:
-    """Torch as it is in containers that turn on TF32 for CUDA, and bfloat16 where a CPU has it."""
+    """Set torch as some containers do: TF32 for products on CUDA, bfloat16 for products on a CPU that has it."""
     settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
     before = [setting.fp32_precision for setting in settings]
     torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = "tf32", "bf16"
@@ -233,8 +237,8 @@ def rounded_products() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("rounded_products", "uncompiled")
-def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: bytes) -> None:
-    """It multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618), mostly unseen."""
+def test_nothing_is_computed_that_cuda_computes_differently(model: ByteLLM, prose: bytes) -> None:
+    """CUDA multiplies by the reciprocal of a number instead of dividing by it (PyTorch's issue 186618)."""
     with Watch() as seen:
         model.start([prose[:9]])
     assert seen.divisors
@@ -244,20 +248,20 @@ def test_what_cuda_computes_otherwise_is_not_asked_for(model: ByteLLM, prose: by
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Have loops compute from the first symbol on, threads sharing rows from two on; a list of their forwards' rows."""
+    """Let compiled loops compute all, on threads from two symbols on; the list is of the rows of each call."""
     pytest.importorskip("numba")
-    from compgen.neural.bytes.numba_forward import Loops
+    from compgen.neural.bytes.numba_forward import NumbaForward
 
     calls: list[int] = []
-    forward = Loops.forward
+    forward = NumbaForward.forward
 
-    def counted(loops: Loops, cache: torch_forward.Cache, symbols: Any, begin: Any) -> Any:
+    def counted(loops: NumbaForward, cache: KVCache, symbols: Any, begin: Any) -> Any:
         calls.append(len(symbols))
         return forward(loops, cache, symbols, begin)
 
-    monkeypatch.setattr(Loops, "forward", counted)
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
-    monkeypatch.setattr(torch_forward, "_WORTH_THREADS", 2)
+    monkeypatch.setattr(NumbaForward, "forward", counted)
+    monkeypatch.setattr(LOOPS, "cost", 0)
+    monkeypatch.setattr(network, "COMPILED_THREADED", 2)
     return calls
 
 
@@ -271,7 +275,7 @@ def test_compiled_loops_conform(model: ByteLLM) -> None:
 def test_compiled_loops_give_the_integers_that_torch_gives(
     folder: Path, prose: bytes, compiled: list[int], monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """To the last bit: of tiny weights and of shipped ones, rows apart, in steps and stretches, forked, turned."""
+    """To the last bit, of tiny and of shipped weights: rows apart, many symbols at once or one, forked, reopened."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -280,8 +284,8 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
             prompts = [b"", b"abcde", prose[:19], bytes(30), prose[50:59]]
             symbols = np.frombuffer(prose[:250], dtype=np.uint8).reshape(50, 5)
             found = []
-            for worth in (0, 1 << 60):
-                monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
+            for cost in (0, math.inf):
+                monkeypatch.setattr(LOOPS, "cost", cost)
                 compiled.clear()
                 state = model.start(prompts)
                 places = [state.consume(symbols[:27])]
@@ -291,7 +295,7 @@ def test_compiled_loops_give_the_integers_that_torch_gives(
                     places.append(state.intervals(column))
                     state.extend(column)
                     logits.append(state._logits.clone())  # type: ignore[attr-defined]
-                assert {1, 5} <= set(compiled) if worth == 0 else compiled == []
+                assert {1, 5} <= set(compiled) if cost == 0 else compiled == []
                 found.append((places, logits))
             (one, ours), (other, theirs) = found
             assert all(np.array_equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
@@ -308,24 +312,24 @@ def test_compiled_loops_of_other_shapes(
     compiled: list[int], monkeypatch: pytest.MonkeyPatch,
     width: int, inner: int, heads: int, kv_heads: int, head_width: int,
 ) -> None:  # fmt: skip
-    """Sums that int32 does not hold, heads of odd widths, and weights with heavy tails."""
-    shape = torch_forward.NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100)
+    """Sums beyond int32, heads whose width is no power of two, and weights with heavy tails."""
+    shape = NetworkShape(2, width, heads, kv_heads, head_width, theta=1e4, positions=100, inner_width=inner)
     generator = np.random.default_rng(3)
-    sizes = shape.tensors(257, inner)
+    sizes = shape.tensor_sizes(257)
     tensors = {name: generator.standard_t(3, size=size) for name, size in sizes.items()}
-    network = torch_forward.ExactLlama(shape, tensors.__getitem__)
+    net = ByteNetwork(QuantisedWeights(shape, tensors.__getitem__))
     symbols = torch.from_numpy(generator.integers(256, size=(3, 40)))
-    places = np.array([0, 3, 7])  # rows skip some, which are empty
+    places = np.array([0, 3, 7])  # rows skip positions, whose slots stay empty
     found = []
-    for worth in (0, 1 << 60):
-        monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", worth)
-        cache = network.cache(3, 60)
-        logits = [network.forward(cache, symbols[:, :20], 0 * places)]
-        logits += [network.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
+    for cost in (0, math.inf):
+        monkeypatch.setattr(LOOPS, "cost", cost)
+        cache = net.cache(3, 60)
+        logits = [net.forward(cache, symbols[:, :20], 0 * places)]
+        logits += [net.forward(cache, symbols[:, t : t + 1], t + places) for t in range(20, 40)]
         found.append(torch.cat(logits, dim=1))
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(LOOPS, "cost", 0)
     with pytest.raises(IndexError, match="no slot"):
-        network.forward(cache, symbols[:, :1], 58 + places)  # 60 slots are made 64
+        net.forward(cache, symbols[:, :1], 58 + places)  # a packed cache of 60 slots has 64
     assert len(compiled) == 21
     assert torch.equal(*found)
     assert found[0].std() > 1
@@ -334,11 +338,11 @@ def test_compiled_loops_of_other_shapes(
 def test_compiled_loops_take_over_in_the_middle(
     model: ByteLLM, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", 1 << 60)
+    monkeypatch.setattr(LOOPS, "cost", math.inf)
     data = likely(model)
     blob = compgen.compress(data, model, lanes=3)
     assert compiled == []
-    monkeypatch.setattr(torch_forward, "_WORTH_COMPILING", model.network._spent + 0.05)
+    monkeypatch.setattr(LOOPS, "cost", LOOPS.spent + 0.05)
     assert compgen.decompress(blob, model) == data
     assert compiled
 
@@ -350,11 +354,11 @@ def test_files_decode_under_other_numbers_of_threads_and_other_instructions(
     blob = compgen.compress(data, model, lanes=3)
     script = (
         "import sys, torch, compgen; torch.set_num_threads(int(sys.argv[2]));"
-        "from compgen.neural.bytes import torch_forward; torch_forward._WORTH_COMPILING = int(sys.argv[4]);"
+        "from compgen.neural.bytes.network import LOOPS; LOOPS.cost = float(sys.argv[4]);"
         "data = sys.stdin.buffer.read(); spec = 'llm:' + sys.argv[1];"
         "assert compgen.compress(data, spec, lanes=3) == bytes.fromhex(sys.argv[3])"
     )
-    never, at_once = str(1 << 60), "0"  # when loops are compiled, where numba is installed
+    never, at_once = "inf", "0"  # seconds of torch's work before loops are compiled
     for threads, compiling, setting in (
         ("1", never, {"ATEN_CPU_CAPABILITY": "default"}),
         ("2", never, {"ATEN_CPU_CAPABILITY": "avx2"}),
@@ -392,7 +396,7 @@ def test_a_pipe_has_the_lanes_of_a_file(model: ByteLLM, cgn: Run, tmp_path: Path
 
 
 def test_weights_may_have_moved(model: ByteLLM, folder: Path, tmp_path: Path) -> None:
-    """What they are tells, and not where: somebody else's files decode with one's own copy."""
+    """The weights decide, and not their path: a file of somebody else's decodes with one's own copy of the weights."""
     data = likely(model)
     (tmp_path / "copy").symlink_to(folder)
     for written, there in (
@@ -418,16 +422,14 @@ def test_other_weights_are_refused(folder: Path, model: ByteLLM, tmp_path: Path)
     folder.rename(moved)
     (tmp_path / "other").rename(folder)
     try:
-        from compgen.neural import llm
-
-        llm._loaded.cache_clear()
+        network.load.cache_clear()
         assert model.versions != versions
         with pytest.raises(IncompatibleError, match=f"written with {versions}; here: {model.versions}"):
             compgen.decompress(blob, str(model))
     finally:
         folder.rename(folder.with_name("gone"))
         moved.rename(folder)
-        llm._loaded.cache_clear()
+        network.load.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +17,23 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from compgen.errors import IncompatibleError, UsageError
-from compgen.neural.tokens.tokeniser import LONGEST, Tokens
+from compgen.neural.tokens.tokeniser import PIECE_BYTES, Tokeniser
 from tests.neural import tiny
 
 BYTE_LEVEL = tiny.byte_level()
 SENTENCE_PIECE = tiny.sentence_piece()
 VIEWS = {
-    "byte-level": Tokens(BYTE_LEVEL),
-    "llama-3": Tokens(tiny.like_llama_3()),
-    "sentence-piece": Tokens(SENTENCE_PIECE),
-    "llama-2": Tokens(tiny.like_llama_2()),
-    "gemma": Tokens(tiny.like_gemma()),
+    "byte-level": Tokeniser(BYTE_LEVEL),
+    "llama-3": Tokeniser(tiny.like_llama_3()),
+    "sentence-piece": Tokeniser(SENTENCE_PIECE),
+    "llama-2": Tokeniser(tiny.like_llama_2()),
+    "gemma": Tokeniser(tiny.like_gemma()),
 }
 TEXT = st.text(st.sampled_from(list("the sea  \n\n\t'slt12,.(é中<|>")), max_size=60)
 
 
 @pytest.fixture(params=VIEWS)
-def view(request: pytest.FixtureRequest) -> Tokens:
+def view(request: pytest.FixtureRequest) -> Tokeniser:
     return VIEWS[request.param]
 
 
@@ -46,10 +47,10 @@ def test_every_byte_string_has_an_encoding_that_spells_it(name: str, data: bytes
     view = VIEWS[name]
     assert view.spell(view.encode(data)) == data
     assert b"".join(view.pieces(data)) == data
-    assert max(map(len, view.pieces(data)), default=0) <= LONGEST + 3
+    assert max(map(len, view.pieces(data)), default=0) <= PIECE_BYTES + 3
     for piece in view.pieces(data):
         for end in range(len(piece) + 1):
-            assert {view.spell(path) for path in view.prefixes(piece[:end])} == {piece[:end]}
+            assert {view.spell(path) for path in view.candidates(piece[:end])} == {piece[:end]}
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -58,7 +59,7 @@ def test_every_byte_string_has_an_encoding_that_spells_it(name: str, data: bytes
 def test_pieces_are_encoded_as_the_whole_is(name: str, text: str) -> None:
     view, data = VIEWS[name], text.encode()
     longest = max((len(piece) for piece in view.pieces(view.lead + data)), default=0)
-    if longest < LONGEST:
+    if longest < PIECE_BYTES:
         assert view.encode(view.lead + data) == view.encode_text(data)
 
 
@@ -73,21 +74,21 @@ def test_it_is_the_tokenisers_own_encoding(text: str) -> None:
             assert view.encode_text(text.encode()) == own
 
 
-def test_names_of_special_tokens_are_text(view: Tokens) -> None:
+def test_names_of_special_tokens_are_text(view: Tokeniser) -> None:
     data = b"a <|endoftext|> b <s></s> c <unk>"
     tokens = view.encode_text(data)
     assert tokens is not None
     assert view.spell(tokens) == view.lead + data
-    assert not set(tokens) & {view.root, *view.ends}
+    assert not set(tokens) & {view.start_token, *view.end_tokens}
 
 
-def test_what_does_not_come_back_is_no_text_for_the_tokeniser(view: Tokens) -> None:
+def test_what_does_not_come_back_is_no_text_for_the_tokeniser(view: Tokeniser) -> None:
     assert view.encode_text(b"\xff\xfe") is None
     lower = tiny.byte_level(bos=False)
     from tokenizers import normalizers
 
     lower.backend_tokenizer.normalizer = normalizers.Lowercase()
-    lossy = Tokens(lower)
+    lossy = Tokeniser(lower)
     assert lossy.encode_text(b"Sea") is None
     assert lossy.encode_text(b"sea") is not None
     assert lossy.spell(lossy.encode(b"Sea sea")) == b"Sea sea"
@@ -104,11 +105,11 @@ def test_tokens_with_equal_bytes_share_a_place_in_the_trie() -> None:
     assert branch is not None
     fallback = SENTENCE_PIECE.convert_tokens_to_ids("<0x65>")
     plain = SENTENCE_PIECE.convert_tokens_to_ids("e")
-    assert sorted(branch.ended) == sorted([fallback, plain])
+    assert sorted(branch.complete) == sorted([fallback, plain])
     assert view.encode(b"e") == [plain]
 
 
-def test_masses_are_the_sums_over_tokens(view: Tokens) -> None:
+def test_masses_are_the_sums_over_tokens(view: Tokeniser) -> None:
     shares = np.random.default_rng(3).dirichlet(np.ones(len(view.ids)))
     spelled = [view.spell([token]) for token in view.ids.tolist()]
     for beginning in (b"", b" ", b" t", b"th", b"\xe4", b"zz"):
@@ -122,7 +123,7 @@ def test_masses_are_the_sums_over_tokens(view: Tokens) -> None:
                     for b in range(256)]  # fmt: skip
         got = np.zeros(256)
         if branch is not None:
-            got[branch.symbols] = branch.masses(part)
+            got[branch.next_bytes] = branch.masses(part)
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
@@ -130,35 +131,51 @@ def test_masses_are_the_sums_over_tokens(view: Tokens) -> None:
 @settings(max_examples=60)
 @given(text=TEXT)
 def test_probes_find_what_encodings_of_longer_text_begin_with(name: str, text: str) -> None:
-    """Nothing is missed in text of these letters: each beginning of an encoding was foreseen where it ended."""
+    """For text of these letters, every beginning of an encoding is among the candidates of the bytes that it spells."""
     view, data = VIEWS[name], text.encode()
     for piece in view.pieces(data):
         tokens = view.encode_piece(piece)
         for count in range(1, len(tokens)):
             spelled = view.spell(tokens[:count])
             if spelled.isascii():
-                assert tokens[:count] in view.prefixes(spelled)
+                assert tokens[:count] in view.candidates(spelled)
 
 
 def test_two_newlines_may_be_one_token_or_two() -> None:
     view = VIEWS["byte-level"]
     both, one = view.encode(b"\n\n"), view.encode(b"\n")
     assert len(both) == 1, "the fixture has a token of two newlines"
-    assert set(view.prefixes(b"\n\n")) == {tuple(both), tuple(one * 2)}
+    assert set(view.candidates(b"\n\n")) == {tuple(both), tuple(one * 2)}
 
 
 def test_a_character_cut_off_may_be_merged_so_far() -> None:
+    """BPE merges a space and the first byte of ``é``; the tokeniser, which takes text, never shows that by itself."""
     view = VIEWS["byte-level"]
-    whole = "中".encode()
-    assert len(view.encode(whole)) < 3, "the fixture merges bytes of this character"
-    assert len(view.prefixes(whole[:2])) >= 1
-    assert all(view.spell(path) == whole[:2] for path in view.prefixes(whole[:2]))
+    begun = " é".encode()[:2]
+    merged = BYTE_LEVEL.get_vocab()["ĠÃ"]
+    assert view.spell([merged]) == begun, "the fixture merges these bytes"
+    canonical = view.encode_piece(begun)
+    assert len(canonical) == 2
+    assert view.candidates(begun) == (canonical, (merged,))
 
 
 def test_tokenisers_that_cannot_write_every_byte_are_refused(tmp_path: Path) -> None:
     words = Tokenizer(models.WordLevel({"sea": 0, "<unk>": 1}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     with pytest.raises(IncompatibleError, match="no token for 256 of 256 bytes"):
-        Tokens(PreTrainedTokenizerFast(tokenizer_object=words))
-    with pytest.raises(UsageError, match="no tokeniser at"):
-        Tokens.load(str(tmp_path))
+        Tokeniser(PreTrainedTokenizerFast(tokenizer_object=words))
+
+
+def test_a_tokeniser_that_is_not_there_or_damaged_is_said_in_a_line(tmp_path: Path) -> None:
+    def refused(match: str) -> None:
+        with pytest.raises(UsageError, match=match) as caught:
+            Tokeniser.load(str(tmp_path))
+        assert "\n" not in str(caught.value)
+
+    refused("no tokeniser at .* tokenizer.json")
+    BYTE_LEVEL.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    right = json.loads(file.read_text())
+    for damaged in ("", "[]", json.dumps(right)[:2000], json.dumps(right | {"model": {}})):
+        file.write_text(damaged)
+        refused("no tokeniser at")

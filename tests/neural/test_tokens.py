@@ -1,4 +1,4 @@
-"""The law of bytes over a token model: against its definition, by enumeration; and what codes with it."""
+"""The law of bytes over a token model, checked against its definition by enumeration; and the coders that use it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from compgen.coding import segment, token_segment  # noqa: E402
+from compgen.coding import byte_segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
 from compgen.models.base import PRECISION  # noqa: E402
+from compgen.models.window import Window  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
-from compgen.neural.tokens.tokeniser import _PROBES, Tokens  # noqa: E402
+from compgen.neural.tokens.tokeniser import PROBES, Tokeniser  # noqa: E402
+from compgen.neural.tokens.tree import PieceWindow, TokenTree  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 TEXTS = {
@@ -30,13 +32,13 @@ TEXTS = {
     "characters": "x 中丮 é中 ".encode() + "中".encode()[:2],
     "bytes": bytes([255, 0, 128, 65, 0xE4, 65, 0xC3, 0xA9, 0xFF, 32, 255]),
 }
-Pair = tuple[CausalLM, Tokens]
+Pair = tuple[CausalLM, Tokeniser]
 
 
 @pytest.fixture(scope="module", params=tiny.KINDS)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     path = str(tiny.make(request.param, tmp_path_factory.mktemp("model")))
-    return CausalLM.load(path), Tokens.load(path)
+    return CausalLM.load(path), Tokeniser.load(path)
 
 
 def extend(state: TokenisedState, data: bytes) -> None:
@@ -45,7 +47,7 @@ def extend(state: TokenisedState, data: bytes) -> None:
 
 
 class Definition:
-    """The law, word by word: no trie, no cache, no pieces but those of the canonical encoding."""
+    """The law of ``byte_state.py`` word by word, without a trie, a cache or a tree."""
 
     def __init__(self, pair: Pair) -> None:
         self.engine, self.tokens = pair
@@ -53,9 +55,9 @@ class Definition:
         self.next = functools.cache(self._next)
 
     def _next(self, path: tuple[int, ...]) -> dict[int, float]:
-        """p(. | path) over tokens that spell bytes or end a text."""
-        known = [*self.spelled, *self.tokens.ends]
-        text = ([] if self.tokens.root is None else [self.tokens.root]) + list(path)
+        """Return p(token | path) of the tokens that spell bytes or end a text."""
+        known = [*self.spelled, *self.tokens.end_tokens]
+        text = ([] if self.tokens.start_token is None else [self.tokens.start_token]) + list(path)
         if not text:
             return dict.fromkeys(self.spelled, 1 / len(self.spelled))
         with torch.no_grad():
@@ -66,22 +68,22 @@ class Definition:
         return float(np.prod([self.next(path[:i])[token] for i, token in enumerate(path)]))
 
     def sequences(self, x: bytes) -> Iterator[tuple[int, ...]]:
-        """N(x): encodings of beginnings of x and a probe or nothing, and their beginnings, that spell part of x."""
+        """Yield N(x): beginnings of encodings of a beginning of x and a probe or nothing, as far as they spell x."""
         found: set[tuple[int, ...]] = {()}
         for end in range(len(x) + 1):
-            longer = [x[:end] + probe for probe in (b"", *_PROBES)]
-            # A beginning that cuts a character off goes through what byte-level BPE may make of it.
+            longer = [x[:end] + probe for probe in (b"", *PROBES)]
+            # If x[:end] cuts a character off, byte-level BPE may merge its bytes.
             ends = [tuple(self.tokens.encode(data)) for data in longer]
             cut = list(self.tokens.pieces(x[:end]))
             if cut:
                 before = tuple(self.tokens.encode(b"".join(cut[:-1])))
-                ends += [before + path for path in self.tokens.prefixes(cut[-1])]
+                ends += [before + path for path in self.tokens.candidates(cut[-1])]
             for path in ends:
                 found |= {path[:i] for i in range(len(path) + 1) if len(self.tokens.spell(path[:i])) <= end}
         yield from found
 
     def weights(self, x: bytes) -> tuple[list[float], float]:
-        """(W(x, 0..255), E(x))."""
+        """Return W(x, 0) to W(x, 255), and E(x)."""
         masses, end = [0.0] * 256, 0.0
         for path in self.sequences(x):
             rest = x[len(self.tokens.spell(path)) :]
@@ -90,7 +92,7 @@ class Definition:
                 if len(data) > len(rest) and data.startswith(rest):
                     masses[data[len(rest)]] += chance * following[token]
             if not rest:
-                end += chance * sum(following.get(token, 0) for token in self.tokens.ends)
+                end += chance * sum(following.get(token, 0) for token in self.tokens.end_tokens)
         return masses, end
 
 
@@ -111,10 +113,11 @@ def test_it_is_its_definition(pair: Pair, text: str) -> None:
 
 
 def code_length(state: TokenisedState, data: bytes) -> float:
+    """Return the bits that ``data`` and the end of the text cost, and extend ``state`` by ``data``."""
     bits = 0.0
     for symbol in data:
         chances = state.probabilities()[0]
-        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # the floor: a beam may leave a byte out
+        bits -= np.log2(max(chances[symbol], 2**-PRECISION))  # a beam may give a byte no mass
         extend(state, bytes([symbol]))
     return bits - float(np.log2(state.end_of_text()[0] or 1))
 
@@ -124,9 +127,9 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
     data, tokens = TEXTS[text], pair[1]
     path = tuple(tokens.encode(tokens.lead + data))
     definition = Definition(pair)
-    # A lead is given, not coded: what is left is a conditional probability.
+    # The lead is known, not coded, so the bits are those of a conditional probability.
     lead = sum(definition.weights(tokens.lead[:-1])[0][symbol] for symbol in tokens.lead)
-    ends = sum(definition.next(path).get(token, 0.0) for token in tokens.ends)
+    ends = sum(definition.next(path).get(token, 0.0) for token in tokens.end_tokens)
     chain = definition.chance(path) * (ends or 1) / (lead or 1)
     assert code_length(TokenisedState.start(*pair, [b""]), data) <= -np.log2(chain) + 1e-3
 
@@ -134,7 +137,7 @@ def test_a_text_costs_at_most_what_its_tokens_cost(pair: Pair, text: str) -> Non
 def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
     tokenizer = tiny.byte_level(257)
     torch.manual_seed(4)
-    engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokens(tokenizer)
+    engine, tokens = CausalLM(tiny.gpt2(257).eval(), "cpu", "float32"), Tokeniser(tokenizer)
     data = TEXTS["words"] + TEXTS["bytes"]
     chain = Definition((engine, tokens)).chance(tuple(tokens.encode(data)))
     state = TokenisedState.start(engine, tokens, [b""])
@@ -145,13 +148,34 @@ def test_without_merges_the_chain_over_bytes_is_the_chain_over_tokens() -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_fresh_start_is_what_growing_gives(pair: Pair, text: str) -> None:
     data = (TEXTS[text] * 12)[:180]
-    state = TokenisedState.start(*pair, [b""], window=25)  # starts again several times
+    state = TokenisedState.start(*pair, [b""], window=25)  # it reopens several times
     for begin, end in itertools.pairwise(range(0, len(data) + 1, 9)):
         extend(state, data[begin:end])
         fresh = TokenisedState.start(*pair, [data[:end]], window=25)
         np.testing.assert_allclose(fresh.probabilities(), state.probabilities(), rtol=2e-3, atol=1e-7)
         assert (state.frequencies() >= 1).all()
         assert (state.frequencies().sum(axis=1) == 1 << PRECISION).all()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_full_window_reopens_on_the_last_pieces_of_n_tokens(pair: Pair, text: str) -> None:
+    """Full means that the complete pieces have 2N tokens. A fresh start and a tree's row stand in the same window."""
+    tokens, size = pair[1], 25
+    data = TEXTS[text] * 20
+    pieces = PieceWindow(tokens, Window(size), tokens.lead)
+    tree = TokenTree(tokens, pieces.copy(), 0)
+    for here, symbol in enumerate(data):
+        replanted = tree.append(symbol)
+        pieces.append(symbol)
+        counts = [len(tokens.encode_piece(piece)) for piece in tokens.pieces(bytes(pieces.data))]
+        assert sum(counts[:-2]) < 2 * size, "it was full before"
+        assert replanted == (sum(counts[:-1]) >= 2 * size)
+        if replanted:
+            kept = max(k for k in range(len(counts)) if sum(counts[len(counts) - 1 - k : -1]) <= size)
+            pieces = PieceWindow(tokens, Window(size), b"".join(list(tokens.pieces(bytes(pieces.data)))[-1 - kept :]))
+            assert PieceWindow.after(tokens, Window(size), data[: here + 1]).data == pieces.data
+        assert tree.pieces.data == pieces.data
+    assert len(pieces.data) < len(data), "it was never full"
 
 
 def test_rows_stand_apart_and_forks_do_not_alias(pair: Pair) -> None:
@@ -200,25 +224,25 @@ def test_bytes_come_back(pair: Pair, text: str, lanes: int) -> None:
     def state() -> TokenisedState:
         return TokenisedState.start(*pair, [b""] * lanes, window=25)
 
-    code = segment.encode(state(), data)
-    assert segment.decode(state(), code, len(data)) == data
-    assert segment.decode(state(), segment.encode(state(), b""), 0) == b""
+    code = byte_segment.encode(state(), data)
+    assert byte_segment.decode(state(), code, len(data)) == data
+    assert byte_segment.decode(state(), byte_segment.encode(state(), b""), 0) == b""
 
 
 def test_2048_lanes(pair: Pair) -> None:
     data = tiny.PROSE.read_bytes()[:3000]
-    code = segment.encode(TokenisedState.start(*pair, [b""] * 2048), data)
-    assert segment.decode(TokenisedState.start(*pair, [b""] * 2048), code, len(data)) == data
+    code = byte_segment.encode(TokenisedState.start(*pair, [b""] * 2048), data)
+    assert byte_segment.decode(TokenisedState.start(*pair, [b""] * 2048), code, len(data)) == data
 
 
 @pytest.mark.parametrize("sharpness", [0, 1, 1e4])
 def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest.MonkeyPatch, sharpness: float) -> None:
-    """A token that is taken at a point is the one whose interval holds it, and the state is as if it had been given.
+    """A token found at a point is the one whose interval holds the point; the state is as if the token had been given.
 
-    Where all tokens are as likely, and where one is certain, too.
+    Sharpness 0 makes all tokens equally likely, and 1e4 makes one certain.
     """
-    forward = CausalLM.step
-    monkeypatch.setattr(CausalLM, "step", lambda *given: forward(*given) * sharpness)
+    forward = CausalLM.forward_tensors
+    monkeypatch.setattr(CausalLM, "forward_tensors", lambda *given: forward(*given) * sharpness)
     taking, given = (TokenCoderState.start(*pair, [b"", b"The sea"], window=5) for _ in range(2))
     ids, generator, rows = np.sort(pair[1].ids), np.random.default_rng(3), np.arange(2)
     for step in range(12):
@@ -236,15 +260,32 @@ def test_tokens_own_intervals_that_fill_the_line(pair: Pair, monkeypatch: pytest
         assert np.array_equal(taking._ends, given._ends)
 
 
+def assert_follows(state: TokenCoderState, pair: Pair, path: list[int]) -> None:
+    """The frequencies of row 0 are the model's plain probabilities of every token after ``path``."""
+    engine, tokens = pair
+    begin = [] if tokens.start_token is None else [tokens.start_token]
+    with torch.no_grad():
+        logits = engine.model(torch.tensor([begin + path])).logits[0, -1, np.sort(tokens.ids)].double()
+    expected = torch.softmax(logits, 0).numpy() * (1 << state.precision)
+    np.testing.assert_allclose(np.diff(state._ends[0].numpy(), prepend=0), expected, rtol=1e-3, atol=500)
+
+
 @pytest.mark.parametrize("count", [62, 63, 64, 65])
 def test_prompts_may_fill_what_a_cache_begins_with(pair: Pair, count: int) -> None:
+    """A new cache has 64 slots, one of them for padding. It is filled by a prompt or by a token, or it grows."""
     engine, tokens = pair
-    state = TokenCoderState.start(engine, tokens, [tiny.PROSE.read_bytes()[:2000]], window=count)
-    state.append_at(np.zeros(1, dtype=np.int64))
+    prompt = tiny.PROSE.read_bytes()[:2000]
+    state = TokenCoderState.start(engine, tokens, [prompt], window=count)
+    path = tokens.encode(tokens.lead + prompt)[-count:]
+    for point in (0, 1 << 29, (1 << 30) - 1):
+        assert_follows(state, pair, path)
+        found, _, _ = state.append_at(np.array([point]))
+        path += found.tolist()
+    assert_follows(state, pair, path)
 
 
 def test_a_state_is_let_go_of_with_its_last_name(pair: Pair) -> None:
-    """Caches are large: they do not wait for a collection of cycles."""
+    """Caches are large, so nothing that refers to itself may hold them until the garbage collector runs."""
     gc.disable()
     try:
         state = TokenCoderState.start(*pair, [b""])
@@ -277,7 +318,7 @@ def test_tokens_cost_what_the_model_says_and_come_back(pair: Pair, lanes: int) -
         whole = TokenCoderState.start(engine, tokens, [b""])
         short = encoded[:40]
         size = len(token_segment.encode(whole, short))
-        expected = -np.log2(Definition(pair).chance(tuple(short))) / 8  # near enough without ends
+        expected = -np.log2(Definition(pair).chance(tuple(short))) / 8  # without the mass of the end
         assert abs(size - expected) < 16
 
 
@@ -285,14 +326,9 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
     engine, tokens = pair
     state = TokenCoderState.start(engine, tokens, [b"The sea"], window=3)
     path = tokens.encode(tokens.lead + b"The sea")[-3:]
-    for step, token in enumerate(tokens.encode(b" and the lamp and the keeper")):
-        begin = [] if tokens.root is None else [tokens.root]
-        with torch.no_grad():
-            logits = engine.model(torch.tensor([begin + path])).logits[0, -1, tokens.ids].double()
-        column = tokens.ids.tolist().index(token)
-        _, width = state.append(np.array([token]))
-        expected = torch.softmax(logits, 0)[column].item() * (1 << state.precision)
-        assert width[0] == pytest.approx(expected, rel=1e-3, abs=500), step
+    for token in tokens.encode(b" and the lamp and the keeper"):
+        assert_follows(state, pair, path)
+        state.append(np.array([token]))
         path = [*path, token]
         if len(path) == 6:
             path = path[-3:]
@@ -300,11 +336,11 @@ def test_tokens_have_windows_and_prompts(pair: Pair) -> None:
 
 def test_other_weights_are_noticed(pair: Pair) -> None:
     engine, tokens = pair
-    other = CausalLM(tiny.llama(engine.width, seed=9).eval(), "cpu", "float32")
+    other = CausalLM(tiny.llama(engine.vocab_size, seed=9).eval(), "cpu", "float32")
     data = TEXTS["words"]
-    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
+    code = byte_segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
     with pytest.raises(CorruptDataError):
-        segment.decode(TokenisedState.start(other, tokens, [b""]), code, len(data))
+        byte_segment.decode(TokenisedState.start(other, tokens, [b""]), code, len(data))
     encoded = tokens.encode_text(data)
     assert encoded is not None
     code = token_segment.encode(TokenCoderState.start(engine, tokens, [b""]), encoded)
@@ -315,7 +351,7 @@ def test_other_weights_are_noticed(pair: Pair) -> None:
 def test_what_does_not_fit_is_said(pair: Pair) -> None:
     engine, tokens = pair
     with pytest.raises(UsageError, match=r"window must be between 1 and \d+ tokens"):
-        TokenisedState.start(engine, tokens, [b""], window=engine.positions)
+        TokenisedState.start(engine, tokens, [b""], window=engine.max_positions)
     narrow = CausalLM(tiny.gpt2(300).eval(), "cpu", "float32")
     for start in (TokenisedState.start, TokenCoderState.start):
         with pytest.raises(IncompatibleError, match="do not belong together"):
@@ -332,12 +368,12 @@ def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
     every = "".join(c for c in sorted(pre_tokenizers.ByteLevel.alphabet()) if c not in "õö÷øùúûüýþÿ")
     trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=list(every), show_progress=False)
     tokenizer.train_from_iterator(["the sea the sea"], trainer)
-    tokens = Tokens(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    tokens = Tokeniser(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
     assert tokens.missing == frozenset(range(0xF5, 0x100))
     engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
     data = b"the \xff sea\xfa\xfa the"
-    code = segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
-    assert segment.decode(TokenisedState.start(engine, tokens, [b""]), code, len(data)) == data
+    code = byte_segment.encode(TokenisedState.start(engine, tokens, [b""]), data)
+    assert byte_segment.decode(TokenisedState.start(engine, tokens, [b""]), code, len(data)) == data
     fresh, grown = (TokenisedState.start(engine, tokens, [prompt]) for prompt in (data, b""))
     extend(grown, data)
     np.testing.assert_allclose(fresh.probabilities(), grown.probabilities(), rtol=2e-3, atol=1e-7)

@@ -1,4 +1,4 @@
-"""Triton's kernels: what can be seen of them without a GPU. On one, ``test_gpu.py`` runs them."""
+"""Triton's kernels without a GPU: interpreted and compiled. ``test_gpu.py`` runs them on one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from triton.compiler import ASTSource  # noqa: E402
 from triton.runtime.jit import JITFunction  # noqa: E402
 
 from compgen.neural import folder  # noqa: E402
-from compgen.neural.bytes import triton_forward  # noqa: E402
-from compgen.neural.bytes.torch_forward import Cache, ExactLlama  # noqa: E402
-from compgen.neural.llm import _loaded  # noqa: E402
+from compgen.neural.bytes.cache import KVCache  # noqa: E402
+from compgen.neural.bytes.network import ByteNetwork, load, proven_kernels  # noqa: E402
+from compgen.neural.bytes.triton_forward import TritonForward  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 POINTERS = {
@@ -37,13 +37,13 @@ POINTERS = {
 }
 
 
-def step(network: ExactLlama) -> None:
+def step(network: ByteNetwork) -> None:
     nothing = torch.zeros((2, 1), dtype=torch.int64)
-    triton_forward.Kernels(network).forward(Cache(network.shape, 2, 64, "cpu", packed=True), nothing, nothing)
+    TritonForward(network.weights).forward(KVCache(network.shape, 2, 64, "cpu", packed=True), nothing, nothing)
 
 
 def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> None:
-    """To the last bit: the script beside this one, since Triton asks at its import whether it is to interpret."""
+    """To the last bit. ``kernels.py`` compares, in a process that chooses the interpreter before it imports Triton."""
     pytest.importorskip("triton", minversion="3.7", reason="before, Triton's interpreter did what NumPy 2.4 refuses")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.neural.kernels", str(tiny.byte_network(tmp_path))],
@@ -54,11 +54,11 @@ def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 def test_compiled_they_round_as_ieee_754_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capability: int) -> None:
-    """Every kernel of a step of the shipped network: no product is fused with a sum, and no quotient approximated."""
+    """In every kernel of the shipped network, no product is fused with a sum, and no quotient is approximated."""
     codes: dict[str, str] = {}
 
     def compile_only(kernel: Any, *args: Any, grid: object, warmup: bool, **named: Any) -> None:
-        """Do what a launch does on a GPU, but for the launch."""
+        """Compile a kernel as a launch would, and do not launch it."""
         names = list(inspect.signature(kernel.fn).parameters)
         given = dict(zip(names, args, strict=False)) | named
         constants = {p.name: given[p.name] for p in kernel.params if p.is_constexpr}
@@ -73,8 +73,8 @@ def test_compiled_they_round_as_ieee_754_says(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(JITFunction, "run", compile_only)
-    step(_loaded(str(folder.find("")), "cpu"))
-    assert set(codes) == {"_embed", "_add", "_turn", "_attend", "_halve", "_gate"}
+    step(load(str(folder.find("")), "cpu"))
+    assert set(codes) == {"_embed", "_add", "_rotate", "_attend", "_quantise", "_gate"}
     seen: set[str] = set()
     for name, code in codes.items():
         operations = set(re.findall(r"^\s+(?:@\S+ )?([a-z][a-z0-9_.]+)", code, re.MULTILINE))
@@ -96,6 +96,6 @@ def astray(kernels: object, cache: object, symbols: Any, positions: object) -> A
 def test_where_they_do_not_serve_torch_computes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forward: Callable[..., Any], reason: str
 ) -> None:
-    monkeypatch.setattr(triton_forward.Kernels, "forward", forward)
+    monkeypatch.setattr(TritonForward, "forward", forward)
     with pytest.warns(RuntimeWarning, match=f"do not serve here .*{reason}.*torch alone"):
-        assert triton_forward.proven(_loaded(str(tiny.byte_network(tmp_path)), "cpu")) is None
+        assert proven_kernels(load(str(tiny.byte_network(tmp_path)), "cpu").weights) is None

@@ -1,4 +1,4 @@
-"""Tiny language models, made on the spot and seeded: the shapes of the real ones, and nothing learnt."""
+"""Tiny language models with seeded random weights: the architectures and tokenisers of real ones, without training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROSE = Path(__file__).resolve().parents[2] / "examples/prompts/lighthouse.txt"
 
 
 def byte_level(size: int = 400, *, bos: bool = True) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, as GPT-2's."""
+    """Return byte-level BPE like GPT-2's, with ``size`` tokens; ``bos``: with a token that begins and ends texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -29,13 +29,18 @@ def byte_level(size: int = 400, *, bos: bool = True) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     text = PROSE.read_text(encoding="utf-8")
-    others = ["\n\n \n\n  \n\n\n   " * 3, "中丮 " * 200, " é è" * 200]  # for tokens of a part of a character
+    others = [
+        "\n\n \n\n  \n\n\n   " * 3,
+        "中丮 " * 200,
+        " é è" * 200,
+    ]  # for tokens that are parts of characters
     tokenizer.train_from_iterator([text, text.replace("\n", "\n\n"), *others], trainer)
     names = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if bos else {}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
 def _changed(tokenizer: PreTrainedTokenizerFast, **parts: Any) -> PreTrainedTokenizerFast:
+    """Return a tokeniser whose tokenizer.json has other ``parts``."""
     layout = json.loads(tokenizer.backend_tokenizer.to_str())
     names = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(layout | parts)), **names)
@@ -43,7 +48,7 @@ def _changed(tokenizer: PreTrainedTokenizerFast, **parts: Any) -> PreTrainedToke
 
 @functools.cache
 def like_llama_3() -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the pieces of Llama 3's expression, as tiktoken's are."""
+    """Return byte-level BPE over the words of Llama 3's regular expression."""
     pattern = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
         r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -58,19 +63,19 @@ _REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 
 @functools.cache
 def like_llama_2() -> PreTrainedTokenizerFast:
-    """SentencePiece as Llama 2's was first converted: all by the normaliser."""
+    """Return SentencePiece as in Llama 2's first conversion: the normaliser writes ``▁``, also before every text."""
     normalizers = [{"type": "Prepend", "prepend": "▁"}, _REPLACE]
     return _changed(sentence_piece(), pre_tokenizer=None, normalizer={"type": "Sequence", "normalizers": normalizers})
 
 
 @functools.cache
 def like_gemma() -> PreTrainedTokenizerFast:
-    """SentencePiece without a space before all."""
+    """Return SentencePiece like Gemma's, without a space before every text."""
     return _changed(sentence_piece(), pre_tokenizer=None, normalizer=_REPLACE)
 
 
 def sentence_piece(size: int = 420) -> PreTrainedTokenizerFast:
-    """BPE over text in which spaces are letters, with byte fallback and a space before all, as Llama 2's."""
+    """Return SentencePiece like Llama 2's: BPE with ``▁`` for spaces, byte fallback, and a space before every text."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -89,6 +94,7 @@ def sentence_piece(size: int = 420) -> PreTrainedTokenizerFast:
 
 
 def gpt2(width: int, seed: int = 1) -> GPT2LMHeadModel:
+    """Return a network of GPT-2's type with ``width`` logits."""
     torch.manual_seed(seed)
     config = GPT2Config(vocab_size=width, n_positions=256, n_embd=32, n_layer=2, n_head=2, initializer_range=0.3)
     config.bos_token_id = config.eos_token_id = 0
@@ -96,6 +102,7 @@ def gpt2(width: int, seed: int = 1) -> GPT2LMHeadModel:
 
 
 def llama(width: int, seed: int = 2) -> LlamaForCausalLM:
+    """Return a network of Llama's type with ``width`` logits; two query heads share a head of keys and values."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=width,
@@ -111,6 +118,7 @@ def llama(width: int, seed: int = 2) -> LlamaForCausalLM:
 
 
 def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """Write a model and its tokeniser to the folder ``path``; return it."""
     disable_progress_bar()
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
@@ -118,7 +126,7 @@ def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:
 
 
 def byte_network(path: Path, seed: int = 5) -> Path:
-    """Write a network over bytes to ``path``; its random weights make distributions that are far from even."""
+    """Write a network over bytes to the folder ``path``; return it. Its distributions are far from uniform."""
     from compgen.training.train import network
 
     torch.manual_seed(seed)
@@ -132,7 +140,7 @@ def byte_network(path: Path, seed: int = 5) -> Path:
 
 
 def make(kind: str, path: Path) -> Path:
-    """Write a model of the given kind, a key of ``KINDS``, to ``path``."""
+    """Write a model of the given kind, one of ``KINDS``, to the folder ``path``; return it."""
     build, tokenizer, extra = {
         "gpt2": (gpt2, byte_level(), 0),
         "llama": (llama, sentence_piece(), 0),
@@ -143,3 +151,4 @@ def make(kind: str, path: Path) -> Path:
 
 
 KINDS = ("gpt2", "llama", "no-bos", "wide")
+"""Kinds of models: no-bos has no token that begins a text, and wide has more logits than tokens."""

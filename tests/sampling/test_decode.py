@@ -1,4 +1,4 @@
-"""Sampling by decompression: noise through a decoder follows the model, and bits come back."""
+"""Sampling by decompression: decoded noise follows the model, and coding gives the bits back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_bits_come_back_from_a_derived_model() -> None:
 
 
 def test_decoded_noise_follows_the_distribution() -> None:
-    """Chi-square at 1 in 1,000 over the first and the second byte; ancestral samples by the same test are a control."""
+    """Chi-square at 1 in 1,000 over the first and the second byte. Ancestral samples are the control."""
     model = load("backoff:order=1")
     state = model.start([b"abac"])
     expected = state.frequencies()[0] / (1 << PRECISION)
@@ -56,7 +56,7 @@ def test_decoded_noise_follows_the_distribution() -> None:
 
 
 def chi_square(counts: Counter[int], probabilities: np.ndarray) -> float:
-    """The p-value of counts under probabilities; bytes expected under 5 times go together."""
+    """Return the p-value of counts under probabilities. Bytes that are expected less than 5 times are pooled."""
     total = sum(counts.values())
     expected = probabilities * total
     common = np.flatnonzero(expected >= 5)
@@ -69,7 +69,7 @@ def chi_square(counts: Counter[int], probabilities: np.ndarray) -> float:
 
 
 def test_decoded_and_drawn_samples_are_equally_likely(prose: bytes) -> None:
-    """Mean surprisals of 300 samples of each kind differ by under four standard errors."""
+    """The mean surprisals of 300 samples of each kind differ by less than four standard errors."""
     rates = {}
     for sampler in ("decode", "ancestral"):
         drawn = compgen.sample("backoff:order=3", prose[:2000], length=30, samples=300, sampler=sampler, seed=5)

@@ -1,4 +1,4 @@
-"""Samplers against targets that can be enumerated. Seeds are fixed; each statistical test states its error rate."""
+"""Samplers follow targets that can be enumerated. Seeds are fixed; each statistical test states its error rate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from compgen.compressors import COMPRESSORS
 from compgen.compressors.deflate import Gzip
 from compgen.errors import UsageError
 from compgen.models import load
-from compgen.sampling import SAMPLERS, sample
-from compgen.sampling.smc import systematic
+from compgen.sampling import SAMPLERS, sample, sampler_with
+from compgen.sampling.ancestral import Ancestral
+from compgen.sampling.smc import SequentialMonteCarlo, systematic
 from compgen.testing import check_sampler
 
 ALPHABET = b"ab "
@@ -23,7 +24,7 @@ PROMPT = b"abba baab abba baa abba b" * 3
 
 
 def enumerated(spec: str, length: int, temperature: float = 1.0) -> dict[bytes, float]:
-    """The exact distribution of continuations over ALPHABET, byte by byte under the model."""
+    """Return the exact distribution of continuations over ALPHABET, byte by byte under the model."""
     model = load(spec)
     found = {}
     for word in itertools.product(ALPHABET, repeat=length):
@@ -47,7 +48,7 @@ def test_conforms(spec: str) -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6, 1.7])
 def test_ancestral_follows_the_enumerated_target(temperature: float) -> None:
-    """Chi-square at level 1e-4: a right sampler fails one seed in ten thousand."""
+    """Chi-square at level 1e-4: a correct sampler fails for one seed in ten thousand."""
     exact = enumerated("backoff:order=2", 3, temperature)
     count = 3000
     drawn = sample("backoff:order=2", PROMPT, length=3, samples=count, seed=11, temperature=temperature,
@@ -84,7 +85,7 @@ def test_ancestral_over_the_calibrated_rule_follows_the_enumerated_target() -> N
 
 
 def test_a_wrong_sampler_would_be_caught() -> None:
-    """The control of the two tests above: samples at another temperature fail them."""
+    """The control of the tests above: samples at another temperature fail them."""
     exact = enumerated("backoff:order=2", 2)
     drawn = sample("backoff:order=2", PROMPT, length=2, samples=3000, seed=5, temperature=1.3, allow="chars:ab ")
     seen = Counter(one.data for one in drawn)
@@ -140,7 +141,7 @@ def test_smc_follows_the_whole_continuation_target(temperature: float) -> None:
 
 
 def test_beam_breaks_ties_of_rare_bytes_by_the_seed_too() -> None:
-    """Where two bytes were tied 20 bits below the best, one count between them once decided 40 seeds of 40."""
+    """If two bytes tied 20 bits below the best, one count between them once decided 40 of 40 seeds."""
     firsts = set()
     for seed in range(20):
         drawn = sample("backoff:order=0", b"a" * 4000, length=1, sampler="beam", seed=seed, allow=r"chars:\x00\xff")
@@ -226,6 +227,19 @@ def test_results_know_themselves() -> None:
     assert one.bits_per_byte == pytest.approx(one.bits / 4)
     assert drawn._repr_html_().count("<pre") == 1
     assert sample("uniform", length=0, seed=1)[0].bits_per_byte is None
+
+
+def test_options_stay_typed_and_win_over_the_spec() -> None:
+    spec = "ancestral:temperature=0.5,top_k=3"
+    built = sampler_with(spec, {"temperature": 0.1, "frozen": True, "allow": "chars:a,b", "top_p": None})
+    assert built == Ancestral(temperature=0.1, top_k=3, allow="chars:a,b", frozen=True)
+    # 0.1 + 0.2 has more digits than most spellings keep.
+    assert sampler_with("smc", {"temperature": 0.1 + 0.2}) == SequentialMonteCarlo(temperature=0.1 + 0.2)
+    assert sampler_with("ancestral:top_k=x", {"top_k": 5}) == Ancestral(top_k=5)
+    with pytest.raises(UsageError, match="the beam sampler has no top-k; it has: allow"):
+        sampler_with("beam", {"top_k": 5})
+    with pytest.raises(UsageError, match="must be a whole number"):
+        sampler_with("ancestral:top_k=x", {"top_p": 0.5})
 
 
 def test_html_is_escaped() -> None:

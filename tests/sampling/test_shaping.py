@@ -13,7 +13,7 @@ EVERY = np.ones((1, 256), dtype=np.bool_)
 
 
 def row(*head: int) -> np.ndarray:
-    """Frequencies proportional to ``head`` on the first bytes, the floor elsewhere."""
+    """Return frequencies proportional to ``head`` for the first bytes, and the least for all others."""
     weights = np.zeros((1, 256), dtype=np.int64)
     weights[0, : len(head)] = head
     return frequencies_from_weights(weights)
@@ -60,7 +60,7 @@ def test_top_p_keeps_the_fewest_that_reach_it_and_ties_together() -> None:
 
 
 def test_no_shape_breaks_a_tie_by_byte_order() -> None:
-    """Seven equal lengths once got 2396710 four times and 2396709 three; min-p and low temperatures chose the four."""
+    """Of seven equal lengths, four once got 2396710 and three 2396709; min-p and low temperatures chose the four."""
     lengths = np.full((1, 256), 100.0)
     tied = [3, 10, 20, 30, 40, 50, 60]
     lengths[0, tied] = 10

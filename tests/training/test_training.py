@@ -1,4 +1,4 @@
-"""Training: configs, data, resuming, and what comes out as a model."""
+"""Training: configs, data, resuming, and the models that it saves."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ save_every = 6
 
 @pytest.fixture
 def root(tmp_path: Path, prose: bytes) -> Path:
-    """A folder and an archive of text that repeats, so that a few steps teach something."""
+    """A folder and an archive of text that repeats itself, so that a few steps of training learn something."""
     (tmp_path / "text").mkdir()
     (tmp_path / "text/a.txt").write_bytes(prose[:400] * 400)
     (tmp_path / "b.txt").write_bytes(prose[:400] * 300)
@@ -177,7 +177,7 @@ def test_training_begins_with_given_weights(root: Path, cgn: Run) -> None:
         assert b"no weights of this architecture" in other.stderr
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 def test_a_batch_of_more_windows_than_are_measured(root: Path) -> None:
     from compgen.training.train import train
 
@@ -186,13 +186,13 @@ def test_a_batch_of_more_windows_than_are_measured(root: Path) -> None:
     assert 1 < train(TrainingConfig.read(root / "d.toml"), root, root / "large", print) < 20
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 def test_checkpoints_that_are_not_whole_or_not_ours(root: Path) -> None:
     from compgen.training.train import train
 
     plan = TrainingConfig.read(root / "c.toml")
     train(plan, root, root / "out", print)
-    (root / "out/checkpoints/checkpoint-12/trainer_state.json").unlink()  # what is written last
+    (root / "out/checkpoints/checkpoint-12/trainer_state.json").unlink()  # the file that the trainer writes last
     said: list[str] = []
     train(plan, root, root / "out", said.append)
     assert f"going on from {root}/out/checkpoints/checkpoint-6" in said
@@ -207,7 +207,7 @@ def test_a_damaged_archive_is_said(root: Path) -> None:
         Corpus.read(root, ["more.tar.xz"], 0.1)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 def test_what_is_added_to_gated_units_and_context_begins_without_effect(tmp_path: Path) -> None:
     import torch
 
@@ -227,7 +227,7 @@ def test_what_is_added_to_gated_units_and_context_begins_without_effect(tmp_path
         assert (layer.mlp.down_proj.weight.grad[:, -8:] != 0).any(), "it learns"
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 def test_a_share_of_the_first_weights_is_in_what_is_saved(root: Path) -> None:
     from safetensors.torch import load_file
 
@@ -261,7 +261,7 @@ def test_a_share_needs_weights_to_share() -> None:
             dataclasses.replace(config, **wrong)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 @pytest.mark.parametrize("vocabulary", [256, 280])
 def test_a_training_that_was_stopped_comes_to_the_same_weights(
     tmp_path: Path, prose: bytes, monkeypatch: pytest.MonkeyPatch, vocabulary: int
@@ -291,7 +291,7 @@ def test_a_training_that_was_stopped_comes_to_the_same_weights(
     assert weights("stopped") == whole
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and transformers, importing
+@pytest.mark.filterwarnings("ignore")  # of torch and transformers, at import
 def test_attention_in_blocks_is_attention() -> None:
     import torch
 

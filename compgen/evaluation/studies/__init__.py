@@ -1,41 +1,53 @@
-"""Studies: what the configs describe, by kind."""
+"""Studies by name: the built-in ones, and those of other packages (entry-point group ``compgen.studies``)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from compgen.config import build, read
 from compgen.errors import UsageError
 from compgen.evaluation.studies.base import Study
-from compgen.evaluation.studies.context import Context
-from compgen.evaluation.studies.corpora import Corpora
-from compgen.evaluation.studies.generation import Generation
-from compgen.evaluation.studies.scaling import Scaling
-from compgen.evaluation.studies.table import RateTable
-from compgen.evaluation.studies.tokenisation import Tokenisation
-from compgen.registry import suggest
+from compgen.registry import Entry, Registry, suggest
 
 VERSION = 1
-KINDS: dict[str, type[Study]] = {
-    "table": RateTable,
-    "context": Context,
-    "corpora": Corpora,
-    "generation": Generation,
-    "scaling": Scaling,
-    "tokenisation": Tokenisation,
-}
+"""Version of the config format, which each config states. A change that makes old configs invalid raises it."""
+
+# A registry builds objects from specs, and its classes are typed so. A study is built from a TOML table instead; of
+# the registry it uses names, lazy loading, plugins and errors alone, hence Any.
+STUDIES: Registry[Any] = Registry(
+    "study",
+    "compgen.studies",
+    {
+        "table": Entry("compgen.evaluation.studies.table:RateTable"),
+        "context": Entry("compgen.evaluation.studies.context:Context"),
+        "corpora": Entry("compgen.evaluation.studies.corpora:Corpora"),
+        "generation": Entry("compgen.evaluation.studies.generation:Generation"),
+        "scaling": Entry("compgen.evaluation.studies.scaling:Scaling"),
+        "tokenisation": Entry("compgen.evaluation.studies.tokenisation:Tokenisation"),
+    },
+)
 
 
 def load_study(path: str) -> tuple[Study, str]:
-    """Return the study that a config describes, and the config's text.
+    """Return the study that the config at ``path`` describes, and the config's text.
 
     Raises:
-        UsageError: there is no such file, or it does not describe a study.
+        UsageError: there is no such file, it does not describe a study, or the plugin behind the study does not load.
+        MissingExtraError: the study needs a package that is not installed.
     """
     table, text = read(path)
-    version, kind = table.pop("version", None), table.pop("study", None)
+    version, name = table.pop("version", None), table.pop("study", None)
     if version != VERSION:
         raise UsageError(f"config '{path}' must begin with version = {VERSION}")
-    if kind is None:
-        raise UsageError(f"config '{path}' must name its study, such as study = \"table\"{suggest('', KINDS)}")
-    if kind not in KINDS:
-        raise UsageError(f"config '{path}': there is no study '{kind}'{suggest(str(kind), KINDS)}")
-    return build(KINDS[kind], table, f"config '{path}'"), text
+    if name is None:
+        raise UsageError(
+            f"config '{path}' must name its study, such as study = \"table\"{suggest('', STUDIES.names())}"
+        )
+    try:
+        cls = STUDIES.get(str(name))
+    except UsageError as error:
+        raise UsageError(f"config '{path}': {error}") from None
+    if not (isinstance(cls, type) and issubclass(cls, Study)):
+        raise UsageError(f"config '{path}': plugin study '{name}' is not a subclass of {Study.__module__}.Study")
+    study: Study = build(cls, table, f"config '{path}'")
+    return study, text

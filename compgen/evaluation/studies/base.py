@@ -1,4 +1,4 @@
-"""What all studies are made of: sets, rows, shards planned from both, and tables made of what they found."""
+"""The base of all studies: sets, rows, the shards planned from both, and the tables made from their records."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A compressor in a study.
+    """A compressor in a study, as a config describes it (``[[rows]]``).
 
     Attributes:
-        name: what tables call it.
-        spec: of a compressor, or of a model, which stands for its own coder; ``model:gzip`` is gzip's derived coder.
-        bytes: at most so many bytes of each set at each length, a sample drawn by the seed; 0 for all.
-        shard: bytes of a shard; 0 for the study's.
-        lengths: bytes of a chunk, 0 for the whole set in one; none for the study's.
-        sets: names of the sets it is run on; none for all.
-        decoded: chunks of each set and length that are decoded and compared; -1 for the study's.
-        gpus: GPUs that each of its shards wants; for the engine ``ray``.
-        paper: the paper's name for it, where it has such a row.
+        name: name of the row in tables.
+        spec: spec of a compressor, or of a model, which stands for its arithmetic coder; ``model:gzip`` is the coder
+            derived from gzip.
+        bytes: the most bytes of each set at each length; they are a sample drawn by the seed. 0 for all.
+        shard: bytes of a shard; 0 for the study's value.
+        lengths: bytes of a chunk, 0 for the whole set in one; empty for the study's values.
+        sets: names of the sets that the row is run on; empty for all.
+        decoded: chunks of each set and length that are decoded and compared; -1 for the study's value.
+        gpus: GPUs that each shard of the row needs, for the engine ``ray``.
+        paper: the paper's name for this row; empty if the paper has no such row.
     """
 
     name: str
@@ -50,7 +51,13 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study runs: the data root or None, at most so many chunks of each set or 0 for no limit, the folder."""
+    """Where a study runs.
+
+    Attributes:
+        root: the data root; None for made data.
+        limit: the most chunks of each set; 0 for all.
+        out: the run's folder.
+    """
 
     root: str | None
     limit: int = 0
@@ -59,16 +66,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Study(ABC):
-    """What a config describes.
+    """A study, as a config describes it.
 
     Attributes:
-        title: of the report.
-        sets: data sets.
-        rows: compressors.
-        lengths: bytes of a chunk, 0 for a whole set in one.
-        seed: of everything that is drawn.
+        title: title of the report.
+        sets: the data sets.
+        rows: the compressors.
+        lengths: bytes of a chunk; 0 for a whole set in one.
+        seed: seed of everything that is drawn.
         shard: bytes of a shard.
-        decoded: chunks of each row, set and length that are decoded and compared, some of each shard.
+        decoded: chunks of each row, set and length that are decoded and compared, spread evenly over its shards.
     """
 
     title: str
@@ -80,7 +87,7 @@ class Study(ABC):
     decoded: int = 32
 
     paper = False
-    """Whether the paper's accounting is counted too."""
+    """Whether shards count by the paper's accounting, too."""
 
     def __post_init__(self) -> None:
         names, rows = [one.name for one in self.sets], self.row_names
@@ -100,19 +107,19 @@ class Study(ABC):
             raise UsageError("shard must be 1 byte or more, decoded 0 or more")
 
     def build(self, spec: str) -> Compressor | ByteModel:
-        """Return what a row's spec names."""
+        """Return the compressor or model that a row's spec names."""
         return build(spec)
 
     @property
     def row_names(self) -> list[str]:
-        """The names of what is measured."""
+        """The names of the rows that the study measures."""
         return [row.name for row in self.rows]
 
     def missing(self) -> dict[str, str]:
-        """Return which optional packages rows lack here, by the names of those that do.
+        """Return why rows cannot run on this machine, by name: a message for each row that lacks an optional package.
 
         Raises:
-            UsageError: a row's spec is wrong, or names a model that is not there.
+            UsageError: a row's spec is wrong, or names a model that does not exist.
         """
         reasons = {}
         for row in self.rows:
@@ -121,7 +128,7 @@ class Study(ABC):
                 if isinstance(built, ModelCompressor):
                     built = load(built.model)
                 if isinstance(built, ByteModel):
-                    built.parameters  # noqa: B018 - a model whose weights are not there says so
+                    built.parameters  # noqa: B018 - raises if the weights do not exist
             except MissingExtraError as error:
                 reasons[row.name] = str(error)
             except UsageError as error:
@@ -129,7 +136,7 @@ class Study(ABC):
         return reasons
 
     def plan(self, place: Place) -> list[Shard]:
-        """Return the shards, in the order in which results are kept.
+        """Return the shards in the order of the finished results file.
 
         Raises:
             UsageError: data is missing.
@@ -151,7 +158,7 @@ class Study(ABC):
         size = length or data.size
         begins = list(range(0, data.size - size + 1, size))
         if row.bytes and length:
-            # A sample is of whole blocks of the longest chunk, so that all lengths are measured on the same bytes.
+            # The sample consists of blocks as long as the longest chunk, so all lengths are measured on the same bytes.
             block = max(row.lengths or self.lengths)
             blocks = chosen(data.size // block, max(1, row.bytes // block), 0, self.seed, one.name)
             begins = [place * block + inside for place in blocks for inside in range(0, block - size + 1, size)]
@@ -178,7 +185,7 @@ class Study(ABC):
             )
 
     def rates(self, records: Sequence[Record]) -> dict[tuple[str, str, int], Rates]:
-        """Return the sums of rate shards by row, set and length."""
+        """Return the sums over the records of rate shards, by row, set and chunk length."""
         groups: dict[tuple[str, str, int], list[Record]] = {}
         for record in records:
             groups.setdefault((record["row"], record["set"], record["length"]), []).append(record)
@@ -186,21 +193,29 @@ class Study(ABC):
 
     @abstractmethod
     def tables(self, records: Sequence[Record]) -> list[Table]:
-        """Return what was found, as tables."""
+        """Return the tables of the study."""
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return what was found, as figures by name."""
+        """Return the figures of the study by name; none by default."""
         return {}
 
 
 @functools.cache
 def opened(one: SetConfig, root: str | None, seed: int, for_models: bool) -> DataSet:
-    """``SetConfig.open``, once for each process: to look at many files takes a while."""
+    """``SetConfig.open``, called once in a process: to list and size many files takes a while."""
     return one.open(root, seed, for_models)
 
 
 def chosen(count: int, most: int, limit: int, seed: int, name: str) -> list[int]:
-    """Return the numbers of the chunks to take of ``count``: all, or a sample; under a limit, the first of either."""
+    """Return the numbers of the chunks to take.
+
+    Args:
+        count: number of chunks there are.
+        most: size of the sample, drawn by ``seed`` and ``name``; 0 for all chunks.
+        limit: take only the first of these; 0 for no limit.
+        seed: seed of the sample.
+        name: name of the set.
+    """
     numbers = list(range(count))
     if most and most < count:
         numbers = sorted(int(number) for number in permutation(count, seed, name)[:most])

@@ -1,4 +1,4 @@
-"""Rate against sequence length: what is learnt within a sequence (the paper's Figure 4)."""
+"""The study ``context``: rate against sequence length, or what is learnt within a sequence (paper, Figure 4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context(Study):
-    """Each set cut into sequences of several lengths, each compressed on its own."""
+    """Each set is cut into sequences of several lengths, and each sequence is compressed on its own."""
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
         """Return a table for each set: rates by row and length."""
@@ -48,7 +48,7 @@ class Context(Study):
         return made
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return rates by length, of models those without frames, as the paper draws them."""
+        """Return rates by length. As in the paper, those of models are without frames."""
         rates = self.rates(records)
         panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
         for one in self.sets:

@@ -1,4 +1,4 @@
-"""Standard corpora file by file, in bits per byte, beside published records."""
+"""The study ``corpora``: standard corpora file by file, in bits per byte, beside published records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Published:
-    """Rates that others report.
+    """Rates that others report, as a config states them (``[[published]]``).
 
     Attributes:
-        name: of the compressor.
-        bpb: bits per byte by set.
-        source: where they are from.
+        name: name of the compressor.
+        source: where the rates are published.
+        bpb: bits per byte, by set.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Corpora(Study):
-    """Every set is a file, compressed whole.
+    """Every set is a file, and is compressed whole.
 
     Attributes:
-        published: what others report.
+        published: rates that others report.
     """
 
     published: tuple[Published, ...] = field(default=())
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
-        """Return bits per byte: a row for each file, a column for each compressor and each record."""
+        """Return bits per byte: a line for each file, a column for each compressor and each published record."""
         rates = self.rates(records)
         columns = [*(row.name for row in self.rows), *(one.name for one in self.published)]
         lines: list[tuple[Cell, ...]] = []
@@ -66,7 +66,7 @@ class Corpora(Study):
         return [Table("corpora", caption, ("file", "bytes", *columns), lines, groups, places=3, notes=notes)]
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return bits per byte, a line for each file."""
+        """Return bits per byte as dots, a line for each file."""
         rates = self.rates(records)
         panel: dict[str, dict[str, float]] = {}
         for one in self.sets:

@@ -1,8 +1,9 @@
-"""Samples, measured: what each compressor and rule makes of the same prompts, beside what really came next.
+"""The study ``generation``: each compressor and rule continues the same prompts, and its samples are measured.
 
-The paper shows samples and measures none. No single figure says that a sample is good; together these say what is wrong
-with one: a *judge*, another compressor that knows the prompt, finds noise dear and copies cheap; the copy rate tells
-copies; distinct windows tell circles; the divergence of byte counts tells a drift. Real data has figures, to aim at.
+The paper shows samples and measures none. No single measure says that a sample is good, but together these say what is
+wrong with one. A *judge*, another compressor that knows the prompt, spends many bits on noise and few on copies. The
+copy rate shows copies. The share of distinct windows shows loops. The divergence of byte counts shows a drift. The same
+measures of the real continuation say what a sample should aim at.
 """
 
 from __future__ import annotations
@@ -30,24 +31,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _REAL = "what really came next"
+"""Name of the row that measures the real continuation."""
 _MEASURES = ("judge", "copied", "distinct", "divergence")
+"""Keys of the measures in a record, and their columns in the table."""
 
 
 @dataclass(frozen=True)
 class SampleShard(Shard):
-    """One prompt, one row.
+    """Samples of one row after one prompt.
 
     Attributes:
         id: set, row and number of the prompt.
         set: name of the set.
         row: name of the row.
-        spec: of the model; nothing for what really came next.
-        pieces: prompt and continuation.
+        spec: spec of the model; empty for the real continuation.
+        pieces: the pieces of the prompt and of the real continuation.
         prompt: bytes of the prompt.
         judge: spec of the compressor that judges.
-        samples: how many are drawn.
-        seed: of the drawing.
-        gpus: that it wants.
+        samples: number of samples to draw.
+        seed: seed of the samples.
+        gpus: GPUs that the shard needs.
     """
 
     id: str
@@ -63,11 +66,11 @@ class SampleShard(Shard):
 
     @property
     def size(self) -> int:
-        """Bytes that are drawn and measured."""
+        """Bytes to draw and measure."""
         return (sum(piece.size for piece in self.pieces) - self.prompt) * self.samples
 
     def run(self) -> Record:
-        """Draw and measure."""
+        """Draw the samples, and measure them."""
         data = b"".join(piece.read() for piece in self.pieces)
         prompt, real = data[: self.prompt], data[self.prompt :]
         record: Record = {
@@ -98,11 +101,11 @@ class Generation(Study):
     """Samples after prompts from each set.
 
     Attributes:
-        prompts: how many of each set, drawn by the seed.
-        prompt: bytes of each.
-        length: bytes to make after each.
-        samples: drawn after each.
-        judge: the compressor that judges.
+        prompts: number of prompts from each set, drawn by the seed.
+        prompt: bytes of a prompt.
+        length: bytes of a sample.
+        samples: number of samples after each prompt.
+        judge: spec of the compressor that judges.
     """
 
     prompts: int = 2
@@ -141,7 +144,7 @@ class Generation(Study):
                     )
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
-        """Return a table for each set: means over its prompts."""
+        """Return a table for each set, with means over its prompts."""
         made = []
         missing = self.missing()
         for one in self.sets:
@@ -164,7 +167,7 @@ class Generation(Study):
         return made
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return what the model and the judge say of samples, by set."""
+        """Return the rates of samples under the model and under the judge, by set."""
         panels: dict[str, dict[str, dict[str, float]]] = {}
         for record in records:
             row = panels.setdefault(record["set"], {}).setdefault(record["row"], {})

@@ -1,9 +1,10 @@
-"""Model size against data size: the paper's Figure 2. A model must be worth its own weight.
+"""The study ``scaling``: size of the model against amount of data (the paper's Figure 2).
 
-Each network is trained anew on each amount of data, and codes that data: what must be sent is the weights and the code.
-That is the adjusted rate, in which a network may profit from what it has seen, since it is paid for. The larger the
-data, the larger the network that pays: adjusted rates over size are U-shaped, where the grid reaches far enough to both
-sides. The rate on held-out data, which no weights are counted in, says what was learnt that is true elsewhere.
+Each network is trained anew on each amount of data, and codes that data. The receiver needs the weights and the code,
+so the adjusted rate counts both; a network may profit from having seen the data, since its weights are paid for.
+Adjusted rates over the size of the network are U-shaped, if the grid of sizes is wide enough, and the bottom moves to
+larger networks with more data. The rate on held-out data, without weights, shows what was learnt beyond the training
+data.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scaling(Trained):
-    """Networks of several sizes by amounts of data.
+    """Networks of several sizes, each trained on several amounts of data.
 
     Attributes:
-        data_bytes: the first so many bytes of the first set are what is trained on and coded; where the set has less,
-            all of it, and the adjusted rate counts as if there were more of the same.
+        data_bytes: the amounts. Each is a number of bytes at the beginning of the first set, which are trained on and
+            coded. If the set is shorter, all of it is, and the adjusted rate counts as if there were more of the same.
     """
 
     data_bytes: tuple[int, ...] = (10**7, 10**8, 10**9)
@@ -61,7 +62,7 @@ class Scaling(Trained):
             yield from self._shards(held_out, other, row, self.length, place.limit)
 
     def _found(self, records: Sequence[Record]) -> dict[str, dict[int, tuple[Rates, Rates]]]:
-        """Return (rates of the data, of held-out data) by row and bytes of data: networks by size, then other rows."""
+        """Return (rates of the training data, of held-out data) by row and bytes of data; networks first, by size."""
         held_out = self.sets[1].name
         trained, plain = self.trained(records), self.plain(records)
         found: dict[str, dict[int, tuple[Rates, Rates]]] = {}
@@ -80,7 +81,7 @@ class Scaling(Trained):
         return found
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
-        """Return raw, adjusted and held-out rates by network and bytes of data, and the best for each."""
+        """Return raw, adjusted and held-out rates by network and bytes of data, and the best for each amount."""
         found = self._found(records)
         lines: list[tuple[Cell, ...]] = []
         for name, sizes in found.items():
@@ -114,7 +115,7 @@ class Scaling(Trained):
         return [Table("scaling", caption, heads, lines, groups, notes=notes)]
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return adjusted rates over parameters by bytes of data, the paper's Figure 2, and the other way round."""
+        """Return adjusted rates over parameters (the paper's Figure 2), and adjusted rates over bytes of data."""
         found = self._found(records)
         large = {name: sizes for name, sizes in found.items() if next(iter(sizes.values()))[0].parameters}
         over_size: dict[str, Points] = {

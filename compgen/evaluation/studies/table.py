@@ -1,4 +1,4 @@
-"""The paper's table: raw and adjusted rates, whole and in chunks, honestly and by the paper's accounting."""
+"""The study ``table``: the paper's Table 1, with raw and adjusted rates by the honest and the paper's accounting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RateTable(Study):
-    """Table 1 of the paper, for any rows and sets."""
+    """Table 1 of the paper, for any sets and rows."""
 
     paper = True
 
@@ -35,7 +35,7 @@ class RateTable(Study):
         return made
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return raw rates in chunks, or of whole sets where there are no chunks, beside the paper's."""
+        """Return raw rates at the last of the study's chunk lengths, beside the paper's."""
         rates, length = self.rates(records), self.lengths[-1]
         panels: dict[str, dict[str, dict[str, float]]] = {}
         rows = [row for row in self.rows if any((row.name, one.name, length) in rates for one in self.sets)]
@@ -135,7 +135,18 @@ class RateTable(Study):
         notes: list[str],
         rows: Sequence[StudyRow] | None = None,
     ) -> Table:
-        """Return a table of ``columns`` for each set, a row for each compressor and chunk length."""
+        """Return a table with a line for each chunk length and compressor, and ``columns`` for each set.
+
+        Args:
+            name: name of the table.
+            caption: caption of the table.
+            columns: headings of a set's columns.
+            cells: gives a set's cells, from the row, the set, the chunk length, and its rates (None if not measured).
+            rates: all rates, by row, set and chunk length.
+            counts: gives the cells of the chunk counts at the end of a line; none if the table has no such columns.
+            notes: notes of the table.
+            rows: rows to show; None for all.
+        """
         lines: list[tuple[Cell, ...]] = []
         missing = self.missing()
         tail = ("chunks", "decoded") if counts([Rates()]) else ()
@@ -156,6 +167,7 @@ class RateTable(Study):
 
 
 _Found = dict[tuple[str, str, int], Rates]
+"""Rates by row, set and chunk length."""
 
 
 def _percent(rate: float | None) -> float | None:

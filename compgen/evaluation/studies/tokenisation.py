@@ -1,9 +1,9 @@
-"""Bytes against tokens: what a vocabulary is worth to networks of several sizes (the paper's section on tokenisation).
+"""The study ``tokenisation``: bytes against tokens for networks of several sizes (paper, section on tokenisation).
 
-A tokeniser is a compressor before the compressor: a window of as many symbols sees more text, and a pass over the text
-takes fewer steps; but the tables of symbols grow, and more must be told apart. Vocabularies are byte-level BPE, trained
-on the text that the networks are trained on. All are measured in bits per byte of held-out text, each chunk coded as a
-file would hold it: the canonical tokens of the chunk.
+A tokeniser is a compressor before the compressor. With it, a context window of as many symbols holds more text, and a
+pass over the text takes fewer steps. In return, the embedding tables grow, and each prediction is among more symbols.
+Vocabularies are byte-level BPE, trained on the networks' training text. All networks are measured in bits per byte of
+held-out text. Each chunk is coded as a file would hold it, by the chunk's canonical tokens.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tokenisation(Trained):
-    """Networks of several sizes by vocabularies, all on equally much text.
+    """Networks of several sizes with several vocabularies, all trained on the same amount of text.
 
     Attributes:
-        vocabularies: numbers of tokens; 256 stands for bytes.
+        vocabularies: sizes of the vocabularies, tokens; 256 stands for bytes. The defaults beside it are the paper's.
     """
 
     vocabularies: tuple[int, ...] = (BYTES, 1000, 2000, 5000)
@@ -41,7 +41,7 @@ class Tokenisation(Trained):
             raise UsageError(f"vocabularies must be {BYTES}, for bytes, or more tokens")
 
     def _grid(self) -> Iterator[tuple[Network, int, str]]:
-        """Yield each network, a vocabulary, and what the two together are called."""
+        """Yield each network with each size of vocabulary, and the name of the pair."""
         for network in self.networks:
             for size in self.vocabularies:
                 yield network, size, f"{network.name}-{size}"
@@ -60,7 +60,7 @@ class Tokenisation(Trained):
                 yield from self._shards(held_out, other, row, self.length, place.limit)
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
-        """Return bits per byte and what they cost, by network and vocabulary."""
+        """Return bits per byte, and the parameters and compute they cost, by network and vocabulary."""
         found, plain = self.trained(records), self.plain(records)
         train, held_out = (one.name for one in self.sets)
         lines: list[tuple[Cell, ...]] = []
@@ -119,7 +119,7 @@ class Tokenisation(Trained):
         return [Table("tokenisation", caption, heads, lines, groups, places=2, labels=2, notes=notes)]
 
     def figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        """Return bits per byte over the size of the vocabulary, a curve for each network."""
+        """Return bits per byte over the size of the vocabulary, with a curve for each network."""
         found = self.trained(records)
         train, held_out = (one.name for one in self.sets)
         panel: dict[str, Points] = {}

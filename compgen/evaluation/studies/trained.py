@@ -1,4 +1,4 @@
-"""What studies have in common that train networks of their own before they measure them."""
+"""The base of studies that train networks before they measure them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from compgen.registry import Spec
 from compgen.training.config import Architecture, Budget
 
 _NEEDED = ("torch", "transformers", "accelerate", "tokenizers")
+"""Packages that training needs."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to train.
+    """A network to train, as a config describes it (``[[networks]]``).
 
     Attributes:
-        name: what tables call it.
-        model: what it is made of.
-        gpus: GPUs that its shards want; for the engine ``ray``.
+        name: name of the network in tables.
+        model: its architecture.
+        gpus: GPUs that each of its shards needs, for the engine ``ray``.
     """
 
     name: str
@@ -35,12 +36,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Trained(Study):
-    """Networks are trained on the first set, and measured on what each has seen of it and on the second set.
+    """Networks are trained on the first set. The second set is held out.
 
     Attributes:
-        networks: what to train.
-        training: what each training takes.
-        measured: bytes of each set that models are measured on, a sample drawn by the seed.
+        networks: the networks to train.
+        training: amount of training for each network.
+        measured: bytes of each set that networks are measured on, a sample drawn by the seed.
     """
 
     networks: tuple[Network, ...] = ()
@@ -50,13 +51,13 @@ class Trained(Study):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.sets) != 2 or len(self.lengths) != 1 or not self.lengths[0]:
-            raise UsageError("needs two sets, to train on and held out, and one length, of chunks")
+            raise UsageError("needs two sets, one to train on and one held out, and one length, that of chunks")
         if self.measured < 1:
             raise UsageError(f"measured must be 1 byte or more, not {self.measured}")
 
     @property
     def row_names(self) -> list[str]:
-        """The names of what is measured."""
+        """The names of the rows and networks that the study measures."""
         return [*super().row_names, *(one.name for one in self.networks)]
 
     @property
@@ -65,7 +66,7 @@ class Trained(Study):
         return self.lengths[0]
 
     def missing(self) -> dict[str, str]:
-        """Return which optional packages rows and networks lack here, by name."""
+        """Return why rows and networks cannot run on this machine, by name."""
         lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
         reason = f"training needs {', '.join(lacking)}: pip install 'compgen[llm]'"
         return super().missing() | {one.name: reason for one in self.networks if lacking}
@@ -79,9 +80,15 @@ class Trained(Study):
         sets: Sequence[tuple[SetConfig, DataSet]],
         place: Place,
     ) -> TrainedShard:
-        """Return the shard that trains ``network`` on ``data``, called ``train``, and measures it on ``sets``.
+        """Return the shard that trains a network and measures it.
 
-        ``name`` is what no other network of the study is called.
+        Args:
+            network: the network.
+            name: name of the trained model, unique in the study.
+            train: name of the training data.
+            data: the training data.
+            sets: the sets to measure it on; the last is held out.
+            place: where the study runs.
         """
         most = place.limit * self.length or self.training.bytes
         folder = f"{place.out}/models/{name}"
@@ -104,7 +111,7 @@ class Trained(Study):
 
     @staticmethod
     def trained(records: Sequence[Record]) -> dict[tuple[str, str], tuple[Record, dict[str, Rates]]]:
-        """Return what was found of each network, by its name and what it was trained on: its training, rates by set."""
+        """Return (training, rates by set) of each network, by its name and the name of its training data."""
         found = {}
         for record in records:
             if "training" in record:
@@ -114,6 +121,6 @@ class Trained(Study):
         return found
 
     def plain(self, records: Sequence[Record]) -> dict[tuple[str, str], Rates]:
-        """Return the rates of rows, by row and set."""
+        """Return the rates of the rows that are not trained, by row and set."""
         rates = self.rates([record for record in records if "training" not in record])
         return {(row, name): one for (row, name, _), one in rates.items()}

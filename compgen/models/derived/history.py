@@ -1,4 +1,4 @@
-"""Where the last bytes of a row were seen before, and what followed: the source of proposals."""
+"""Where the contexts of a row occurred before, and so what followed them: the source of proposals."""
 
 from __future__ import annotations
 
@@ -9,55 +9,72 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Context: TypeAlias = tuple[tuple[int, int], ...]
-"""Pairs of how far back a byte lies, 1 for the last, and a mask: 255 keeps it whole, 252 its high bits."""
+Pattern: TypeAlias = tuple[tuple[int, int], ...]
+"""What makes up a context: pairs of a lag, how many bytes back a byte lies (1 for the last), and a mask of its bits.
+Mask 255 keeps the whole byte, 252 its six high bits."""
+
+_Index: TypeAlias = dict[bytes, list[int]]
+"""For each value of a context, the positions that followed it, ascending."""
+
+_DEEPEST = 8
+"""Bytes of the longest suffix that is looked up in a dictionary: eight bytes fill the 64-bit keys of ``_sorted``."""
 
 
-def suffix(length: int) -> Context:
-    """Return the context of the last ``length`` bytes."""
+def suffix(length: int) -> Pattern:
+    """Return the pattern of the last ``length`` bytes."""
     return tuple((lag, 255) for lag in range(1, length + 1))
 
 
-_Index: TypeAlias = dict[bytes, list[int]]
-
-
-_DEEPEST = 8  # bytes of the longest suffix that is looked up in a dictionary
-
-
 class History:
-    """A window of bytes and, for each context, the positions at which each of its values was followed.
+    """A window of bytes, and an index of where the value of each context occurred in it.
 
-    The index of the bytes it was opened on is shared by all forks; what came later is each fork's own. A dictionary
-    may stand before the window: text that was there before all contexts, for short suffixes alone.
+    Forks share the index of the bytes that the history was opened on, which never changes; each has an index of its
+    own for later bytes.
+
+    Args:
+        window: the bytes to open on.
+        patterns: one for each context.
+        dictionary: text that stands before the window in ``data``. Suffixes of up to 8 bytes find what followed them
+            there too.
+
+    Attributes:
+        data: the dictionary, then the window. Positions count from its start.
     """
 
-    def __init__(self, window: bytes, contexts: Sequence[Context], dictionary: bytes = b"") -> None:
+    def __init__(self, window: bytes, patterns: Sequence[Pattern], dictionary: bytes = b"") -> None:
         self.data = bytearray(dictionary + window)
         self._dictionary = dictionary
-        self._contexts = tuple(contexts)
-        self._reaches = [max(lag for lag, _ in context) for context in self._contexts]
-        # A suffix is cut faster than it is masked.
-        self._suffixes = [r if c == suffix(r) else 0 for c, r in zip(self._contexts, self._reaches, strict=True)]
-        self._shared: list[_Index] = [{} for _ in self._contexts]
-        self._own: list[_Index] = [{} for _ in self._contexts]
-        self._learns = True
+        self._patterns = tuple(patterns)
+        self._reaches = tuple(max(lag for lag, _ in pattern) for pattern in self._patterns)
+        # The length of a pattern that is a suffix, otherwise 0: a suffix is cut faster than it is masked.
+        pairs = zip(self._patterns, self._reaches, strict=True)
+        self._suffixes = tuple(reach if pattern == suffix(reach) else 0 for pattern, reach in pairs)
+        self._shared: list[_Index] = [{} for _ in self._patterns]
+        self._own: list[_Index] = [{} for _ in self._patterns]
+        self._is_frozen = False
         for number, (reach, index) in enumerate(zip(self._reaches, self._shared, strict=True)):
-            for end in range(max(reach, len(dictionary)), len(self.data)):
+            for end in range(max(reach, self.begin), len(self.data)):
                 index.setdefault(self._key(number, end), []).append(end)
 
     @property
-    def window(self) -> int:
+    def begin(self) -> int:
+        """Where the window begins in ``data``."""
+        return len(self._dictionary)
+
+    @property
+    def window_size(self) -> int:
         """Bytes in the window."""
         return len(self.data) - len(self._dictionary)
 
     def _key(self, number: int, end: int) -> bytes:
+        """Return the value of context ``number`` before position ``end``."""
         if self._suffixes[number]:
             return bytes(self.data[end - self._suffixes[number] : end])
-        return bytes([self.data[end - lag] & mask for lag, mask in self._contexts[number]])
+        return bytes([self.data[end - lag] & mask for lag, mask in self._patterns[number]])
 
     def append(self, symbol: int) -> None:
-        """Add one byte, and itself to what followed its contexts."""
-        if self._learns:
+        """Append one byte to the window, and its position to the index unless the history is frozen."""
+        if not self._is_frozen:
             end = len(self.data)
             for number, reach in enumerate(self._reaches):
                 if reach <= end:
@@ -65,7 +82,10 @@ class History:
         self.data.append(symbol)
 
     def occurrences(self, number: int, most: int) -> list[int]:
-        """Return up to ``most`` positions that followed the context's present value before, the latest last."""
+        """Return positions in ``data`` that followed the present value of context ``number``, the latest last.
+
+        There are at most ``most``, the latest ones.
+        """
         end = len(self.data)
         if self._reaches[number] > end:
             return []
@@ -78,11 +98,11 @@ class History:
         return found
 
     def freeze(self) -> None:
-        """Let what is added follow nothing: proposals come from what is known by now."""
-        self._learns = False
+        """Stop indexing: later bytes become part of contexts, but do not count as occurrences."""
+        self._is_frozen = True
 
     def span(self, position: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``position``; past the end it goes on with the same period, as LZ77 does."""
+        """Return ``length`` bytes from ``position``. Past the end of ``data`` they repeat, as an LZ77 copy would."""
         span = bytes(self.data[position : position + length])
         return (span * -(-length // len(span)))[:length]
 
@@ -91,18 +111,21 @@ class History:
         fork = History.__new__(History)
         fork.data = bytearray(self.data)
         fork._dictionary = self._dictionary
-        fork._contexts, fork._reaches, fork._suffixes = self._contexts, self._reaches, self._suffixes
+        fork._patterns, fork._reaches, fork._suffixes = self._patterns, self._reaches, self._suffixes
         fork._shared = self._shared
-        fork._learns = self._learns
+        fork._is_frozen = self._is_frozen
         fork._own = [{key: list(positions) for key, positions in index.items()} for index in self._own]
         return fork
 
 
 @functools.lru_cache(maxsize=4)
 def _sorted(dictionary: bytes) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return the ``_DEEPEST`` bytes before each position, the last one first, as sorted numbers; and the positions."""
+    """Return (n,) sorted keys and (n,) positions: the key of a position is the 8 bytes before it, the last one first.
+
+    Positions with fewer bytes before them are left out.
+    """
     data = np.frombuffer(dictionary, dtype=np.uint8).astype(np.uint64)
-    count = max(len(data) - _DEEPEST, 0)  # of positions that have as many before them
+    count = max(len(data) - _DEEPEST, 0)
     keys = np.zeros(count, dtype=np.uint64)
     for lag in range(1, _DEEPEST + 1):
         keys = keys << np.uint64(8) | data[_DEEPEST - lag :][:count]
@@ -112,7 +135,10 @@ def _sorted(dictionary: bytes) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _occurrences(dictionary: bytes, key: bytes, most: int) -> list[int]:
-    """Return up to ``most`` positions that followed ``key`` in the dictionary, the latest last."""
+    """Return up to ``most`` positions that followed ``key`` in the dictionary, the latest last. Callers share the list.
+
+    A suffix of fewer than 8 bytes is a range of keys, since a key begins with the last byte.
+    """
     keys, positions = _sorted(dictionary)
     spare = 8 * (_DEEPEST - len(key))
     least = int.from_bytes(key[::-1], "big") << spare

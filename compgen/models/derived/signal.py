@@ -1,73 +1,108 @@
-"""Samples of sound and pictures: predicted from their neighbours, with a spread that the neighbours' errors tell.
+"""Samples of sound and pictures, predicted as numbers from their neighbours.
 
-A signal seldom repeats its bytes. Each sample is predicted linearly from those around it, by least squares over what
-the window holds, of which more or less is forgotten as it goes on (the best coders of signals do so: TMW, Meyer and
-Tischer 1997; OptimFROG); in rows also by LOCO-I's median of left, above and left + above - corner (Weinberger et al.
-2000, the predictor of JPEG-LS). How far a prediction will miss is told by how far those around it missed: given that
-size, the error has a logistic distribution of some scale, and scales, half an octave apart, have shares that are learnt
-for each size. So a miss in a quiet place is small, and tails are as heavy as they have been. A sample of two bytes is
-predicted as one number: its high byte is the interval that it falls into, and its low byte the place there.
+A signal seldom repeats its bytes. So each sample gets a few predictions, and each prediction a distribution of errors:
 
-All is learnt a block at a time and in integers: Gauss's elimination in fixed point, logistic curves by table.
+- Linear predictions from neighbouring samples, by least squares over what the window holds. Each forgets old samples at
+  a rate of its own, as the best coders of signals do (TMW, Meyer and Tischer 1997; OptimFROG). In rows there is also
+  LOCO-I's median of left, above and left + above - corner (Weinberger et al. 2000, the predictor of JPEG-LS).
+- The errors of neighbouring samples tell how large the next error will be. The next error is logistic, with a scale
+  that is not known exactly: scales half an octave apart have shares, which are learnt for each size of the neighbouring
+  errors. So an error in a quiet place is small, and tails are as heavy as they have been.
+
+A sample of two bytes is predicted as one number. Its high byte says which interval the sample lies in, its low byte
+where in the interval.
+
+Everything is learnt a block of samples at a time and in integers: Gaussian elimination in fixed point, and logistic
+curves by table. A *level* is one step of a sample's value.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
-from compgen.models.quantise import FRACTION, exp2_table, log2_units
+from compgen.models.quantise import FRACTION, SHARE_BITS, exp2_table, log2_units
 
 BINS = 44
-"""Sizes of the errors around, half an octave apart."""
+"""Bins for the size of neighbouring errors; each spans half an octave. Errors of 16-bit samples need 41 of them."""
 
-KINDS = 9
-"""A whole byte, a high and a low one, of the first, the second and later channels."""
+_PARTS, _CHANNELS = 3, 3
+"""What KINDS tell apart: a whole byte, a high byte, a low byte; the first, the second and later channels."""
+KINDS = _PARTS * _CHANNELS
+"""Kinds of bytes of a sample."""
 
 PREDICTIONS = 3
-"""How many there are of each sample."""
+"""Predictions made for each sample: in rows two linear ones and the median, in a line three linear ones."""
 
-_ONE = 30  # log2 of what shares sum to
-_BLOCK = 32  # samples of a channel after which is learnt from them
-_MEMORIES = {"rows": (2, 4), "line": (2, 4, 7)}  # 2**-memory of what is known is forgotten at every block
-_LAGS = 16  # samples of a channel in a line that predict the next
-_OTHER_LAGS = 4  # the same of another channel
-_OTHERS = 2  # channels that help
-_LEVEL = 16  # predictions and errors are in units of a level over this
-_CONSTANT = 64  # the last of the neighbours
-_POINT = 16  # binary places of coefficients
-_LARGEST = 16  # coefficient
-_RIDGE = 4  # squared levels
+_BLOCK = 32
+"""Samples of a channel between two updates of what is learnt. Chosen: an update solves a system of equations."""
+_MEMORIES = {"rows": (2, 4), "line": (2, 4, 7)}
+"""For each linear prediction m: at every block it forgets 2**-m of what it knows. Chosen: speech wants 2 to 4, and 9
+costs a bit per byte (docs/log.md, "samples that stay signals")."""
+_LAGS = 16
+"""In a line: earlier samples of the same channel that predict a sample. Chosen."""
+_OTHER_LAGS = 4
+"""In a line: samples of another channel that predict a sample. Chosen."""
+_OTHERS = 2
+"""Other channels that predict a sample. Chosen: the other two colours of a picture."""
+_LEVEL = 16
+"""Predictions and errors are in units of 1/16 level. Chosen."""
+_CONSTANT = 64
+"""The value, in levels of 8-bit samples, of the constant neighbour that stands for the mean. Chosen: the larger it is,
+the less the ridge draws the mean towards zero."""
+_POINT = 16
+"""Binary places of coefficients. Chosen; products with samples stay far inside an int64."""
+_LARGEST = 16
+"""The largest coefficient, in size. Chosen: bounds what a system near singular can give."""
+_RIDGE = 4
+"""Added to the diagonal of the equations, squared levels of 8-bit samples. Chosen: 512 cost speech 0.6 bits per byte
+(docs/log.md, "samples that stay signals")."""
 
 _PRIOR = (107, 102, 148, 331, 876, 1901, 2765, 2149, 944, 395, 169, 66, 32, 15)
-"""Shares of scales before any was learnt: seven half octaves below the size to five above, and a wide one for edges.
-
-They are what was learnt from training pictures and sound, mean over the sizes.
-"""
+"""Shares of the scales of an error before any is learnt, of any sum: from seven half octaves below the size of the
+neighbouring errors to five above, and one wide scale for edges. These are what was learnt from training pictures and
+sound, averaged over the sizes."""
 _BELOW = 7
-_FEW = 24  # errors that the prior is worth
-_MANY = 1024  # errors after which half are forgotten
-_UNIT = 1 << 16  # of the counts: one error
-_USUAL = 6  # the usual error moves by 2**-6 of the difference at every block
-_ARGUMENT = 16  # binary places of a logistic curve's argument
-_STEP = 6  # binary places of its table
-_REACH = 34  # where it ends
+"""Scales below the size of the neighbouring errors."""
+_FEW = 24
+"""Errors that the prior counts as. Chosen."""
+_MANY = 1024
+"""Errors of one size after which their counts are halved. Chosen."""
+_UNIT = 1 << 16
+"""What one error adds to the counts. Chosen: one error is divided among scales to within 2**-16."""
+_MEAN_MEMORY = 6
+"""The mean error moves by 2**-6 of the difference at every block. Chosen."""
+_ARGUMENT = 16
+"""Binary places of a logistic curve's argument. Chosen."""
+_STEP = 6
+"""Binary places of the steps between the entries of the curve's table, which is interpolated. Chosen."""
+_REACH = 34
+"""The largest argument in the table: 2**-34 is below the unit of shares."""
 
 
 @functools.cache
 def _curve() -> NDArray[np.int64]:
-    """Return 2**_ONE / (1 + 2**-z) for z from -_REACH to _REACH in steps of 2**-_STEP, and one step more."""
+    """Return the logistic curve 2**SHARE_BITS / (1 + 2**-z), for z from -_REACH to _REACH in steps of 2**-_STEP.
+
+    One more entry lets the last one be interpolated.
+    """
     below = np.arange(_REACH << _STEP, -1, -1, dtype=np.int64) << (FRACTION - _STEP)
     power = exp2_table()[below & ((1 << FRACTION) - 1)] >> (below >> FRACTION)
-    rising = (power << _ONE) // ((1 << 32) + power)
-    return np.concatenate([rising, (1 << _ONE) - rising[-2::-1], [1 << _ONE]])
+    rising = (power << SHARE_BITS) // ((1 << 32) + power)
+    return np.concatenate([rising, (1 << SHARE_BITS) - rising[-2::-1], [1 << SHARE_BITS]])
 
 
 def _below(distances: NDArray[np.int64], inverses: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the share of 2**_ONE below ``distances`` of logistic distributions over 1 / ``inverses``."""
+    """Return the shares, of 2**SHARE_BITS, that logistic distributions around 0 have below ``distances``.
+
+    Args:
+        distances: in units of 1 / _LEVEL level.
+        inverses: 2**(_ARGUMENT + 8) over the scale of each distribution; broadcast against ``distances``.
+    """
     end = _REACH << _ARGUMENT
     z = np.clip((distances * inverses) >> 8, -end, end) + end
     fine = _ARGUMENT - _STEP
@@ -78,19 +113,27 @@ def _below(distances: NDArray[np.int64], inverses: NDArray[np.int64]) -> NDArray
 
 @functools.cache
 def _inverses(most: int) -> NDArray[np.int64]:
-    """Return (BINS, 14) 2**(_ARGUMENT + 8) over each scale: 2**(half octaves / 2), in units of predictions."""
+    """Return (BINS, 14) 2**(_ARGUMENT + 8) over each scale, for each bin of neighbouring errors.
+
+    A scale is 2**(half octaves / 2) units of 1 / _LEVEL level.
+
+    Args:
+        most: half the number of levels.
+    """
     halves = np.arange(BINS)[:, None] + np.arange(len(_PRIOR))[None, :] - _BELOW
-    halves[:, -1] = 2 * (most * _LEVEL).bit_length() - 8  # an eighth of the range
-    root = np.array([1 << 32, 3037000500], dtype=np.int64)  # 2**32, over 1 and over the square root of 2
+    halves[:, -1] = 2 * (most * _LEVEL).bit_length() - 8  # the wide scale: an eighth of the range
+    root = np.array([1 << 32, 3037000500], dtype=np.int64)  # 2**32 over 1 and over the square root of 2
     inverses: NDArray[np.int64] = root[halves & 1] >> (halves // 2 + 32 - _ARGUMENT - 8)
     return inverses
 
 
 def solve(equations: list[list[int]], one: int, least: int) -> list[int]:
-    """Return the n unknowns, in units of 1 / ``one``, of n symmetric equations, each of n + 1 numbers.
+    """Return the n unknowns of n linear equations, in units of 1 / ``one``, by Gaussian elimination in fixed point.
 
-    Gauss's elimination in fixed point. The matrix has ``least`` added to its diagonal, so that no pivot would be
-    smaller but for rounding.
+    Args:
+        equations: n rows of n + 1 integers: a symmetric, positive definite matrix, and the right-hand side.
+        one: the unit of the unknowns.
+        least: was added to the diagonal of the matrix, so that only rounding can make a pivot smaller.
     """
     size, places = len(equations), 32
     rows, least = [[number << 16 for number in row] for row in equations], least << 16
@@ -108,11 +151,11 @@ def solve(equations: list[list[int]], one: int, least: int) -> list[int]:
 
 
 class Signal:
-    """The samples of a window, and what predicts the next.
+    """The samples of a window, and the predictions of the next one.
 
     Args:
-        data: the window, from the first byte of a frame or pixel on.
-        layout: of its samples; without rows they are a line.
+        data: the window, from the first byte of a pixel (or frame of sound) on.
+        layout: channels and bits of the samples, and the stride of rows. Without a stride the samples are a line.
     """
 
     def __init__(self, data: bytes, layout: Layout) -> None:
@@ -124,17 +167,17 @@ class Signal:
         self._offsets = [_neighbours(channel, channels, row) for channel in range(channels)]
         self._around = [_around(channel, channels, row) for channel in range(channels)]
         self._medians = [_medians(channel, channels, row) for channel in range(channels)] if row else []
-        self._margin = 2 * row + (_LAGS + 1) * channels  # of middle levels, and no errors, before the first sample
+        self._margin = 2 * row + (_LAGS + 1) * channels  # samples at the middle level, without errors, before the first
         whole = len(data) // self._size
         values = np.frombuffer(data, dtype=np.uint8 if self._size == 1 else ">u2", count=whole).astype(np.int64)
         self._samples = np.zeros(self._margin + 2 * whole + 1024, dtype=np.int64)
         self._samples[self._margin : self._margin + whole] = values - self._most
         self._errors = np.zeros((PREDICTIONS, len(self._samples)), dtype=np.int64)
         self._count = 0
-        self._begun = data[whole * self._size :]  # bytes of the next sample
+        self._partial = data[whole * self._size :]  # bytes known of the next sample
         self._next: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        self._learns = True
-        unit = self._most // 128  # levels of so many bits to one of 8
+        self._is_frozen = False
+        unit = self._most // 128  # levels of these samples in one of 8-bit samples
         self._ridge = _RIDGE * unit**2
         self._constant = _CONSTANT * unit
         memories = _MEMORIES["rows" if row else "line"]
@@ -144,52 +187,54 @@ class Signal:
         prior = np.array(_PRIOR, dtype=np.int64) * (_FEW * _UNIT // sum(_PRIOR))
         self._counts = np.tile(prior, (PREDICTIONS, channels, BINS, 1))
         self._inverses = _inverses(self._most)
-        self._usual = np.full((PREDICTIONS, channels), 4 * _LEVEL * unit, dtype=np.int64)
+        self._mean_errors = np.full((PREDICTIONS, channels), 4 * _LEVEL * unit, dtype=np.int64)
         for start in range(0, whole, _BLOCK * channels):
             end = min(start + _BLOCK * channels, whole)
             for channel in range(channels):
                 numbers = np.arange(start + channel, end, channels)
-                self._miss(numbers, self._predicted(numbers, channel))
+                self._store_errors(numbers, self._predicted(numbers, channel))
             self._count = end
             if end - start == _BLOCK * channels:
                 self._learn()
 
     def _predicted(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
-        """Return (PREDICTIONS, n) predictions of samples of a channel, levels over _LEVEL."""
+        """Return (PREDICTIONS, n) predictions of n samples of a channel, in units of 1 / _LEVEL level."""
         neighbours = self._neighbours(numbers, channel)
         found = [(neighbours * c).sum(axis=1) * _LEVEL >> _POINT for c in self._coefficients[channel]]
         if self._rows:
             left, up, corner, *before = (self._samples[self._margin + numbers - o] for o in self._medians[channel])
             median = _median(left, up, corner)
-            if before:  # what the channel before has just missed is expected to be missed again
+            if before:  # the median of the channel before had an error here; the same error is expected again
                 median += before[0] - _median(*before[1:])
             found.append(median * _LEVEL)
         predicted: NDArray[np.int64] = np.clip(found, -self._most * _LEVEL, (self._most - 1) * _LEVEL)
         return predicted
 
     def _neighbours(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
-        """Return (n, K + 1) the neighbours of samples, and a constant."""
+        """Return (n, K + 1): K neighbours of each of n samples of a channel, and a constant, levels."""
         found = np.full((len(numbers), len(self._offsets[channel]) + 1), self._constant, dtype=np.int64)
         found[:, :-1] = self._samples[self._margin + numbers[:, None] - self._offsets[channel]]
         return found
 
     def _sizes(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
-        """Return (PREDICTIONS, n) the size, as a bin, of the errors around samples and of the usual error.
+        """Return (PREDICTIONS, n) bins: the size of the errors around each of n samples of a channel.
 
-        Without the usual error a sample would fall silent or grow without end: its errors have but its own to go by.
+        The size is the mean of the neighbouring errors and of the channel's mean error. Without the latter a sampled
+        signal would fall silent or grow without end, since its errors depend on each other alone.
         """
         offsets, weights = self._around[channel]
         around = self._errors[:, self._margin + numbers[:, None] - offsets] * weights
-        size = (around.sum(axis=2) // int(weights.sum()) + self._usual[:, channel, None]) >> 1
+        size = (around.sum(axis=2) // int(weights.sum()) + self._mean_errors[:, channel, None]) >> 1
         bins: NDArray[np.int64] = np.minimum(log2_units(size + 1) >> (FRACTION - 1), BINS - 1)
         return bins
 
-    def _miss(self, numbers: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
+    def _store_errors(self, numbers: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
+        """Store the errors of (PREDICTIONS, n) predictions of n samples."""
         places = self._margin + numbers
         self._errors[:, places] = np.abs(self._samples[places] * _LEVEL - predicted)
 
     def _learn(self) -> None:
-        """Learn from the last block."""
+        """Learn shares of scales, mean errors and coefficients from the last block."""
         for channel in range(self._channels):
             numbers = np.arange(self._count - _BLOCK * self._channels + channel, self._count, self._channels)
             places = self._margin + numbers
@@ -202,7 +247,7 @@ class Signal:
                 np.add.at(counts[channel], bins, weights // (weights.sum(axis=1, keepdims=True) // _UNIT))
                 counts[channel, counts[channel].sum(axis=1) > _MANY * _UNIT] >>= 1
             mean = self._errors[:, places].sum(axis=1) // _BLOCK
-            self._usual[:, channel] += (mean - self._usual[:, channel]) >> _USUAL
+            self._mean_errors[:, channel] += (mean - self._mean_errors[:, channel]) >> _MEAN_MEMORY
             known = np.column_stack([self._neighbours(numbers, channel), targets])
             moments = self._moments[channel]
             for moment, memory in zip(moments, self._memories, strict=True):
@@ -210,7 +255,10 @@ class Signal:
             self._coefficients[channel] = [self._fitted(moment) for moment in moments]
 
     def _fitted(self, moment: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (K + 1,) coefficients, drawn towards left + above - corner, or the last sample."""
+        """Return (K + 1,) coefficients, in units of 2**-_POINT, by least squares over (K + 2, K + 2) moments.
+
+        The ridge draws them towards left + above - corner in rows, and towards the last sample in a line.
+        """
         equations: list[list[int]] = moment.tolist()[:-1]
         for k, equation in enumerate(equations):
             equation[k] += self._ridge
@@ -220,10 +268,11 @@ class Signal:
 
     @property
     def _channel(self) -> int:
+        """The channel of the next sample."""
         return self._count % self._channels
 
     def _expected(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return (PREDICTIONS,) what the next sample is expected to be, and the size of the errors around it."""
+        """Return (PREDICTIONS,) predictions of the next sample, and (PREDICTIONS,) bins of the errors around it."""
         if self._next is None:
             number = np.array([self._count])
             self._next = self._predicted(number, self._channel)[:, 0], self._sizes(number, self._channel)[:, 0]
@@ -231,66 +280,72 @@ class Signal:
 
     @property
     def kind(self) -> int:
-        """Which of KINDS the next byte is."""
-        part = 0 if self._size == 1 else 1 + len(self._begun)
-        return 3 * part + min(self._channel, 2)
+        """Which of KINDS the next byte is, from 0."""
+        # Whole, high or low byte.
+        part = 0 if self._size == 1 else 1 + len(self._partial)
+        return _CHANNELS * part + min(self._channel, _CHANNELS - 1)
 
     @property
     def activity(self) -> int:
-        """Which of BINS the size of the errors around is."""
+        """Which of BINS the size of the errors around the next sample is, from 0; of the first prediction."""
         return int(self._expected()[1][0])
 
     def shares(self) -> NDArray[np.int64]:
-        """Return (PREDICTIONS, 256) shares of the next byte, of 2**30."""
+        """Return (PREDICTIONS, 256) shares of the next byte, of 2**SHARE_BITS."""
         predicted, bins = self._expected()
-        left = 8 * (self._size - len(self._begun))  # bits of the sample that are to come
-        known = (int.from_bytes(self._begun, "big") << left) - self._most
+        left = 8 * (self._size - len(self._partial))  # bits of the sample that are not known yet
+        known = (int.from_bytes(self._partial, "big") << left) - self._most
         edges = known * _LEVEL - _LEVEL // 2 + (np.arange(257) * _LEVEL << (left - 8))
         below = _below(edges - predicted[:, None, None], self._inverses[bins][:, :, None])
-        if not self._begun:  # signals are clipped
-            below[:, :, 0], below[:, :, 256] = 0, 1 << _ONE
+        if not self._partial:  # samples are clipped, so all mass beyond the range is in the first and the last byte
+            below[:, :, 0], below[:, :, 256] = 0, 1 << SHARE_BITS
         counts = self._counts[np.arange(PREDICTIONS), self._channel, bins]
         mass = (np.diff(below, axis=2) * counts[:, :, None]).sum(axis=1)
         for one in mass:
             one >>= max(int(one.sum()).bit_length() - 32, 0)
         mass += 1
-        shares: NDArray[np.int64] = (mass << _ONE) // mass.sum(axis=1, keepdims=True)
+        shares: NDArray[np.int64] = (mass << SHARE_BITS) // mass.sum(axis=1, keepdims=True)
         return shares
 
     def append(self, symbol: int) -> None:
-        """Add one byte."""
-        self._begun += bytes([symbol])
-        if len(self._begun) < self._size:
+        """Append one byte. A sample that is complete is stored, and a block that is complete is learnt from."""
+        self._partial += bytes([symbol])
+        if len(self._partial) < self._size:
             return
         predicted, _ = self._expected()
         place = self._margin + self._count
         if place == len(self._samples):
             self._samples = np.concatenate([self._samples, np.zeros_like(self._samples)])
             self._errors = np.concatenate([self._errors, np.zeros_like(self._errors)], axis=1)
-        self._samples[place] = int.from_bytes(self._begun, "big") - self._most
-        self._miss(np.array([self._count]), predicted[:, None])
-        self._begun, self._next = b"", None
+        self._samples[place] = int.from_bytes(self._partial, "big") - self._most
+        self._store_errors(np.array([self._count]), predicted[:, None])
+        self._partial, self._next = b"", None
         self._count += 1
-        if self._learns and self._count % (_BLOCK * self._channels) == 0:
+        if not self._is_frozen and self._count % (_BLOCK * self._channels) == 0:
             self._learn()
 
     def freeze(self) -> None:
-        """Keep what is learnt as it is."""
-        self._learns = False
+        """Stop learning."""
+        self._is_frozen = True
 
     def fork(self) -> Signal:
         """Return an independent copy."""
-        fork = Signal.__new__(Signal)
-        fork.__dict__.update(self.__dict__)
+        fork = copy.copy(self)
         fork._samples, fork._errors = self._samples.copy(), self._errors.copy()
         fork._moments = [[moment.copy() for moment in moments] for moments in self._moments]
         fork._coefficients = list(self._coefficients)
-        fork._counts, fork._usual = self._counts.copy(), self._usual.copy()
+        fork._counts, fork._mean_errors = self._counts.copy(), self._mean_errors.copy()
         return fork
 
 
 def _neighbours(channel: int, channels: int, row: int) -> NDArray[np.int64]:
-    """Return how far back the samples lie that predict the next of a channel, those of its own channel first."""
+    """Return (K,) lags of the samples that predict the next one of a channel, those of its own channel first.
+
+    Args:
+        channel: the channel, from 0.
+        channels: the number of channels.
+        row: samples in a row; 0 for samples in a line.
+    """
     if row:
         found = [channels, row, row + channels, row - channels, 2 * channels, 2 * row]
         for before in range(1, min(channel, _OTHERS) + 1):
@@ -303,7 +358,7 @@ def _neighbours(channel: int, channels: int, row: int) -> NDArray[np.int64]:
 
 
 def _around(channel: int, channels: int, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far back the errors lie that tell the size of the next, and what each counts."""
+    """Return (n,) lags of the errors that tell the size of the next one, and (n,) weights; for arguments see above."""
     if row:
         found = [(channels, 3), (row, 3), (row + channels, 1), (max(row - channels, 1), 2), (2 * channels, 1)]
     else:
@@ -314,11 +369,12 @@ def _around(channel: int, channels: int, row: int) -> tuple[NDArray[np.int64], N
 
 
 def _medians(channel: int, channels: int, row: int) -> list[int]:
-    """Return how far back left, above and corner lie, and of the channel before: here, left, above and corner."""
+    """Return the lags of left, above and corner; and in the channel before, if any, of here, left, above and corner."""
     own = [channels, row, row + channels]
     return [*own, 1, *(1 + offset for offset in own)] if channel else own
 
 
 def _median(left: NDArray[np.int64], up: NDArray[np.int64], corner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the median of left, above and left + above - corner, for each sample."""
     middle: NDArray[np.int64] = np.maximum(np.minimum(left, up), np.minimum(np.maximum(left, up), left + up - corner))
     return middle

@@ -1,11 +1,13 @@
-"""What ``torch_forward.py`` does between matrix products, as loops that numba compiles: the same numbers in less time.
+"""The forward pass on a CPU with numba: compiled loops between the int8 products, with torch's numbers in less time.
 
-torch takes a pass over memory for each operation; a loop here does all that lies between two products while a row is at
-hand, and threads share rows, not operations. It is imported where numba is installed and there is enough to do.
+torch passes over memory once for each operation. A loop here does all that lies between two products while a row is in
+the processor's cache, and threads share rows instead of operations.
 
-What rounds is neither reordered nor fused: leave to reorder is given to ``_sums`` alone, where all that is summed are
-integers that their type holds. Constants are given to each: numba keeps compiled code for as long as this file is
-the same, and would not notice that another one changed.
+Operations that round are neither reordered nor fused. Only functions marked ``_sums`` may reorder, because all that
+they sum are integers that their type holds. Constants are arguments: numba keeps compiled code for as long as this file
+is unchanged, and would not notice that a constant of another file changed.
+
+Arrays of *halves* are (2R, n) int8: the upper halves of R rows, then their lower halves.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,65 +23,107 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compgen.neural.bytes import torch_forward as llama
-
-if TYPE_CHECKING:
-    from compgen.neural.bytes.torch_forward import Cache, ExactLlama, Matrix
+from compgen.neural.bytes import weights as arithmetic
+from compgen.neural.bytes.cache import KVCache
+from compgen.neural.bytes.weights import Matrix, QuantisedWeights
 
 _F = np.float32
-_LEAST = _F(1e-20)
+_SMALLEST = _F(1e-20)  # as in weights.py; numba notices a change of it, since it is in this file
 
 _loop = numba.njit(cache=True, nogil=True, error_model="numpy")
 _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
-class Numbers(NamedTuple):
-    """What values are rounded to and limited by, float32, which ``torch_forward.py`` explains."""
+class Limits(NamedTuple):
+    """The constants of ``weights.py`` and of a network's weights, as float32."""
 
-    half: Any
-    most: Any
-    residual: Any
+    base: Any
+    activation: Any
+    residual_steps: Any
     key: Any
     value: Any
-    score: Any
-    deepest: Any
-    shares: Any
-    sigmoid: Any
+    score_scale: Any
+    exp2_end: Any
+    attention_one: Any
+    sigmoid_steps: Any
     sigmoid_end: Any
 
 
+class Products(NamedTuple):
+    """Products of R quantised rows with a matrix, as int8 products give them.
+
+    Attributes:
+        sums: (2R, outputs or more) int32: of the upper halves of the rows, then of the lower ones.
+        matrix_scales: (outputs,) float32.
+        scale: float32, of all rows.
+    """
+
+    sums: Any
+    matrix_scales: Any
+    scale: Any
+
+
+class Tables(NamedTuple):
+    """Tables of ``QuantisedWeights``, float32: (positions, head_width / 2) cos and sin, (EXP2_END + 1,) exp2."""
+
+    cos: Any
+    sin: Any
+    exp2: Any
+
+
+class LayerCache(NamedTuple):
+    """The KV cache of B rows in one layer.
+
+    Attributes:
+        keys: (B, kv_heads, head_width, slots) int16.
+        values: (B, kv_heads, slots, head_width) int16.
+        key_scales: (B, kv_heads, slots) float32.
+    """
+
+    keys: Any
+    values: Any
+    key_scales: Any
+
+
 @_loop
-def _product(sums: Any, row: Any, column: Any, half: Any) -> Any:
-    """Return what the products of both halves of a number come to."""
+def _joined(sums: Any, row: Any, column: Any, base: Any) -> Any:
+    """Return the product of a whole activation, from those of its two halves."""
     rows = len(sums) // 2
-    return _F(np.float64(sums[row, column]) * half + np.float64(sums[rows + row, column]))
+    return _F(np.float64(sums[row, column]) * base + np.float64(sums[rows + row, column]))
 
 
 @_loop
-def _split(whole: Any, row: Any, half: Any, halves: Any) -> None:
-    """Write the halves of a row's integers."""
+def _dequantise(products: Any, row: Any, base: Any, out: Any) -> None:
+    """Fill ``out``, (n,) float32, with a row of products."""
+    for j in range(len(out)):
+        out[j] = _joined(products.sums, row, j, base) * (products.matrix_scales[j] * products.scale)
+
+
+@_loop
+def _split(whole: Any, row: Any, base: Any, halves: Any) -> None:
+    """Write the halves of the integers ``whole``, (n,) float32, as a row."""
     rows = len(halves) // 2
     for j in range(len(whole)):
-        upper = np.rint(whole[j] * (_F(1) / half))
+        upper = np.rint(whole[j] * (_F(1) / base))
         halves[row, j] = np.int8(upper)
-        halves[rows + row, j] = np.int8(whole[j] - upper * half)
+        halves[rows + row, j] = np.int8(whole[j] - upper * base)
 
 
 @_loop
-def _round(x: Any, row: Any, numbers: Any, halves: Any) -> Any:
-    """Write the halves of a row in proportion to ``x``; return what one stands for. ``x`` is lost."""
-    largest = _LEAST
+def _quantise(x: Any, row: Any, limits: Any, halves: Any) -> Any:
+    """Quantise ``x``, (n,) float32, write the halves as a row, and return the scale. ``x`` is overwritten."""
+    largest = _SMALLEST
     for j in range(len(x)):
         largest = max(largest, abs(x[j]))
-    factor = (_F(1) / largest) * numbers.most
+    factor = (_F(1) / largest) * limits.activation
     for j in range(len(x)):
         x[j] = np.rint(x[j] * factor)
-    _split(x, row, numbers.half, halves)
-    return largest * _F(1 / np.float64(numbers.most))
+    _split(x, row, limits.base, halves)
+    return largest * _F(1 / np.float64(limits.activation))
 
 
 @_sums
-def _squares(whole: Any) -> Any:
+def _sum_of_squares(whole: Any) -> Any:
     total = 0.0
     for j in range(len(whole)):
         total += np.float64(whole[j]) * np.float64(whole[j])
@@ -87,60 +131,61 @@ def _squares(whole: Any) -> Any:
 
 
 @_loop
-def _norm(x: Any, numbers: Any, unit: Any, halves: Any) -> None:
-    """Write the halves of rows with a root mean square of one; ``unit`` is a one's times the root of their width."""
+def _rms_norm(x: Any, limits: Any, norm_factor: Any, halves: Any) -> None:
+    """Write the halves of the RMS norm of ``x``, (R, width) float32; ``norm_factor`` is that of the weights."""
     whole = np.empty(x.shape[1], dtype=np.float32)
     for row in range(len(x)):
         for j in range(len(whole)):
-            whole[j] = np.rint(x[row, j] * numbers.residual)
-        squares = _squares(whole)
+            whole[j] = np.rint(x[row, j] * limits.residual_steps)
+        squares = _sum_of_squares(whole)
         root = np.floor(np.sqrt(squares))
         if root * root > squares:
             root -= 1.0
         if (root + 1.0) * (root + 1.0) <= squares:
             root += 1.0
-        factor = _F((1.0 / max(root, 1.0)) * unit)
+        factor = _F((1.0 / max(root, 1.0)) * norm_factor)
         for j in range(len(whole)):
-            whole[j] = min(max(np.rint(whole[j] * factor), -numbers.most), numbers.most)
-        _split(whole, row, numbers.half, halves)
+            whole[j] = min(max(np.rint(whole[j] * factor), -limits.activation), limits.activation)
+        _split(whole, row, limits.base, halves)
 
 
 @_loop
-def _add(sums: Any, scale: Any, units: Any, half: Any, x: Any) -> None:
-    """Add to ``x`` what the products of rows of ``units`` stand for."""
+def _add(sums: Any, matrix_scales: Any, scales: Any, base: Any, x: Any) -> None:
+    """Add products to the residual stream ``x``, (R, width) float32; the rows have (R,) ``scales`` of their own."""
     for row in range(len(x)):
         for j in range(x.shape[1]):
-            x[row, j] += _product(sums, row, j, half) * (scale[j] * units[row])
+            x[row, j] += _joined(sums, row, j, base) * (matrix_scales[j] * scales[row])
 
 
 @_loop
-def _scale(sums: Any, scale: Any, unit: Any, half: Any, out: Any) -> None:
-    """Fill ``out`` with what the products of rows of one ``unit`` stand for."""
+def _dequantise_rows(products: Any, base: Any, out: Any) -> None:
+    """Fill ``out``, (R, outputs) float32, with products."""
     for row in range(len(out)):
-        for j in range(out.shape[1]):
-            out[row, j] = _product(sums, row, j, half) * (scale[j] * unit)
+        _dequantise(products, row, base, out[row])
 
 
 @_loop
-def _gate(sums: Any, scale: Any, unit: Any, numbers: Any, sigmoid: Any, halves: Any, units: Any) -> None:
-    """Write the halves of gated rows, and their units."""
+def _gate(products: Any, limits: Any, sigmoid: Any, halves: Any, scales: Any) -> None:
+    """Write the halves of R gated rows, (2R, inner_width), and their (R,) scales; ``sigmoid`` is the table."""
     width = halves.shape[1]
     mixed = np.empty(2 * width, dtype=np.float32)
     index = np.empty(width, dtype=np.int32)
-    for row in range(len(units)):
-        for j in range(2 * width):
-            mixed[j] = _product(sums, row, j, numbers.half) * (scale[j] * unit)
+    for row in range(len(scales)):
+        _dequantise(products, row, limits.base, mixed)
         for j in range(width):
-            place = min(max(np.rint(mixed[j] * numbers.sigmoid), -numbers.sigmoid_end), numbers.sigmoid_end)
-            index[j] = np.int32(place + numbers.sigmoid_end)
+            place = min(max(np.rint(mixed[j] * limits.sigmoid_steps), -limits.sigmoid_end), limits.sigmoid_end)
+            index[j] = np.int32(place + limits.sigmoid_end)
         for j in range(width):
             mixed[j] = mixed[j] * sigmoid[np.uint32(index[j])] * mixed[width + j]
-        units[row] = _round(mixed[:width], row, numbers, halves)
+        scales[row] = _quantise(mixed[:width], row, limits, halves)
 
 
 @_sums
-def _scores(query: Any, keys: Any, scores: Any) -> None:
-    """Fill ``scores`` with the products of a query and (width, slots) ``keys``; the width is one of eights."""
+def _query_key_products(query: Any, keys: Any, scores: Any) -> None:
+    """Fill ``scores``, (seen,) float32, with the products of a query, (head_width,) float32, and the keys of a head.
+
+    ``keys`` is (head_width, slots) int16; head_width is a multiple of eight.
+    """
     scores[:] = _F(0)
     for d in range(0, len(query), 8):
         for s in range(len(scores)):
@@ -151,124 +196,130 @@ def _scores(query: Any, keys: Any, scores: Any) -> None:
 
 
 @_sums
-def _mean(shares: Any, values: Any, mean: Any) -> None:
-    """Fill ``mean`` with the sum of (slots, width) ``values`` by their shares."""
-    mean[:] = _F(0)
-    eights = len(shares) // 8 * 8
+def _weighted_sum(weights: Any, values: Any, total: Any) -> None:
+    """Fill ``total``, (head_width,) float32, with the sum of (slots, head_width) int16 values, (seen,) weighted."""
+    total[:] = _F(0)
+    eights = len(weights) // 8 * 8
     for s in range(0, eights, 8):
-        for d in range(len(mean)):
-            total = mean[d]
+        for d in range(len(total)):
+            found = total[d]
             for e in range(8):
-                total += shares[s + e] * _F(values[s + e, d])
-            mean[d] = total
-    for s in range(eights, len(shares)):
-        for d in range(len(mean)):
-            mean[d] += shares[s] * _F(values[s, d])
+                found += weights[s + e] * _F(values[s + e, d])
+            total[d] = found
+    for s in range(eights, len(weights)):
+        for d in range(len(total)):
+            total[d] += weights[s] * _F(values[s, d])
 
 
 @_loop
-def _share(scores: Any, weight: Any, scales: Any, numbers: Any, exp2: Any, index: Any) -> None:
-    """Turn scores into shares."""
+def _softmax(scores: Any, query_scale: Any, key_scales: Any, limits: Any, exp2: Any, index: Any) -> None:
+    """Turn ``scores``, (seen,) float32 products of a query and keys, into attention weights of 1 / attention_one.
+
+    ``query_scale`` is that of the query times score_scale, ``key_scales`` is (slots,) float32, ``exp2`` the table, and
+    ``index``, (slots,) int32, is overwritten.
+    """
     most = _F(-np.inf)
     for s in range(len(scores)):
-        scores[s] = scores[s] * weight * scales[s]
+        scores[s] = scores[s] * query_scale * key_scales[s]
     for s in range(len(scores)):
         most = max(most, scores[s])
     for s in range(len(scores)):
-        index[s] = np.int32(min(np.rint(most - scores[s]), numbers.deepest))
+        index[s] = np.int32(min(np.rint(most - scores[s]), limits.exp2_end))
     total = np.int64(0)
     for s in range(len(scores)):
         scores[s] = exp2[np.uint32(index[s])]
         total += np.int64(scores[s])
-    factor = _F((1.0 / np.float64(total)) * np.float64(numbers.shares))
+    factor = _F((1.0 / np.float64(total)) * np.float64(limits.attention_one))
     for s in range(len(scores)):
-        scores[s] = min(np.floor(scores[s] * factor), numbers.shares)
+        scores[s] = min(np.floor(scores[s] * factor), limits.attention_one)
 
 
 @_loop
-def _turn(head: Any, cos: Any, sin: Any, key: Any, turned: Any) -> Any:
-    """Fill ``turned`` with a head's integers at a position; return what one stands for."""
+def _rotate(head: Any, cos: Any, sin: Any, key_limit: Any, rotated: Any) -> Any:
+    """Apply the rotary embedding to ``head``, a query or key, quantise it into ``rotated``, and return its scale.
+
+    Both are (head_width,) float32. ``cos`` and ``sin``, (head_width / 2,) float32, are those of the position, and
+    ``key_limit`` is the largest integer.
+    """
     half = len(head) // 2
     for d in range(half):
-        turned[d] = head[d] * cos[d] - head[half + d] * sin[d]
-        turned[half + d] = head[half + d] * cos[d] + head[d] * sin[d]
-    largest = _LEAST
-    for d in range(len(turned)):
-        largest = max(largest, abs(turned[d]))
-    factor = (_F(1) / largest) * key
-    for d in range(len(turned)):
-        turned[d] = np.rint(turned[d] * factor)
-    return largest * _F(1 / np.float64(key))
+        rotated[d] = head[d] * cos[d] - head[half + d] * sin[d]
+        rotated[half + d] = head[half + d] * cos[d] + head[d] * sin[d]
+    largest = _SMALLEST
+    for d in range(len(rotated)):
+        largest = max(largest, abs(rotated[d]))
+    factor = (_F(1) / largest) * key_limit
+    for d in range(len(rotated)):
+        rotated[d] = np.rint(rotated[d] * factor)
+    return largest * _F(1 / np.float64(key_limit))
 
 
 @_loop
-def _attend(
-    sums: Any,
-    scale: Any,
-    unit: Any,
-    numbers: Any,
-    cos: Any,
-    sin: Any,
-    exp2: Any,
-    begin: Any,
-    keys: Any,
-    values: Any,
-    scales: Any,
-    halves: Any,
-    units: Any,
-) -> None:
-    """Write keys and values of the symbols, the halves of what they attend to, and their units.
+def _write(mixed: Any, row: Any, position: Any, limits: Any, tables: Any, cache: Any, rotated: Any) -> None:
+    """Write a symbol's keys and values into the cache.
 
     Args:
-        sums: (2 * B * T, outputs) products for queries, keys and values, of B rows of T symbols.
-        scale: (outputs,) of the matrix.
-        unit: of the rows.
-        numbers: see there.
-        cos: (positions, width / 2) table.
-        sin: (positions, width / 2) table.
-        exp2: table of powers.
-        begin: (B,) position of each row's first symbol.
-        keys: (B, key heads, width, slots) int16.
-        values: (B, key heads, slots, width) int16.
-        scales: (B, key heads, slots) of the keys.
-        halves: (2 * B * T, heads * width) int8, written.
-        units: (B * T,) written.
+        mixed: (2 * kv_heads * head_width,) float32: keys of all heads, then values.
+        row: of the cache.
+        position: of the symbol, which is its slot.
+        limits: the constants.
+        tables: for the rotary embedding.
+        cache: of the layer.
+        rotated: (head_width,) float32, overwritten.
     """
-    rows, kv, width, slots = keys.shape
-    steps = len(units) // rows
+    kv_heads, width = cache.keys.shape[1], cache.keys.shape[2]
+    cos, sin = tables.cos[position], tables.sin[position]
+    for g in range(kv_heads):
+        head = mixed[g * width : (g + 1) * width]
+        cache.key_scales[row, g, position] = _rotate(head, cos, sin, limits.key, rotated)
+        for d in range(width):
+            cache.keys[row, g, d, position] = np.int16(rotated[d])
+            value = np.rint(mixed[(kv_heads + g) * width + d])
+            cache.values[row, g, position, d] = np.int16(min(max(value, -limits.value), limits.value))
+
+
+@_loop
+def _attend(products: Any, limits: Any, tables: Any, begin: Any, cache: Any, halves: Any, scales: Any) -> None:
+    """Attend from B rows of T symbols to themselves and to all before them, head by head.
+
+    Args:
+        products: of the B * T rows with the matrix of queries, keys and values.
+        limits: the constants.
+        tables: of the weights.
+        begin: (B,) int64, the position of each row's first symbol.
+        cache: of the layer; keys and values of the symbols are written into it.
+        halves: (2 * B * T, heads * head_width) int8, filled with what the symbols attend to.
+        scales: (B * T,) float32, filled with the scales of that.
+    """
+    rows, kv_heads, width, slots = cache.keys.shape
+    steps = len(scales) // rows
     heads = halves.shape[1] // width
-    mixed = np.empty((heads + 2 * kv) * width, dtype=np.float32)
+    mixed = np.empty((heads + 2 * kv_heads) * width, dtype=np.float32)
     queries = np.empty((steps, heads, width), dtype=np.float32)
-    weights = np.empty((steps, heads), dtype=np.float32)
-    turned = np.empty(width, dtype=np.float32)
+    query_scales = np.empty((steps, heads), dtype=np.float32)
+    rotated = np.empty(width, dtype=np.float32)
     scores, index = np.empty(slots, dtype=np.float32), np.empty(slots, dtype=np.int32)
-    found = np.empty((steps, heads * width), dtype=np.float32)
+    attended = np.empty((steps, heads * width), dtype=np.float32)
     for row in range(rows):
         for t in range(steps):
-            place = begin[row] + t
-            for j in range(len(mixed)):
-                mixed[j] = _product(sums, row * steps + t, j, numbers.half) * (scale[j] * unit)
+            position = begin[row] + t
+            cos, sin = tables.cos[position], tables.sin[position]
+            _dequantise(products, row * steps + t, limits.base, mixed)
             for h in range(heads):
-                head = mixed[h * width : (h + 1) * width]
-                weights[t, h] = _turn(head, cos[place], sin[place], numbers.key, queries[t, h]) * numbers.score
-            for g in range(kv):
-                head = mixed[(heads + g) * width : (heads + g + 1) * width]
-                scales[row, g, place] = _turn(head, cos[place], sin[place], numbers.key, turned)
-                for d in range(width):
-                    keys[row, g, d, place] = np.int16(turned[d])
-                    value = np.rint(mixed[(heads + kv + g) * width + d])
-                    values[row, g, place, d] = np.int16(min(max(value, -numbers.value), numbers.value))
+                query = mixed[h * width : (h + 1) * width]
+                query_scales[t, h] = _rotate(query, cos, sin, limits.key, queries[t, h]) * limits.score_scale
+            _write(mixed[heads * width :], row, position, limits, tables, cache, rotated)
         for h in range(heads):
-            g = h // (heads // kv)
+            g = h // (heads // kv_heads)
             for t in range(steps):
                 seen = begin[row] + t + 1
-                _scores(queries[t, h], keys[row, g], scores[:seen])
-                _share(scores[:seen], weights[t, h], scales[row, g], numbers, exp2, index)
-                _mean(scores[:seen], values[row, g], found[t, h * width : (h + 1) * width])
+                _query_key_products(queries[t, h], cache.keys[row, g], scores[:seen])
+                _softmax(scores[:seen], query_scales[t, h], cache.key_scales[row, g], limits, tables.exp2, index)
+                _weighted_sum(scores[:seen], cache.values[row, g], attended[t, h * width : (h + 1) * width])
         for t in range(steps):
             for j in range(heads * width):
-                found[t, j] /= numbers.shares
-            units[row * steps + t] = _round(found[t], row * steps + t, numbers, halves)
+                attended[t, j] /= limits.attention_one
+            scales[row * steps + t] = _quantise(attended[t], row * steps + t, limits, halves)
 
 
 @functools.cache
@@ -276,65 +327,72 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="compgen-network")
 
 
-class Loops:
-    """A network's forward by these loops."""
+class NumbaForward:
+    """The forward pass over given weights, which must be on a CPU, in int8 (``QuantisedWeights.integers``)."""
 
-    def __init__(self, network: ExactLlama) -> None:
-        self._shape = network.shape
-        self._embedding, self._layers, self._head = network.embedding, network.layers, network.head
-        numbers = (
-            *(llama.HALF, llama.MOST, llama.RESIDUAL, network.key, llama.VALUE, network.score),
-            *(llama.DEEPEST, llama.SHARES, llama.SIGMOID, llama.SIGMOID_END),
+    def __init__(self, weights: QuantisedWeights) -> None:
+        self._weights = weights
+        constants = (
+            arithmetic.BASE,
+            arithmetic.ACTIVATION_LIMIT,
+            arithmetic.RESIDUAL_STEPS,
+            weights.key_limit,
+            arithmetic.VALUE_LIMIT,
+            weights.score_scale,
+            arithmetic.EXP2_END,
+            arithmetic.ATTENTION_ONE,
+            arithmetic.SIGMOID_STEPS,
+            arithmetic.SIGMOID_END,
         )
-        self._numbers = Numbers(*map(_F, numbers))
-        self._unit = _F(1 / network.unit)
-        self._norm_unit = network.norm_unit
-        self._tables = network.cos.numpy(), network.sin.numpy(), network.exp2.numpy()
-        self._sigmoid = network.sigmoid.numpy()
+        self._limits = Limits(*map(_F, constants))
+        self._tables = Tables(weights.cos.numpy(), weights.sin.numpy(), weights.exp2.numpy())
+        self._sigmoid = weights.sigmoid.numpy()
+        self._norm_scale = _F(weights.norm_scale)
 
-    def forward(self, cache: Cache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
-        """Return what ``ExactLlama.forward`` does; each of torch's threads computes rows of its own."""
-        rows, count = symbols.shape
-        logits = torch.empty((rows, count, self._head.outputs))
+    def forward(self, cache: KVCache, symbols: Tensor, begin: NDArray[np.int64]) -> Tensor:
+        """Return the logits of ``ByteNetwork.forward``; each of torch's threads computes rows of its own."""
+        rows, steps = symbols.shape
+        logits = torch.empty((rows, steps, self._weights.head.outputs))
         threads = torch.get_num_threads()
         if threads == 1 or rows == 1:
-            self._rows(slice(0, rows), cache, symbols, begin, logits)
+            self._compute(slice(0, rows), cache, symbols, begin, logits)
             return logits
         edges = np.linspace(0, rows, min(threads, rows) + 1).astype(int)
         parts = [slice(first, end) for first, end in itertools.pairwise(edges)]
         try:
-            list(_pool(threads).map(lambda part: self._alone(part, cache, symbols, begin, logits), parts))
+            list(_pool(threads).map(lambda part: self._compute_in_thread(part, cache, symbols, begin, logits), parts))
         finally:
             torch.set_num_threads(threads)
         return logits
 
-    def _alone(self, *part: Any) -> None:
-        torch.set_num_threads(1)  # for this thread, and for new ones, which get them back
-        self._rows(*part)
+    def _compute_in_thread(self, *part: Any) -> None:
+        torch.set_num_threads(1)  # for this thread, and for new ones: ``forward`` sets the number again
+        self._compute(*part)
 
     @torch.inference_mode()
-    def _rows(self, part: slice, cache: Cache, symbols: Tensor, begin: NDArray[np.int64], logits: Tensor) -> None:
-        """Fill the given rows of ``logits``."""
-        numbers, width = self._numbers, self._shape.width
-        x = self._embedding[symbols[part]].reshape(-1, width).numpy()
-        units = np.empty(len(x), dtype=np.float32)
+    def _compute(self, part: slice, cache: KVCache, symbols: Tensor, begin: NDArray[np.int64], logits: Tensor) -> None:
+        """Fill ``logits`` for the rows of ``part``; the arguments are those of ``forward``."""
+        weights, limits = self._weights, self._limits
+        width, attending = weights.shape.width, weights.shape.heads * weights.shape.head_width
+        x = weights.embedding[symbols[part]].reshape(-1, width).numpy()
+        scales = np.empty(len(x), dtype=np.float32)
         normed, attended, gated = (
             torch.empty((2 * len(x), inputs), dtype=torch.int8)
-            for inputs in (width, self._layers[0].out.inputs, self._layers[0].down.inputs)
+            for inputs in (width, attending, weights.shape.inner_width)
         )
 
-        def norm(matrix: Matrix) -> tuple[Any, Any, Any]:
-            _norm(x, numbers, self._norm_unit, normed.numpy())
-            return matrix.sums(normed).numpy(), matrix.scale.numpy(), self._unit
+        def normed_products(matrix: Matrix) -> Products:
+            _rms_norm(x, limits, weights.norm_factor, normed.numpy())
+            return Products(matrix.sums(normed).numpy(), matrix.scales.numpy(), self._norm_scale)
 
         def add(matrix: Matrix, halves: Tensor) -> None:
-            _add(matrix.sums(halves).numpy(), matrix.scale.numpy(), units, numbers.half, x)
+            _add(matrix.sums(halves).numpy(), matrix.scales.numpy(), scales, limits.base, x)
 
-        for number, layer in enumerate(self._layers):
-            keys, values, scales = (m[number, part].numpy() for m in (cache.columns, cache.values, cache.scales))
-            known = begin[part], keys, values, scales
-            _attend(*norm(layer.query_key_value), numbers, *self._tables, *known, attended.numpy(), units)
+        for number, layer in enumerate(weights.layers):
+            memory = LayerCache(*(m[number, part].numpy() for m in (cache.key_columns, cache.values, cache.key_scales)))
+            products = normed_products(layer.query_key_value)
+            _attend(products, limits, self._tables, begin[part], memory, attended.numpy(), scales)
             add(layer.out, attended)
-            _gate(*norm(layer.gate_up), numbers, self._sigmoid, gated.numpy(), units)
+            _gate(normed_products(layer.gate_up), limits, self._sigmoid, gated.numpy(), scales)
             add(layer.down, gated)
-        _scale(*norm(self._head), numbers.half, logits[part].reshape(len(x), -1).numpy())
+        _dequantise_rows(normed_products(weights.head), limits.base, logits[part].reshape(len(x), -1).numpy())

@@ -1,26 +1,38 @@
 """A tokenised language model as a distribution over bytes, exactly.
 
-**The law of bytes.** Let p be the token model, restricted to tokens that spell bytes and those that end a text. For
-a window of bytes x, let N(x) be the set of token sequences that canonical encodings of beginnings of x, each followed
-by nothing or by a probe (``tokeniser.py``), begin with and that spell a beginning of x; each with its own beginnings.
+**The law of bytes.** Symbols:
+
+- x is the window, a string of bytes. x[:i] is its first i bytes, and x[i:] the rest. b is a byte.
+- s is a sequence of tokens, and p(s) the probability that the token model gives it: the product over its tokens of
+  p(token | the tokens before it). p is restricted to tokens that spell bytes and tokens that end a text, and sums to
+  one over these.
+- N(x) is a set of token sequences that spell a beginning of x. Take every beginning x[:j], followed by nothing or by
+  one probe (``tokeniser.py``), and its canonical encoding. N(x) holds all beginnings of these encodings that spell no
+  more than x[:j], the empty one among them.
+- W(x, b) is the mass of the next byte b, E(x) that of the end of the text. P is the distribution over both.
+
 Then
 
-    W(x, b) = sum over s in N(x), spelling x[:i], of p(s) * (mass under p(. | s) of tokens that begin with x[i:] b)
-    E(x)    = sum over s in N(x), spelling x, of p(s) * p(end | s)
+    W(x, b)  = sum over s in N(x), which spells x[:i], of p(s) * sum of p(t | s) over tokens t that begin with x[i:] b
+    E(x)     = sum over s in N(x), which spells x, of p(s) * p(end | s)
     P(b | x) = W(x, b) / (W(x, 0) + ... + W(x, 255) + E(x))
 
-So W(x, b) is the chance that tokens drawn one after another come to spell x b, where all but the last follow a
-path in N(x). What p gives to sequences that no encoder writes is shared out when the next byte shows them to be
-such. Coding leaves the end out, for a coder knows lengths: rows renormalise over 256. A sequence that spells a text
-takes part in each of its bytes; so a text costs at most what its canonical tokens cost, but where a pre-tokeniser
-looks further ahead than the probes. Each byte offset opens one sequence, rarely two: one token-forward per byte.
+In words: W(x, b) is the chance that tokens drawn one after another come to spell x b, where all tokens but the last
+follow a sequence in N(x). The model also gives some mass to sequences that no encoder writes. When the next byte shows
+a sequence to be one of these, its mass is shared out among the others in proportion. Coding leaves the end out, because
+a coder knows the length: rows are renormalised over 256 bytes.
 
-**Windows.** A row's window grows until its complete pieces (``tokeniser.py``) have 2N tokens, and then starts again at
-the pieces that hold its last N. Where it starts is a function of the bytes alone, so a fresh start on the same
-bytes stands in the same window, and over the same N(x).
+A sequence that spells a text takes part in the sum at each of its bytes. So a text costs at most what its canonical
+tokens cost, unless a pre-tokeniser looks further ahead than a probe. Each byte adds one sequence to the tree
+(``tree.py``, with an example), rarely two: about one token-forward for each byte.
 
-**The beam** (``beam=K``, bits) opens a sequence only where its mass is guessed to be within K bits of all that its row
-has open, and where a piece ends, its encoding: fewer forwards, some bits more. Without (0), all are opened.
+**Windows.** A row's window grows until its complete pieces have 2N tokens, and then reopens on its last complete pieces
+that hold at most N tokens (``compgen/models/window.py``, in whole pieces). Where it reopens is a function of the bytes
+alone. So a fresh start on the same bytes has the same window, and the same N(x).
+
+**The beam.** With ``beam=K`` (bits) the base is always opened, and another node only if its mass is guessed to be
+within K bits of the mass of all open nodes of its row. That takes fewer forwards and costs some code length. With 0,
+every node is opened, and the law is exact.
 """
 
 from __future__ import annotations
@@ -35,143 +47,143 @@ from compgen.models.base import ALPHABET, State
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.neural.memory import room_for
 from compgen.neural.tokens.engine import CausalLM, TreeCache
-from compgen.neural.tokens.tokeniser import Tokens
-from compgen.neural.tokens.tree import NOTHING, Node, PieceWindow, TokenTree, fitting_window
+from compgen.neural.tokens.tokeniser import Tokeniser
+from compgen.neural.tokens.tree import NO_TOKEN, PieceWindow, TokenNode, TokenTree, fitting_window
 from compgen.types import Frequencies, Rows, Symbols
 
-_LOGITS = 1 << 26  # logits computed at a time
-_IMPOSSIBLE = 128.0  # bits; far over what frequencies can tell apart
+_LOGITS = 1 << 26
+"""The most logits in one forward, over all rows: 256 MiB of float32. Chosen: it bounds memory for many rows."""
+
+_IMPOSSIBLE = 128.0
+"""Bits in place of the infinite code length of a byte without mass. Far more than 24-bit frequencies can express."""
 
 
 class TokenisedState(State):
-    """Rows over one cache; see the law above."""
+    """B rows: a tree each, over one KV cache."""
 
-    def __init__(self, engine: CausalLM, tokens: Tokens, cache: TreeCache, rows: list[TokenTree]) -> None:
+    def __init__(self, engine: CausalLM, tokeniser: Tokeniser, cache: TreeCache, trees: list[TokenTree]) -> None:
+        """Stand where ``trees`` stand: row i of ``cache`` holds the open nodes of tree i."""
         self._engine = engine
-        self._tokens = tokens
+        self._tokeniser = tokeniser
         self._cache = cache
-        self._rows = rows
-        self._masses: NDArray[np.float64] | None = None
+        self._trees = trees
+        self._probabilities: NDArray[np.float64] | None = None
 
     @classmethod
     def start(
-        cls, engine: CausalLM, tokens: Tokens, prompts: Sequence[bytes], window: int = 0, beam: int = 0
+        cls, engine: CausalLM, tokeniser: Tokeniser, prompts: Sequence[bytes], window: int = 0, beam: int = 0
     ) -> TokenisedState:
-        """Return a state after ``prompts``; equal ones are read once.
+        """Return a state after ``prompts``. Equal prompts are read once.
 
         Args:
             engine: the model.
-            tokens: its tokeniser.
+            tokeniser: its tokeniser.
             prompts: B byte strings.
-            window: N, tokens; 0 for what ``fitting_window`` finds.
-            beam: K, bits; 0 opens all.
+            window: N, tokens; 0 for what ``fitting_window`` chooses.
+            beam: K, bits; 0 opens every node.
 
         Raises:
             UsageError: the window is larger than the model's.
             IncompatibleError: the tokeniser has tokens that the model lacks.
         """
-        size = fitting_window(engine, tokens, window)
+        rule = fitting_window(engine, tokeniser, window)
         different = list(dict.fromkeys(prompts))
-        rows = [TokenTree(tokens, PieceWindow.after(tokens, size, prompt), beam) for prompt in different]
-        for row in rows:
-            row.plant()
-        state = cls(engine, tokens, engine.cache(len(rows)), rows)
-        state._read(range(len(rows)))
-        state._open_wanted()
+        trees = [TokenTree(tokeniser, PieceWindow.after(tokeniser, rule, prompt), beam) for prompt in different]
+        state = cls(engine, tokeniser, engine.new_cache(len(trees)), trees)
+        state._prefill(range(len(trees)))
+        state._open_nodes()
         return state if len(different) == len(prompts) else state.fork([different.index(p) for p in prompts])
 
     @property
     def rows(self) -> int:
         """B, the number of sequences."""
-        return len(self._rows)
+        return len(self._trees)
 
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row: about one token-forward of all rows side by side."""
-        again = [i for i, (row, s) in enumerate(zip(self._rows, symbols.tolist(), strict=True)) if row.append(s)]
-        if again:
-            self._read(again)
-        self._open_wanted()
-        self._masses = None
+        """Append one byte to each row; ``symbols`` is (B,). Costs about one token-forward of all rows side by side."""
+        replanted = [i for i, (tree, s) in enumerate(zip(self._trees, symbols.tolist(), strict=True)) if tree.append(s)]
+        if replanted:
+            self._prefill(replanted)
+        self._open_nodes()
+        self._probabilities = None
 
     def fork(self, rows: Rows) -> TokenisedState:
-        """Return a state of the given rows: one gather of the cache."""
+        """Return an independent state of the given rows, (k,): one gather of the cache."""
         chosen = np.asarray(rows, dtype=np.int64)
-        return TokenisedState(
-            self._engine, self._tokens, self._cache.fork(chosen), [self._rows[row].copy() for row in chosen.tolist()]
-        )
+        trees = [self._trees[row].copy() for row in chosen.tolist()]
+        return TokenisedState(self._engine, self._tokeniser, self._cache.fork(chosen), trees)
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return (B, 257) P(b | x) of every byte, and of the end of the text, in the last column; rows sum to 1."""
-        if self._masses is None:
-            self._masses = np.stack([row.masses() for row in self._rows])
-        return self._masses
+        """Return (B, 257): P(b | x) of every byte b, and of the end of the text in the last column. Rows sum to 1."""
+        if self._probabilities is None:
+            self._probabilities = np.stack([tree.probabilities() for tree in self._trees])
+        return self._probabilities
 
     def frequencies(self) -> Frequencies:
-        """Return (B, 256) frequencies; no byte is impossible, whatever the model says."""
+        """Return (B, 256) frequencies; see ``State``. A byte that the law rules out gets the least frequency."""
         with np.errstate(divide="ignore"):
             lengths = -np.log2(self.probabilities()[:, :ALPHABET])
         return frequencies_from_lengths(np.minimum(lengths, _IMPOSSIBLE))
 
     def end_of_text(self) -> NDArray[np.float64]:
-        """Return (B,) the chance that the text ends here, which coding leaves out."""
+        """Return (B,) the probability that the text ends here, which coding leaves out."""
         ends: NDArray[np.float64] = self.probabilities()[:, ALPHABET]
         return ends
 
-    def _read(self, rows: Sequence[int]) -> None:
-        """Read what lies before the trees of ``rows`` into the cache."""
-        trunks = [self._rows[row].trunk for row in rows]
+    def _prefill(self, rows: Sequence[int]) -> None:
+        """Read the trunks of ``rows`` into the cache."""
+        trunks = [self._trees[row].trunk for row in rows]
         with room_for(self.rows):
-            self._cache.put(np.asarray(rows, dtype=np.int64), self._engine.read(trunks))
+            self._cache.overwrite(np.asarray(rows, dtype=np.int64), self._engine.prefill(trunks))
 
-    def _open_wanted(self) -> None:
-        """Open the nodes that rows want, in forwards of all rows."""
-        while True:
-            wanted = [row.wanted() for row in self._rows]
-            if not any(wanted):
-                break
-            self._open(wanted)
-        for row in self._rows:
-            row.prune()
+    def _open_nodes(self) -> None:
+        """Open the nodes that the trees name, in forwards of all rows side by side, and prune the trees."""
+        while any(closed := [tree.nodes_to_open() for tree in self._trees]):
+            most = max(1, _LOGITS // (self.rows * self._engine.vocab_size))
+            for begin in range(0, max(map(len, closed)), most):
+                self._open([nodes[begin : begin + most] for nodes in closed])
+        for tree in self._trees:
+            tree.prune()
 
-    def _open(self, wanted: list[list[Node]]) -> None:
-        most = max(1, _LOGITS // (self.rows * self._engine.width))
-        for begin in range(0, max(map(len, wanted)), most):
-            self._open_some([nodes[begin : begin + most] for nodes in wanted])
-
-    def _open_some(self, wanted: list[list[Node]]) -> None:
-        width = max(map(len, wanted))
-        shape = (self.rows, width)
+    def _open(self, closed: list[list[TokenNode]]) -> None:
+        """Open the given nodes of each row in one forward."""
+        shape = (self.rows, max(map(len, closed)))
         tokens, positions, slots = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-        places: list[tuple[int, int]] = []
-        for i, (row, nodes) in enumerate(zip(self._rows, wanted, strict=True)):
-            for t, (node, slot) in enumerate(zip(nodes, row.free(len(nodes)), strict=True)):
-                before = node.parent.seen if node.parent else node.seen
-                node.seen = before if node.token == NOTHING else before | 1 << slot
+        places: list[tuple[int, int]] = []  # row and column of each node in these arrays
+        for i, (tree, nodes) in enumerate(zip(self._trees, closed, strict=True)):
+            for t, (node, slot) in enumerate(zip(nodes, tree.free_slots(len(nodes)), strict=True)):
+                before = node.parent.slots if node.parent else node.slots
+                node.slots = before if node.token == NO_TOKEN else before | 1 << slot
                 tokens[i, t], positions[i, t], slots[i, t] = max(node.token, 0), before.bit_count(), slot
                 places.append((i, t))
         self._cache.reserve(int(slots.max()) + 1)
-        visible = np.zeros((*shape, self._cache.slots), dtype=np.bool_)
-        visible[:, :, 0] = True
+        mask = np.zeros((*shape, self._cache.slots), dtype=np.bool_)
+        mask[:, :, 0] = True  # padding attends to slot 0, since a softmax over nothing is NaN
         for i, t in places:
-            if wanted[i][t].token != NOTHING:
-                visible[i, t] = _bits(wanted[i][t].seen, self._cache.slots)
+            if closed[i][t].token != NO_TOKEN:
+                mask[i, t] = _bits(closed[i][t].slots, self._cache.slots)
         with room_for(self.rows):
-            logits = self._engine.forward(self._cache, tokens, positions, slots, visible)
+            logits = self._engine.forward(self._cache, tokens, positions, slots, mask)
             shares = self._shares(logits[[i for i, _ in places], [t for _, t in places]])
+        count = len(self._tokeniser.ids)
         for (i, t), share in zip(places, shares, strict=True):
-            node, row = wanted[i][t], self._rows[i]
-            size = len(self._tokens.ids)
-            if node.token == NOTHING:  # a model without a token that begins a text: all tokens are as likely
-                share = np.full(size, 1 / size)
-            node.open(self._tokens.trie, share[:size], float(share[size:].sum()), bytes(row.window.data[node.offset :]))
+            node, data = closed[i][t], self._trees[i].pieces.data
+            if node.token == NO_TOKEN:  # the model has read nothing: all tokens are equally likely
+                share = np.full(count, 1 / count)
+            node.open(self._tokeniser.trie, share[:count], float(share[count:].sum()), bytes(data[node.offset :]))
 
     def _shares(self, logits: torch.Tensor) -> NDArray[np.float64]:
-        """Return (k, n + ends) probabilities of tokens that spell bytes, in their order, then of those that end."""
-        columns = torch.from_numpy(np.concatenate([self._tokens.ids, np.array(self._tokens.ends, dtype=np.int64)]))
+        """Return (k, n + m) probabilities from (k, vocab_size) logits.
+
+        The n tokens that spell bytes come first, in their order; then the m tokens that end a text.
+        """
+        ends = np.array(self._tokeniser.end_tokens, dtype=np.int64)
+        columns = torch.from_numpy(np.concatenate([self._tokeniser.ids, ends]))
         shares: NDArray[np.float64] = torch.softmax(logits[:, columns.to(logits.device)].double(), dim=1).cpu().numpy()
         return shares
 
 
 def _bits(number: int, count: int) -> NDArray[np.bool_]:
+    """Return the lowest ``count`` bits of ``number``, lowest first; ``count`` is a multiple of 8."""
     octets = np.frombuffer(number.to_bytes(count // 8, "little"), dtype=np.uint8)
     return np.unpackbits(octets, bitorder="little").astype(np.bool_)

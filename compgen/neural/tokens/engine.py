@@ -1,10 +1,11 @@
-"""Any causal language model of Hugging Face transformers, as an engine over *trees* of tokens.
+"""Any causal language model of Hugging Face transformers, run over *trees* of tokens.
 
-transformers' own static cache has one write position for all rows. Here each row writes each token at a slot of its
-choice, says which slots the token sees, and gives its position: so that rows stand at different places, and several
-continuations of one text live in one cache, each seeing its ancestors alone. To fork is one gather.
+In transformers' own KV cache all rows write at one position. Here every row writes every token to a *slot* of its
+choice. An attention mask says which slots each token attends to, and a position says how deep in its text it is. So
+rows can stand at different places, and one row can hold several continuations of one text: each token attends to its
+ancestors and to itself, and to no other branch. To fork rows is to gather them.
 
-Slot 0 takes what rows write that have less to say than others; nothing else ever sees it.
+Slot 0 is padding. Tokens of a batch that stand for nothing are written there, and no other token attends to it.
 """
 
 from __future__ import annotations
@@ -25,71 +26,90 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from compgen.errors import CompgenError, IncompatibleError, UsageError
+from compgen.neural.folder import reason
 from compgen.neural.memory import room_for
 from compgen.neural.tokens.attention import GROUPED
 
 DTYPES = ("float32", "bfloat16", "float16")
-"""What weights and states may be held in; the default first."""
+"""Types that weights, keys and values can have; the first is the default."""
 
-_STEP = 64  # slots by which buffers grow
-_CHUNK = 64  # tokens of a row read at a time
-_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.06, "float16": 0.01}  # logits of one text, computed in two ways
+_BLOCK = 64
+"""Slots: a cache has a multiple of this number. Chosen: few copies while it grows, few empty slots to attend over."""
+
+_PREFILL = 64
+"""Tokens of each row in one forward of ``CausalLM.prefill``. Chosen: it bounds the attention scores in memory."""
+
+_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.06, "float16": 0.01}
+"""How far logits of one text may differ between a tree and a plain pass, relative to 1 + the largest logit.
+
+Chosen: well over the rounding of each type, well under what a broken attention mask changes.
+"""
 
 
-class _Layer(CacheLayerMixin):
-    """Keys and values of one layer: two buffers (rows, heads, slots, size), written where ``target`` says."""
+class _LayerCache(CacheLayerMixin):
+    """Keys and values of one layer: two buffers, (rows, key heads, slots, width) each."""
 
-    def __init__(self, rows: int, slots: int) -> None:
+    def __init__(self, rows: int, slots: int, buffers: tuple[torch.Tensor, ...] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.rows = rows
         self.slots = slots
-        self.buffers: list[torch.Tensor] = []  # none before the first token says what shape they have
-        self.target: torch.Tensor
+        self.buffers = buffers  # none before the first tokens: their keys and values show heads, width and type
+        self.write_slots: torch.Tensor  # (rows, T): where ``update`` writes
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        for states in (key_states, value_states):
-            self.buffers.append(states.new_zeros(self.rows, states.shape[1], self.slots, states.shape[3]))
+        """Make empty buffers for states like these, (rows, key heads, any number, width)."""
+        self.buffers = tuple(
+            states.new_zeros(self.rows, states.shape[1], self.slots, states.shape[3])
+            for states in (key_states, value_states)
+        )
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write (rows, key heads, T, width) keys and values to ``write_slots``; return the buffers."""
         if not self.buffers:
             self.lazy_initialization(key_states, value_states)
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer.scatter_(2, self.target[:, None, :, None].expand_as(states), states)
+            buffer.scatter_(2, self.write_slots[:, None, :, None].expand_as(states), states)
         return self.buffers[0], self.buffers[1]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return the number of slots that a mask covers, and the first of them."""
         return self.slots, 0
 
     def get_seq_length(self) -> int:
-        return 0  # positions are given
+        """Return 0: callers give positions, so transformers need not count tokens."""
+        return 0
 
     def get_max_length(self) -> int:
+        """Return -1: no limit."""
         return -1
 
-    get_max_cache_shape = get_max_length  # as transformers before 5.13 calls it
+    get_max_cache_shape = get_max_length  # the name in transformers before 5.13
 
     def grow(self, slots: int) -> None:
-        self.buffers = [torch.nn.functional.pad(buffer, (0, 0, 0, slots - self.slots)) for buffer in self.buffers]
+        """Append empty slots, up to ``slots`` of them."""
+        self.buffers = tuple(torch.nn.functional.pad(b, (0, 0, 0, slots - self.slots)) for b in self.buffers)
         self.slots = slots
 
-    def put(self, rows: torch.Tensor, other: _Layer) -> None:
+    def overwrite(self, rows: torch.Tensor, other: _LayerCache) -> None:
+        """Write the rows of ``other`` over ``rows``, (k,); ``other`` has k rows and no more slots than this layer."""
         if other.buffers and not self.buffers:
             self.lazy_initialization(other.buffers[0], other.buffers[1])
         for buffer, source in zip(self.buffers, other.buffers, strict=False):
             buffer[rows, :, : other.slots] = source
 
-    def select(self, rows: torch.Tensor) -> _Layer:
-        layer = _Layer(len(rows), self.slots)
-        layer.buffers = [buffer.index_select(0, rows.to(buffer.device)) for buffer in self.buffers]
-        return layer
+    def fork(self, rows: torch.Tensor) -> _LayerCache:
+        """Return an independent layer of ``rows``, (k,)."""
+        buffers = tuple(buffer.index_select(0, rows.to(buffer.device)) for buffer in self.buffers)
+        return _LayerCache(len(rows), self.slots, buffers)
 
 
 class TreeCache(Cache):
-    """What a model remembers of every row: a tree of tokens, each in a slot of its own."""
+    """The KV cache of B rows: in each row a tree of tokens, every token in a slot of its own."""
 
-    def __init__(self, layers: list[_Layer]) -> None:
+    def __init__(self, layers: list[_LayerCache]) -> None:
+        """Cache the keys and values of ``layers``, which have equal numbers of rows and slots."""
         super().__init__(layers=[*layers])
         self._layers = layers
 
@@ -99,32 +119,38 @@ class TreeCache(Cache):
         return self._layers[0].slots
 
     def reserve(self, slots: int) -> None:
-        """Make room for ``slots`` slots a row; what is there stays."""
+        """Grow to at least ``slots`` slots a row; the contents stay."""
         if slots > self.slots:
             with room_for(self._layers[0].rows):
                 for layer in self._layers:
-                    layer.grow(-(-slots // _STEP) * _STEP)
+                    layer.grow(-(-slots // _BLOCK) * _BLOCK)
 
-    def aim(self, slots: torch.Tensor) -> None:
-        """Let the next forward write its (B, T) tokens to ``slots``."""
+    def write_to(self, slots: torch.Tensor) -> None:
+        """Set the (B, T) slots that the next forward writes its tokens to."""
         for layer in self._layers:
-            layer.target = slots
+            layer.write_slots = slots
 
-    def put(self, rows: NDArray[np.int64], other: TreeCache) -> None:
-        """Write ``other``'s rows over the given ones."""
+    def overwrite(self, rows: NDArray[np.int64], other: TreeCache) -> None:
+        """Write the k rows of ``other`` over ``rows``, (k,)."""
         self.reserve(other.slots)
         for layer, source in zip(self._layers, other._layers, strict=True):
-            layer.put(torch.from_numpy(rows), source)
+            layer.overwrite(torch.from_numpy(rows), source)
 
     def fork(self, rows: NDArray[np.int64]) -> TreeCache:
-        """Return an independent cache of the given rows."""
+        """Return an independent cache of ``rows``, (k,)."""
         with room_for(len(rows)):
-            return TreeCache([layer.select(torch.from_numpy(rows)) for layer in self._layers])
+            return TreeCache([layer.fork(torch.from_numpy(rows)) for layer in self._layers])
 
 
 @dataclass(frozen=True)
 class CausalLM:
-    """A loaded model. Logits are (B, T, width) float32, on the model's device."""
+    """A loaded model of transformers.
+
+    Attributes:
+        model: the transformers model, in evaluation mode.
+        device: ``cpu`` or ``cuda``.
+        dtype: one of ``DTYPES``.
+    """
 
     model: Any
     device: str
@@ -136,19 +162,17 @@ class CausalLM:
 
     @classmethod
     def load(cls, path: str, device: str = "cpu", dtype: str = DTYPES[0]) -> CausalLM:
-        """Load safetensors weights from a directory, or from a hub id that is in the local cache or can be fetched.
-
-        No code that comes with the weights is run.
+        """Load safetensors weights from a folder or a hub id. Code that comes with the weights is never run.
 
         Args:
-            path: the directory or hub id.
+            path: a folder, or a hub id that is in the local hub cache or can be fetched.
             device: ``cpu`` or ``cuda``.
             dtype: one of ``DTYPES``.
 
         Raises:
-            UsageError: there are no such weights, or no such dtype.
-            IncompatibleError: the model's attention does not follow a mask, or needs code of its own.
-            OutOfMemoryError: it does not fit the device.
+            UsageError: there are no such weights, they do not match config.json, or ``dtype`` is unknown.
+            IncompatibleError: the model's attention does not follow a mask, or the model needs code of its own.
+            OutOfMemoryError: the weights do not fit the device.
         """
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not '{dtype}'")
@@ -163,38 +187,41 @@ class CausalLM:
                     trust_remote_code=False,
                     use_safetensors=True,
                     output_loading_info=True,
-                    ignore_mismatched_sizes=True,  # and be told of them: without, the error is a table
+                    ignore_mismatched_sizes=True,  # the report below names them; the error would be a long table
                 )
             except (MemoryError, RuntimeError):
-                raise  # for want of memory
-            except Exception as error:  # a config's numbers may fail anywhere in transformers
+                raise  # ``room_for`` tells a lack of memory from other errors
+            except Exception as error:  # wrong numbers in config.json fail anywhere in transformers
                 raise _unloadable(path, error) from error
             model, report = loaded
-            if absent := sorted(report["missing_keys"]):  # transformers would go on with random numbers
+            if absent := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
                 raise UsageError(
-                    f"'{path}' lacks {len(absent)} weights of its model, such as {absent[0]}; fetch it anew"
+                    f"'{path}' lacks {len(absent)} weights of its model, such as {absent[0]}; fetch the folder again"
                 )
             if other := sorted(str(key[0]) for key in report["mismatched_keys"]):
-                raise UsageError(f"'{path}': {other[0]} has another shape than config.json says; fetch both anew")
+                raise UsageError(
+                    f"'{path}': {other[0]} has another shape than config.json says; fetch the folder again"
+                )
             engine = cls(model.to(place).eval().requires_grad_(requires_grad=False), device, dtype)
-        engine._check()
+        engine._check_masks()
         return engine
 
     @property
-    def width(self) -> int:
-        """Logits of a token, at least the number of tokens."""
+    def vocab_size(self) -> int:
+        """Logits that the model gives after each token; at least as many as it knows tokens."""
         return int(self.model.get_output_embeddings().weight.shape[0])
 
     @property
-    def positions(self) -> int:
-        """Tokens that one text may have: the positions the model knows, or its attention's window."""
+    def max_positions(self) -> int:
+        """The most tokens that a text may have: the positions that the model knows, or its sliding window."""
         config = self.model.config.get_text_config()
         limits = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
         return min((int(limit) for limit in limits if limit), default=1 << 20)
 
-    def cache(self, rows: int) -> TreeCache:
+    def new_cache(self, rows: int) -> TreeCache:
         """Return an empty cache of ``rows`` rows."""
-        return TreeCache([_Layer(rows, _STEP) for _ in range(self.model.config.get_text_config().num_hidden_layers)])
+        layers = self.model.config.get_text_config().num_hidden_layers
+        return TreeCache([_LayerCache(rows, _BLOCK) for _ in range(layers)])
 
     def forward(
         self,
@@ -202,53 +229,57 @@ class CausalLM:
         tokens: NDArray[np.int64],
         positions: NDArray[np.int64],
         slots: NDArray[np.int64],
-        visible: NDArray[np.bool_],
-        last: int = 0,
+        attention_mask: NDArray[np.bool_],
+        logits_to_keep: int = 0,
     ) -> torch.Tensor:
-        """Return the logits of what follows each of T new tokens a row.
+        """Append T tokens to each of B rows, and return the logits of the tokens that may follow each of them.
 
         Args:
-            cache: of B rows; the tokens are written into it.
+            cache: the cache of B rows that the tokens are written to.
             tokens: (B, T).
-            positions: (B, T) each token's depth in its text.
-            slots: (B, T) where each is written; apart within a row, but for slot 0.
-            visible: (B, T, cache.slots) the slots each sees: its ancestors' and its own. Tokens of this call may
-                see each other.
-            last: how many of the T tokens, the last ones, to return logits of; 0 for all.
+            positions: (B, T): the depth of each token in its text; 0 is the first token.
+            slots: (B, T): the slot that each token is written to. Within a row they differ, except for slot 0.
+            attention_mask: (B, T, cache.slots): True where a token attends to a slot: at its ancestors and at itself.
+                Tokens of this call may attend to each other.
+            logits_to_keep: return logits of only so many tokens, the last of the T; 0 for all.
+
+        Returns:
+            (B, T or ``logits_to_keep``, ``vocab_size``) float32 on the model's device.
 
         Raises:
-            OutOfMemoryError: the device has no room for it.
+            OutOfMemoryError: the device has too little memory.
         """
         with torch.no_grad(), room_for(len(tokens)):
-            there = [torch.from_numpy(array).to(self.model.device) for array in (tokens, positions, slots, visible)]
-            return self.step(cache, there[0], there[1], there[2], there[3], last)
+            arrays = (tokens, positions, slots, attention_mask)
+            there = [torch.from_numpy(array).to(self.model.device) for array in arrays]
+            return self.forward_tensors(cache, there[0], there[1], there[2], there[3], logits_to_keep)
 
-    def step(
+    def forward_tensors(
         self,
         cache: TreeCache,
         tokens: torch.Tensor,
         positions: torch.Tensor,
         slots: torch.Tensor,
-        visible: torch.Tensor,
-        last: int = 0,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int = 0,
     ) -> torch.Tensor:
-        """Do what ``forward`` does with tensors on the device; a call that can be captured as a graph."""
-        cache.aim(slots)
-        hidden = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
+        """Do the same as ``forward`` with tensors on the device, so that a CUDA graph can capture the call."""
+        cache.write_to(slots)
+        blocked = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
         output = self.model(
             input_ids=tokens,
             position_ids=positions,
-            attention_mask=torch.where(visible[:, None], torch.zeros_like(hidden), hidden),
+            attention_mask=torch.where(attention_mask[:, None], torch.zeros_like(blocked), blocked),
             use_cache=True,
-            logits_to_keep=last,
+            logits_to_keep=logits_to_keep,
             **{cache_argument(self.model): cache},
         )
         logits: torch.Tensor = output.logits.float()
         return logits
 
-    def read(self, texts: list[list[int]]) -> TreeCache:
-        """Return a cache of a row for each list of tokens: the first in slot 1, each seeing those before it."""
-        cache = self.cache(len(texts))
+    def prefill(self, texts: list[list[int]]) -> TreeCache:
+        """Return a cache with one row for each list of tokens; token i of a text lies in slot i + 1."""
+        cache = self.new_cache(len(texts))
         longest = max(map(len, texts), default=0)
         cache.reserve(longest + 1)
         padded = np.zeros((len(texts), longest), dtype=np.int64)
@@ -256,49 +287,54 @@ class CausalLM:
         for i, text in enumerate(texts):
             padded[i, : len(text)] = text
             slots[i, : len(text)] = np.arange(1, len(text) + 1)
-        for begin in range(0, longest, _CHUNK):
-            chunk = slice(begin, begin + _CHUNK)
+        for begin in range(0, longest, _PREFILL):
+            chunk = slice(begin, begin + _PREFILL)
             own = slots[:, chunk, None]
             here = np.arange(cache.slots)
-            visible = np.where(own > 0, (here > 0) & (here <= own), here == 0)
-            self.forward(cache, padded[:, chunk], np.maximum(slots[:, chunk] - 1, 0), slots[:, chunk], visible, last=1)
+            mask = np.where(own > 0, (here > 0) & (here <= own), here == 0)
+            positions = np.maximum(slots[:, chunk] - 1, 0)
+            self.forward(cache, padded[:, chunk], positions, slots[:, chunk], mask, logits_to_keep=1)
         return cache
 
     @contextmanager
-    def ungrouped(self) -> Iterator[None]:
-        """Let the model attend as transformers has it, head by head."""
-        here = self.model.config._attn_implementation
-        if here == GROUPED:
+    def plain_attention(self) -> Iterator[None]:
+        """Inside the context, use transformers' own attention instead of ``attention.py``."""
+        before = self.model.config._attn_implementation
+        if before == GROUPED:
             self.model.set_attn_implementation("sdpa")
         try:
             yield
         finally:
-            if here == GROUPED:
+            if before == GROUPED:
                 self.model.set_attn_implementation(GROUPED)
 
-    def _check(self) -> None:
-        """Compare a tree in shuffled slots with the model's plain pass over each of its branches."""
-        width = min(self.width, 64)
-        trunk, branches = [1 % width, 7 % width, 5 % width], [[3 % width, 11 % width], [9 % width]]
+    def _check_masks(self) -> None:
+        """Compare logits over a small tree in shuffled slots with a plain pass over each of its branches.
+
+        Raises:
+            IncompatibleError: they differ, or the model fails.
+        """
+        tokens = min(self.vocab_size, 64)
+        trunk, branches = [1 % tokens, 7 % tokens, 5 % tokens], [[3 % tokens, 11 % tokens], [9 % tokens]]
         message = (
             f"{type(self.model).__name__} does not follow attention masks as a tree of tokens needs; "
             "use a model with plain causal attention, such as Llama's, Qwen's or GPT-2's"
         )
         try:
-            cache = self.cache(1)
-            visible = np.zeros((1, 3, cache.slots), dtype=np.bool_)
+            cache = self.new_cache(1)
+            mask = np.zeros((1, 3, cache.slots), dtype=np.bool_)
             for i, slot in enumerate((9, 4, 6)):
-                visible[0, i:, slot] = True
-            arrays = (np.array([trunk]), np.arange(3)[None], np.array([[9, 4, 6]]))
-            self.forward(cache, *arrays, visible)
+                mask[0, i:, slot] = True
+            self.forward(cache, np.array([trunk]), np.arange(3)[None], np.array([[9, 4, 6]]), mask)
             tree = np.array([[branches[0][0], branches[1][0], branches[0][1]]])
-            visible = np.repeat(visible[:, 2:], 3, axis=1)
-            visible[0, [0, 1, 2, 2], [2, 8, 2, 3]] = True
-            logits = self.forward(cache, tree, np.array([[3, 3, 4]]), np.array([[2, 8, 3]]), visible)[0]
-            with torch.no_grad(), self.ungrouped():
+            mask = np.repeat(mask[:, 2:], 3, axis=1)
+            mask[0, [0, 1, 2, 2], [2, 8, 2, 3]] = True
+            logits = self.forward(cache, tree, np.array([[3, 3, 4]]), np.array([[2, 8, 3]]), mask)[0]
+            with torch.no_grad(), self.plain_attention():
                 for branch, places in zip(branches, ([0, 2], [1]), strict=True):
                     text = torch.tensor([trunk + branch], device=self.model.device)
                     plain = self.model(input_ids=text, use_cache=False).logits[0, 3:].float()
+                    # NaN compares as False, so it is refused.
                     if not (plain - logits[places]).abs().max() <= _TOLERANCE[self.dtype] * (1 + plain.abs().max()):
                         raise IncompatibleError(message)
         except CompgenError:
@@ -308,32 +344,34 @@ class CausalLM:
 
 
 def versions() -> str:
-    """Return the libraries that logits depend on."""
+    """Return the versions of the libraries that logits depend on."""
     return f"torch {torch.__version__}, transformers {transformers.__version__}"
 
 
 def cache_argument(model: Any) -> str:
-    """Return what the model's ``forward`` calls its cache: transformers is renaming it."""
+    """Return the name of the cache argument of the model's ``forward``, which transformers is renaming."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _unloadable(path: str, error: Exception) -> CompgenError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    """Return the error to raise where transformers failed with ``error`` to load the model at ``path``."""
     if "trust_remote_code" in str(error):
         return IncompatibleError(
             f"'{path}' needs code of its own, which is never run; use a model that transformers has"
         )
     if Path(path).is_dir():
         if not (Path(path) / "config.json").exists():
-            return UsageError(f"'{path}' holds no config.json; name a directory that save_pretrained wrote")
+            return UsageError(f"'{path}' holds no config.json; name a folder that save_pretrained wrote")
         if not any(Path(path).glob("*.safetensors")):
-            return UsageError(f"'{path}' holds no *.safetensors weights, and no other kind is read; convert them")
-    return UsageError(f"no language model at '{path}': {reason}")
+            return UsageError(
+                f"'{path}' holds no *.safetensors weights; convert its weights: other formats are not read"
+            )
+    return UsageError(f"no language model at '{path}': {reason(error)}")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing bars and giving advice; errors are raised all the same."""
+    """Silence transformers' progress bars and advice inside the context; errors are still raised."""
     level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity(logging.ERROR)
     transformers.logging.disable_progress_bar()

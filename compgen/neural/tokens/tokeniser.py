@@ -1,17 +1,27 @@
-"""The byte view of a tokeniser: what each token spells, how bytes become tokens, and a trie from bytes to tokens.
+"""A tokeniser over bytes: which bytes each token spells, how bytes become tokens, and a trie from bytes to tokens.
 
-Two families are read, both as fast tokenisers of Hugging Face: byte-level BPE (GPT-2, Llama 3, Qwen), whose tokens are
-any bytes; and SentencePiece with byte fallback (Llama 2, Gemma), where ``▁`` is a space and ``<0xNN>`` a byte.
-Several tokens may spell the same bytes. Special tokens spell none, and their names in a text are text.
+Two families of Hugging Face's fast tokenisers are read. Tokens of byte-level BPE (GPT-2, Llama 3, Qwen) spell any
+bytes. SentencePiece with byte fallback (Llama 2, Gemma) writes ``▁`` for a space and ``<0xNN>`` for a single byte.
+Several tokens may spell the same bytes. Special tokens spell nothing: their names in a text are ordinary text.
 
-A tokeniser that puts a space before every text spells ``lead`` first: what is encoded is the lead and the data. The
-rest of what it does to the beginning of a text is left out, so that every byte string has an encoding of its own.
+Some tokenisers put a space before every text. These bytes are the *lead*: the lead and the data are encoded together.
+Whatever else a tokeniser does to the beginning of a text alone is left out, so that every byte string has an encoding.
 
-**The canonical encoding.** Data is cut into pieces, and the encodings of the pieces follow each other. A cut lies
-before a space after a printable character, where no token of the vocabulary holds these two, so that the tokeniser's
-own merges never cross it; and before any character once a piece has ``LONGEST`` bytes. In a piece, runs of valid UTF-8
-are encoded by the tokeniser; the rest, and runs that do not come back byte for byte (a tokeniser may normalise), by
-the longest tokens that fit.
+**Pieces and the canonical encoding.** Data is cut into *pieces*, so that an encoding can be extended without starting
+over. A piece begins
+
+- before a space that follows a printable ASCII character, if no token of the vocabulary holds that character followed
+  by a space: the tokeniser's merges never cross such a place; and
+- before the first character that comes once the piece has ``PIECE_BYTES`` bytes.
+
+The canonical encoding of data joins the encodings of its pieces. In a piece, the tokeniser encodes each run of valid
+UTF-8. Other bytes, and runs that a tokeniser does not give back byte for byte (it may normalise), are encoded greedily
+by the longest tokens that fit.
+
+**Probes.** A pre-tokeniser looks ahead: GPT-2's tokeniser encodes two newlines at the end of a text as one token, and
+before a letter as two. While a piece is still *open*, nobody knows what follows it. So its bytes are also encoded with
+a *probe* after them: a character of each kind that a pre-tokeniser may look for. If a token of such an encoding ends
+where the open piece ends, the tokens up to there are a *candidate*: a way to encode the piece so far.
 """
 
 from __future__ import annotations
@@ -21,6 +31,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,64 +39,90 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from compgen.errors import IncompatibleError, UsageError
+from compgen.errors import CompgenError, IncompatibleError, UsageError
+from compgen.neural.folder import reason
 
-LONGEST = 64
-"""Bytes of a piece from which on any character begins the next one; the most a piece has is three more."""
+PIECE_BYTES = 64
+"""Bytes of a piece after which any character begins the next one. A piece has at most 3 bytes more.
 
-_PROBES = (b"x", b"1", b".", b" ", b"\n")  # what a pre-tokeniser may look ahead for
-_STAND_INS = ("x", ".", "中")  # characters of the kinds that a cut-off one may be of
+Chosen: longer than nearly all words, so that few are cut, and short enough that candidates are quick to encode.
+"""
+
+PROBES = (b"x", b"1", b".", b" ", b"\n")
+"""One character of each kind that the pre-tokenisers of GPT-2, Llama 3 and Qwen look ahead for."""
+
+_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")  # any of them is enough for transformers
+_STAND_INS = ("x", ".", "中")  # a letter, a punctuation mark and an ideograph: what a cut-off character may become
 _SPACE = 0x20
-_NEVER_IN_TEXT = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))  # RFC 3629
-_REMEMBERED = 1 << 16  # pieces
+_NEVER_IN_TEXT = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))  # bytes that valid UTF-8 never holds: RFC 3629, section 3
+_CACHED_PIECES = 1 << 16  # chosen: some 20 MB for each of a tokeniser's two caches
 
 
-class Branch:
-    """A node of the trie: the tokens, neighbours in byte order, that begin with the same ``depth`` bytes.
+class TrieNode:
+    """A node of the trie: the tokens that begin with the same ``depth`` bytes, neighbours in byte order.
 
-    Its children are made when they are asked for, and kept.
+    A child is made when it is first asked for, and kept.
+
+    Attributes:
+        begin: the index in ``Tokeniser.ids`` of the first of its tokens.
+        end: the index after the last one.
+        depth: how many bytes they share.
+        complete: the tokens that spell these bytes and no more. They come first.
+        next_bytes: (k,) uint8: the bytes that may follow, ascending.
+        starts: (k,) int64: where the tokens of each next byte begin, counted from ``begin``.
     """
 
-    __slots__ = ("_children", "_tokens", "begin", "depth", "end", "ended", "starts", "symbols")
+    __slots__ = ("_children", "_tokeniser", "begin", "complete", "depth", "end", "next_bytes", "starts")
 
-    def __init__(self, tokens: Tokens, begin: int, end: int, depth: int) -> None:
-        self._tokens = tokens
-        self._children: dict[int, Branch] = {}
+    def __init__(self, tokeniser: Tokeniser, begin: int, end: int, depth: int) -> None:
+        self._tokeniser = tokeniser
+        self._children: dict[int, TrieNode] = {}
         self.begin = begin
         self.end = end
         self.depth = depth
-        longer = begin + int((tokens.sizes[begin:end] == depth).sum())
-        self.ended: list[int] = tokens.ids[begin:longer].tolist()
-        """The tokens, the first ones, that spell just these bytes."""
-        self.symbols, starts = np.unique(tokens.buffer[tokens.places[longer:end] + depth], return_index=True)
-        """(k,) bytes that go on, ascending."""
+        longer = begin + int((tokeniser.sizes[begin:end] == depth).sum())
+        self.complete: list[int] = tokeniser.ids[begin:longer].tolist()
+        bytes_after = tokeniser.buffer[tokeniser.places[longer:end] + depth]
+        self.next_bytes, starts = np.unique(bytes_after, return_index=True)
         self.starts = starts + longer - begin
-        """(k,) where the tokens of each begin, counted from ``begin``."""
 
-    def child(self, symbol: int) -> Branch | None:
-        """Return the node one byte further on, or None where no token goes on so."""
+    def child(self, symbol: int) -> TrieNode | None:
+        """Return the node for one byte more, or None if no token goes on with ``symbol``."""
         if symbol not in self._children:
-            place = int(np.searchsorted(self.symbols, symbol))
-            if place == len(self.symbols) or self.symbols[place] != symbol:
+            place = int(np.searchsorted(self.next_bytes, symbol))
+            if place == len(self.next_bytes) or self.next_bytes[place] != symbol:
                 return None
             ends = [*self.starts[1:].tolist(), self.end - self.begin]
             begin, end = self.begin + int(self.starts[place]), self.begin + ends[place]
-            self._children[symbol] = Branch(self._tokens, begin, end, self.depth + 1)
+            self._children[symbol] = TrieNode(self._tokeniser, begin, end, self.depth + 1)
         return self._children[symbol]
 
     def masses(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (k,) the sums of ``shares``, (end - begin,) of the tokens, by ``symbols``."""
+        """Return (k,) sums of ``shares``, (end - begin,) numbers of its tokens, over the tokens of each next byte."""
         return np.add.reduceat(shares, self.starts) if len(self.starts) else np.zeros(0)
 
 
-class Tokens:
-    """A tokeniser, seen as bytes."""
+class Tokeniser:
+    """A tokeniser over bytes.
+
+    Attributes:
+        ids: (n,) int64: the tokens that spell bytes, sorted by what they spell.
+        sizes: (n,) int64: how many bytes each spells.
+        buffer: (sum of sizes,) uint8: what they spell, one after the other.
+        places: (n,) int64: where each begins in ``buffer``.
+        longest: the bytes of the longest token.
+        missing: bytes that no token spells. None of them occurs in valid UTF-8.
+        start_token: the token before a text: the one that begins texts, or else the one that ends them, or else None.
+        end_tokens: the tokens that end a text: one or none.
+        trie: the root of the trie.
+        lead: the bytes that the tokeniser puts before every text.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         """Read a fast tokeniser of transformers.
 
         Raises:
-            IncompatibleError: it cannot write every byte string.
+            IncompatibleError: the tokeniser is not a fast one, or cannot spell every byte string.
         """
         if not getattr(tokenizer, "is_fast", False):
             raise IncompatibleError(
@@ -98,87 +135,91 @@ class Tokens:
         spelled = sorted((data, token) for token, data in spelling.items() if token not in special and data)
         self._spelling = {token: data for data, token in spelled}
         self.ids = np.array([token for _, token in spelled], dtype=np.int64)
-        """(n,) tokens that spell bytes, in the order of these."""
         self.sizes = np.array([len(data) for data, _ in spelled], dtype=np.int64)
-        """(n,) bytes that each spells."""
         self.buffer = np.frombuffer(b"".join(data for data, _ in spelled), dtype=np.uint8)
-        """What they spell, one after the other."""
         self.places = np.cumsum(self.sizes) - self.sizes
-        """(n,) where each begins in ``buffer``."""
         self.longest = int(self.sizes.max(initial=0))
-        """Bytes of the longest token."""
         self.missing = frozenset(range(256)) - {data[0] for data, _ in spelled if len(data) == 1}
-        """Bytes that no token spells: at most some that are never in valid UTF-8."""
         _check(layout, self.missing)
-        self.root = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        """The token before a text: its beginning, else the end of another; None where there is neither."""
-        self.ends = () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
-        """Tokens that end a text."""
-        self.trie = Branch(self, 0, len(spelled), 0)
-        """The trie's root."""
-        before = {data[i - 1] for data, _ in spelled for i in range(1, len(data)) if data[i] == _SPACE}
-        self._before_cut = frozenset(range(0x21, 0x7F)) - before
+        eos = tokenizer.eos_token_id
+        self.start_token: int | None = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else eos
+        self.end_tokens = () if eos is None else (int(eos),)
+        self.trie = TrieNode(self, 0, len(spelled), 0)
+        inside_tokens = {data[i - 1] for data, _ in spelled for i in range(1, len(data)) if data[i] == _SPACE}
+        self._cut_before_space = frozenset(range(0x21, 0x7F)) - inside_tokens
         self._byte_level = _is_byte_level(layout)
         self._preferred = _preferred(layout, spelled)
         self._text = Tokenizer.from_str(json.dumps(_bare(layout, special)))
         self.lead = self.spell(backend.encode("a", add_special_tokens=False).ids).removesuffix(b"a")
-        """What the tokeniser puts before every text."""
-        self.encode_piece = functools.lru_cache(_REMEMBERED)(self._encode_piece)
-        """The canonical encoding of a piece: bytes to a tuple of tokens."""
-        self.prefixes = functools.lru_cache(_REMEMBERED)(self._prefixes)
-        """See ``_prefixes``: the same, remembered."""
+        self.encode_piece = functools.lru_cache(_CACHED_PIECES)(self._encode_piece)
+        """The canonical encoding of a piece, a tuple of tokens. Cached."""
+        self.candidates = functools.lru_cache(_CACHED_PIECES)(self._candidates)
+        """See ``_candidates``. Cached."""
 
     @classmethod
-    def load(cls, path: str) -> Tokens:
-        """Read the tokeniser of a directory or hub id; no code that comes with it is run.
+    def load(cls, path: str) -> Tokeniser:
+        """Read the tokeniser of a folder or hub id. Code that comes with it is never run.
 
         Raises:
-            UsageError: there is none.
-            IncompatibleError: it cannot write every byte string, or has no fast form.
+            UsageError: there is no tokeniser, or it is damaged.
+            IncompatibleError: the tokeniser is not a fast one, or cannot spell every byte string.
         """
+        folder = Path(path)
+        if folder.is_dir() and not any((folder / file).exists() for file in _FILES):  # transformers would make up one
+            raise UsageError(f"no tokeniser at '{path}': save one with a tokenizer.json beside the weights")
         try:
             return cls(AutoTokenizer.from_pretrained(path, trust_remote_code=False, use_fast=True))
-        except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
-            if isinstance(error, UsageError):
-                raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UsageError(f"no tokeniser at '{path}': {reason}") from error
+        except CompgenError:
+            raise
+        except Exception as error:  # a damaged tokenizer.json fails anywhere in transformers and tokenizers
+            raise UsageError(f"no tokeniser at '{path}': {reason(error)}") from error
 
     def spell(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes that ``tokens`` spell; special tokens spell none."""
         return b"".join(self._spelling.get(token, b"") for token in tokens)
 
-    def is_cut(self, length: int, last: int, symbol: int) -> bool:
-        """Return whether ``symbol`` begins a new piece after one of ``length`` bytes that ends with ``last``."""
-        if symbol == _SPACE and last in self._before_cut:
+    def begins_piece(self, length: int, last: int, symbol: int) -> bool:
+        """Return whether the byte ``symbol`` begins a piece, after one of ``length`` bytes that ends with ``last``."""
+        if symbol == _SPACE and last in self._cut_before_space:
             return True
-        return length >= LONGEST + 3 or (length >= LONGEST and symbol & 0xC0 != 0x80)
+        return length >= PIECE_BYTES + 3 or (length >= PIECE_BYTES and symbol & 0xC0 != 0x80)
+
+    def begins_token(self, data: bytes) -> bool:
+        """Return whether some token begins with ``data``."""
+        node: TrieNode | None = self.trie
+        for symbol in data:
+            node = node.child(symbol) if node else None
+        return node is not None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Yield the pieces of ``data``."""
         begin = 0
         for here in range(1, len(data)):
-            if self.is_cut(here - begin, data[here - 1], data[here]):
+            if self.begins_piece(here - begin, data[here - 1], data[here]):
                 yield data[begin:here]
                 begin = here
         if data:
             yield data[begin:]
 
     def encode(self, data: bytes) -> list[int]:
-        """Return the canonical encoding of any bytes of which none is ``missing``."""
+        """Return the canonical encoding of ``data``, which holds no ``missing`` byte."""
         return list(itertools.chain.from_iterable(self.encode_piece(piece) for piece in self.pieces(data)))
 
     def encode_text(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of the lead and ``data``, or None where it does not spell them.
+        """Return the tokeniser's own encoding of the lead and ``data``, or None if its tokens spell other bytes.
 
-        It spells valid UTF-8 that it does not normalise away.
+        They do for data that is not valid UTF-8, and for text that the tokeniser normalises.
         """
         whole = self.lead + data
         try:
             tokens = list(self._text.encode(whole.decode(), add_special_tokens=False).ids)
         except UnicodeDecodeError:
             return None
-        return tokens if all(token in self._spelling for token in tokens) and self.spell(tokens) == whole else None
+        return tokens if self._spells(tokens, whole) else None
+
+    def _spells(self, tokens: Sequence[int], data: bytes) -> bool:
+        """Return whether ``tokens`` spell ``data``, with no special token among them."""
+        return all(token in self._spelling for token in tokens) and self.spell(tokens) == data
 
     def _encode_piece(self, piece: bytes) -> tuple[int, ...]:
         tokens: list[int] = []
@@ -188,11 +229,11 @@ class Tokens:
                 continue
             encoded = self._text.encode(run, add_special_tokens=False).ids
             data = run.encode()
-            known = all(token in self._spelling for token in encoded) and self.spell(encoded) == data
-            tokens += encoded if known else self._greedy(data)
+            tokens += encoded if self._spells(encoded, data) else self._greedy(data)
         return tuple(tokens)
 
     def _greedy(self, data: bytes) -> list[int]:
+        """Return tokens that spell ``data``, each the longest that fits."""
         tokens = []
         while data:
             size = next(s for s in range(min(self.longest, len(data)), 0, -1) if data[:s] in self._preferred)
@@ -200,15 +241,11 @@ class Tokens:
             data = data[size:]
         return tokens
 
-    def _prefixes(self, piece: bytes) -> tuple[tuple[int, ...], ...]:
-        """Return token sequences that spell ``piece`` and may begin the encoding of a longer one; the canonical first.
-
-        A pre-tokeniser looks ahead: what it makes of two newlines depends on what follows. So the canonical
-        encodings of ``piece`` and a few following characters are asked whether a token ends where ``piece`` does.
-        """
+    def _candidates(self, piece: bytes) -> tuple[tuple[int, ...], ...]:
+        """Return the candidates for the tokens of an open piece: the canonical encoding first, then those by probes."""
         found = {self.encode_piece(piece): None}
         tail = _cut_off(piece)
-        longer = [self.encode_piece(piece + probe) for probe in _PROBES] if not tail else self._completions(piece, tail)
+        longer = [self.encode_piece(piece + probe) for probe in PROBES] if not tail else self._completions(piece, tail)
         for tokens in longer:
             size = 0
             for count, token in enumerate(tokens):
@@ -220,7 +257,11 @@ class Tokens:
         return tuple(found)
 
     def _completions(self, piece: bytes, tail: int) -> Iterator[tuple[int, ...]]:
-        """Yield encodings in which the last ``tail`` bytes begin a character: byte-level BPE may merge them."""
+        """Yield encodings of ``piece`` whose last ``tail`` bytes begin a character, as byte-level BPE may merge them.
+
+        The tokeniser takes text, so a whole character stands in for the cut-off one while words are formed. In the last
+        word it is replaced by the bytes that are there, and the BPE model merges those.
+        """
         whole = piece[: len(piece) - tail].decode(errors="ignore")
         if not self._byte_level or len(whole.encode()) + tail < len(piece):
             return
@@ -232,7 +273,10 @@ class Tokens:
 
 
 def _byte_characters() -> list[str]:
-    """Return the character that byte-level BPE writes for each byte: itself if it is visible, else one from 256 on."""
+    """Return the 256 characters that byte-level BPE writes for bytes: visible ones as they are, others from U+0100 on.
+
+    The table is ``bytes_to_unicode`` of GPT-2's encoder.
+    """
     visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = itertools.count(0x100)
     return [chr(byte if byte in visible else next(others)) for byte in range(256)]
@@ -243,7 +287,7 @@ _BYTE_OF = {character: byte for byte, character in enumerate(_CHARACTERS)}
 
 
 def _parts(layout: Any) -> Iterator[dict[str, Any]]:
-    """Yield the parts of a tokeniser's normaliser, pre-tokeniser or decoder, at any depth."""
+    """Yield every part with a ``type`` in the JSON of a normaliser, pre-tokeniser or decoder, at any depth."""
     if isinstance(layout, dict):
         if "type" in layout:
             yield layout
@@ -259,7 +303,7 @@ def _is_byte_level(layout: dict[str, Any]) -> bool:
 
 
 def _spelling(layout: dict[str, Any], vocabulary: dict[str, int]) -> dict[int, bytes]:
-    """Return what each token spells: nothing for one that is no text."""
+    """Return the bytes that each token spells; none for a token of byte-level BPE whose name is not made of bytes."""
     added = {token["id"]: token["content"].encode() for token in layout["added_tokens"]}
     spaced = "▁" in json.dumps([layout["normalizer"], layout["pre_tokenizer"], layout["decoder"]], ensure_ascii=False)
     byte_level = _is_byte_level(layout)
@@ -276,6 +320,7 @@ def _spelling(layout: dict[str, Any], vocabulary: dict[str, int]) -> dict[int, b
 
 
 def _check(layout: dict[str, Any], missing: frozenset[int]) -> None:
+    """Raise IncompatibleError if the tokeniser cannot spell every byte string of valid UTF-8."""
     model = layout["model"]
     if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
         raise IncompatibleError("a tokeniser that marks the parts of words does not keep bytes; use another model")
@@ -287,7 +332,7 @@ def _check(layout: dict[str, Any], missing: frozenset[int]) -> None:
 
 
 def _preferred(layout: dict[str, Any], spelled: list[tuple[bytes, int]]) -> dict[bytes, int]:
-    """Return the token to use for each byte string: the lowest, but a byte fallback only where there is no other."""
+    """Return the token to use for each byte string: the lowest one that spells it, byte fallbacks last."""
     fallback = set()
     if layout["model"].get("byte_fallback"):
         vocabulary = dict(layout["model"]["vocab"]) if isinstance(layout["model"]["vocab"], dict) else {}
@@ -300,7 +345,7 @@ def _preferred(layout: dict[str, Any], spelled: list[tuple[bytes, int]]) -> dict
 
 
 def _bare(layout: dict[str, Any], special: set[int]) -> dict[str, Any]:
-    """Return the tokeniser without special tokens, and without what it does to the two ends of a text alone."""
+    """Return the tokeniser's JSON without special tokens and without steps that touch only the two ends of a text."""
     bare = json.loads(json.dumps(layout))
     bare |= {"post_processor": None, "truncation": None, "padding": None}
     bare["added_tokens"] = [token for token in layout["added_tokens"] if token["id"] not in special]
@@ -322,7 +367,7 @@ def _bare(layout: dict[str, Any], special: set[int]) -> dict[str, Any]:
 
 
 def _runs(data: bytes) -> Iterator[str | bytes]:
-    """Yield runs of valid UTF-8 as text, and what lies between them as bytes."""
+    """Yield the runs of valid UTF-8 in ``data`` as text, and the bytes between them as bytes."""
     while data:
         try:
             yield data.decode()
@@ -336,7 +381,7 @@ def _runs(data: bytes) -> Iterator[str | bytes]:
 
 
 def _cut_off(data: bytes) -> int:
-    """Return how many bytes at the end begin a character that is not whole."""
+    """Return how many bytes at the end of ``data`` begin a character without completing it."""
     for size in range(1, min(3, len(data)) + 1):
         try:
             data[len(data) - size :].decode()

@@ -1,283 +1,360 @@
 """What one row of a tokenised model keeps: its window of bytes, and a tree of token sequences over its last pieces.
 
-Nothing here asks the model. The tree says which sequences want to be opened; ``byte_state.py`` opens them, all rows
-side by side, and gives each what may follow it. The law that the tree follows is told there.
+Several token sequences may spell the bytes of a text so far, and each has an opinion about the next byte. The law in
+``byte_state.py`` adds them up. Words:
+
+- A *piece* is a part of the text that the tokeniser encodes by itself, as a rule a word. The last piece is open: more
+  bytes may come to it. The others are complete. A *probe* is a character put after the open piece, to learn how its
+  bytes may be encoded in the end; the encodings found are its *candidates* (``tokeniser.py``).
+- A *node* stands for a token sequence that spells the beginning of the window. Its parent is the sequence without the
+  last token.
+- A node is *open* once the model has read its tokens, so that the probabilities of the next token are known. To open a
+  node costs one token-forward and one slot of the KV cache.
+- The *base* is the node of the canonical encoding of all complete pieces. Candidates of the open piece go on from it.
+- The *trunk* is the tokens before the tree. The model reads them all at once (prefill).
+
+An example: the window holds ``The se``, and the vocabulary has ``The``, ``␣s``, ``␣sea``, ``ea`` and every single byte
+(``␣`` is a space). ``The`` is a complete piece, ``␣se`` is the open one, and its candidates so far were ``␣``, ``␣s``
+and ``␣s e``. The tree keeps for each open node the tokens that begin with the bytes after it::
+
+    start ── The ──┬── ␣             node       bytes after it   tokens that go on with them
+             base  └── ␣s ── e       The        ␣se              ␣sea
+                                     The ␣      se               none
+                                     The ␣s     e                ea
+                                     The ␣s e                    every token
+
+So the byte ``a`` may come from ``␣sea`` after ``The``, from ``ea`` after ``The ␣s``, or from any token that begins with
+``a`` after ``The ␣s e``. No node stands for ``The ␣ s``, since no encoder writes it. Each byte that comes leaves fewer
+tokens, and older nodes without any are pruned.
+
+Nothing here calls the model. The tree says which nodes to open; ``byte_state.py`` opens those of all rows side by side.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import IncompatibleError, UsageError
 from compgen.models.base import ALPHABET
+from compgen.models.window import Window
 from compgen.neural.tokens.engine import CausalLM
-from compgen.neural.tokens.tokeniser import LONGEST, Branch, Tokens
+from compgen.neural.tokens.tokeniser import PIECE_BYTES, Tokeniser, TrieNode
 
 WINDOW = 512
-"""N, tokens, of a context window, where the model has positions for it."""
+"""N, tokens: the context window by default, if the model has enough positions.
 
-FREE = LONGEST + 8
-"""Positions that a model must have beyond two windows, for the sequences that are open."""
+Chosen: a longer window predicts better, and costs more memory and time for each token-forward.
+"""
 
-_FADE = 3.0  # bits a byte that a sequence is taken to lose before it is open; 2 to 4 do alike
+SPARE_POSITIONS = PIECE_BYTES + 8
+"""Positions that a model must have beyond 2N.
 
-NOTHING = -1
-"""The token before a text where there is none."""
+An open piece has at most ``PIECE_BYTES + 3`` tokens, one for each byte. The start token needs a position, too. The rest
+is to spare.
+"""
+
+NO_TOKEN = -1
+"""The token of a root node if the tokeniser has no token that begins a text."""
+
+_BITS_PER_BYTE = 3.0
+"""Bits for each byte that the beam assumes a closed node to lose until it opens.
+
+Chosen among 2 to 4, which did alike when the beam was made (commit 069b390).
+"""
 
 
-def fitting_window(engine: CausalLM, tokens: Tokens, window: int) -> int:
-    """Return N, tokens: ``window``, or for 0 the most that the model has positions for, up to ``WINDOW``.
+def fitting_window(engine: CausalLM, tokeniser: Tokeniser, size: int) -> Window:
+    """Return the window of ``size`` tokens; for 0 the largest that the model has positions for, up to ``WINDOW``.
 
     Raises:
-        UsageError: the model has fewer positions.
+        UsageError: the model has too few positions.
         IncompatibleError: the tokeniser has tokens that the model lacks.
     """
-    last = max(tokens.ids.max(), tokens.root or 0, *tokens.ends)
-    if last >= engine.width:
+    last = max(tokeniser.ids.max(), tokeniser.start_token or 0, *tokeniser.end_tokens)
+    if last >= engine.vocab_size:
         raise IncompatibleError(
-            f"the tokeniser has tokens up to {last}, and the model {engine.width} logits: they do not belong together"
+            f"the tokeniser has tokens up to {last}, and the model {engine.vocab_size} logits: "
+            "they do not belong together; use the tokeniser that was saved with the weights"
         )
-    most = (engine.positions - FREE) // 2
+    most = (engine.max_positions - SPARE_POSITIONS) // 2
     if most < 1:
-        raise UsageError(f"the model reads {engine.positions} tokens, fewer than the {FREE + 2} that bytes need")
-    if not 0 <= window <= most:
-        raise UsageError(f"window must be between 1 and {most} tokens for this model, not {window}")
-    return window or min(WINDOW, most)
+        raise UsageError(
+            f"the model reads {engine.max_positions} tokens, fewer than the {SPARE_POSITIONS + 2} that bytes need; "
+            "use another model"
+        )
+    if not 0 <= size <= most:
+        raise UsageError(f"window must be between 1 and {most} tokens for this model, not {size}")
+    return Window(size or min(WINDOW, most))
 
 
 class PieceWindow:
-    """A row's bytes, in pieces, and how many tokens each complete piece has."""
+    """The bytes of a row's window, cut into pieces.
 
-    def __init__(self, tokens: Tokens, size: int, data: bytes = b"") -> None:
-        self._tokens = tokens
-        self.size = size
+    Attributes:
+        window: the rule of the window, in tokens.
+        data: the bytes.
+        begins: where each piece begins in ``data``; the last one is open.
+        counts: how many tokens each complete piece has.
+    """
+
+    def __init__(self, tokeniser: Tokeniser, window: Window, data: bytes = b"") -> None:
+        self._tokeniser = tokeniser
+        self.window = window
         self.data = bytearray()
-        self.counts: list[int] = []
         self.begins = [0]
+        self.counts: list[int] = []
         for symbol in data:
             self.append(symbol)
 
     @classmethod
-    def after(cls, tokens: Tokens, size: int, prompt: bytes) -> PieceWindow:
-        """Return the window that stands at the end of ``prompt``."""
-        window = cls(tokens, size, tokens.lead)
+    def after(cls, tokeniser: Tokeniser, window: Window, prompt: bytes) -> PieceWindow:
+        """Return the window at the end of ``prompt``, reopened and emptied where growing byte by byte would do so."""
+        pieces = cls(tokeniser, window, tokeniser.lead)
         for symbol in prompt:
-            if symbol in tokens.missing:
-                window = cls(tokens, size)
-            elif window.append(symbol) and window.full:
-                window = window.reopened()
-        return window
+            if symbol in tokeniser.missing:
+                pieces = cls(tokeniser, window)
+            elif pieces.append(symbol) and pieces.is_full:
+                pieces = pieces.reopened()
+        return pieces
 
     @property
-    def piece(self) -> bytes:
-        """The open piece, at the end."""
+    def open_piece(self) -> bytes:
+        """The bytes of the open piece."""
         return bytes(self.data[self.begins[-1] :])
 
     @property
-    def full(self) -> bool:
-        """Whether the complete pieces have 2N tokens."""
-        return sum(self.counts) >= 2 * self.size
+    def is_full(self) -> bool:
+        """Whether the complete pieces have 2N tokens or more."""
+        return self.window.is_full(sum(self.counts))
 
     def append(self, symbol: int) -> bool:
         """Append one byte; return whether it begins a new piece."""
         here = len(self.data)
-        cut = here > 0 and self._tokens.is_cut(here - self.begins[-1], self.data[-1], symbol)
+        cut = here > 0 and self._tokeniser.begins_piece(here - self.begins[-1], self.data[-1], symbol)
         if cut:
-            self.counts.append(len(self._tokens.encode_piece(self.piece)))
+            self.counts.append(len(self._tokeniser.encode_piece(self.open_piece)))
             self.begins.append(here)
         self.data.append(symbol)
         return cut
 
     def reopened(self) -> PieceWindow:
-        """Return the window of the last complete pieces that hold at most N tokens, and the open one."""
-        kept, left = len(self.counts), self.size
+        """Return the window of the last complete pieces that hold at most N tokens together, and of the open piece."""
+        kept, left = len(self.counts), self.window.size
         while kept and self.counts[kept - 1] <= left:
             kept -= 1
             left -= self.counts[kept]
-        window = PieceWindow(self._tokens, self.size)
         origin = self.begins[kept]
-        window.data = self.data[origin:]
-        window.counts = self.counts[kept:]
-        window.begins = [begin - origin for begin in self.begins[kept:]]
-        return window
+        pieces = PieceWindow(self._tokeniser, self.window)
+        pieces.data = self.data[origin:]
+        pieces.begins = [begin - origin for begin in self.begins[kept:]]
+        pieces.counts = self.counts[kept:]
+        return pieces
 
     def copy(self) -> PieceWindow:
-        """Return an independent window."""
-        window = PieceWindow(self._tokens, self.size)
-        window.data, window.counts, window.begins = self.data.copy(), self.counts.copy(), self.begins.copy()
-        return window
+        """Return an independent copy."""
+        pieces = copy.copy(self)
+        pieces.data, pieces.begins, pieces.counts = self.data.copy(), self.begins.copy(), self.counts.copy()
+        return pieces
 
 
 def _log2(share: float) -> float:
+    """Return log2 of ``share``, and a very small number for 0."""
     return float(np.log2(max(share, 1e-300)))
 
 
-class Node:
-    """A token sequence that spells the beginning of a row's window; once open, what may follow it."""
+@dataclass(slots=True, eq=False)
+class TokenNode:
+    """A token sequence s that spells the beginning of a row's window; once open, with what may follow it.
 
-    __slots__ = (
-        "branch",
-        "children",
-        "end",
-        "found",
-        "offset",
-        "opened",
-        "parent",
-        "seen",
-        "shares",
-        "token",
-        "weight",
-    )
+    Attributes:
+        parent: the sequence without its last token; None at the root, and for open nodes after pruning.
+        token: the last token, or ``NO_TOKEN``.
+        offset: how many bytes of the window the sequence spells.
+        children: the nodes one token longer, by that token.
+        is_open: True once the model has read the tokens.
+        slots: a set of slots as the bits of a number: those of the sequence's own tokens. A closed root holds those of
+            the tokens before it.
+        log2_prob: log2 p(s), but for a constant that is the same for all nodes of the row.
+        trie: the trie's node for the bytes after the sequence; None if no token goes on with them.
+        shares: (trie.end - trie.begin,) float64: p(token | s) of the trie node's tokens.
+        log2_shares: log2 p(token | s) of the tokens that spell bytes which came after the sequence.
+        end: p(end of text | s).
+    """
 
-    def __init__(self, parent: Node | None, token: int, offset: int) -> None:
-        self.parent = parent
-        self.token = token
-        self.offset = offset
-        self.children: dict[int, Node] = {}
-        self.opened = False
-        self.seen = 0  # bits of the slots of its tokens; before the first node opens, of those before it
-        self.weight = 0.0  # log2 p, but for a constant of the row
-        self.branch: Branch | None = None
-        self.shares: NDArray[np.float64]  # p(. | s) of the branch's tokens
-        self.found: dict[int, float] = {}  # log2 p(token | s) of tokens that spell what came
-        self.end = 0.0  # p(end | s)
+    parent: TokenNode | None
+    token: int
+    offset: int
+    children: dict[int, TokenNode] = field(default_factory=dict)
+    is_open: bool = False
+    slots: int = 0
+    log2_prob: float = 0.0
+    trie: TrieNode | None = None
+    shares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    log2_shares: dict[int, float] = field(default_factory=dict)
+    end: float = 0.0
 
-    def open(self, trie: Branch, shares: NDArray[np.float64], end: float, came: bytes) -> None:
-        """Take p(. | s), (n,) in the trie's order; ``came`` is what followed."""
+    def open(self, trie: TrieNode, shares: NDArray[np.float64], end: float, following: bytes) -> None:
+        """Open the node.
+
+        Args:
+            trie: the trie's root.
+            shares: (n,) p(token | s) of all tokens that spell bytes, in the trie's order.
+            end: p(end of text | s).
+            following: the window's bytes after the sequence.
+        """
         if self.parent is not None:
-            self.weight = self.parent.weight + self.parent.found[self.token]
-        self.opened, self.branch, self.shares, self.end = True, trie, shares, end
-        for symbol in came:
+            self.log2_prob = self.parent.log2_prob + self.parent.log2_shares[self.token]
+        self.is_open, self.trie, self.shares, self.end = True, trie, shares, end
+        for symbol in following:
             self.advance(symbol)
 
     def advance(self, symbol: int) -> None:
-        """Keep the tokens that go on with ``symbol``."""
-        if self.branch is None:
+        """Drop the tokens that do not go on with the byte ``symbol``, which the window just got."""
+        if self.trie is None:
             return
-        child = self.branch.child(symbol)
+        child = self.trie.child(symbol)
         if child is None:
-            self.branch, self.shares = None, np.zeros(0)
+            self.trie, self.shares = None, np.zeros(0)
             return
-        begin = child.begin - self.branch.begin
+        begin = child.begin - self.trie.begin
         part = self.shares[begin : begin + child.end - child.begin]
-        # A view would keep a whole vocabulary alive.
-        self.branch, self.shares = child, part.copy() if len(part) < len(self.shares) // 2 else part
-        for token, share in zip(child.ended, self.shares, strict=False):
-            self.found[token] = _log2(share)
+        # A view would keep the shares of a whole vocabulary alive.
+        self.trie, self.shares = child, part.copy() if len(part) < len(self.shares) // 2 else part
+        for token, share in zip(child.complete, self.shares, strict=False):
+            self.log2_shares[token] = _log2(share)
 
-    def mass(self) -> float:
-        """Return log2 of p(s) times the mass of what may still follow."""
-        if self.branch is None:
+    def copy(self, parent: TokenNode | None) -> TokenNode:
+        """Return a copy without children whose parent is ``parent``."""
+        return TokenNode(
+            parent, self.token, self.offset, {}, self.is_open, self.slots, self.log2_prob,
+            self.trie, self.shares, self.log2_shares.copy(), self.end,
+        )  # fmt: skip
+
+    def log2_mass(self) -> float:
+        """Return log2 of p(s) times the sum of p(token | s) over the tokens that begin with the bytes after s."""
+        if self.trie is None:
             return -np.inf
-        return self.weight + _log2(self.shares.sum())
+        return self.log2_prob + _log2(self.shares.sum())
 
 
 class TokenTree:
-    """One sequence: its window, and N of it as a tree over the last pieces."""
+    """One row: its window, and the set N of token sequences (``byte_state.py``) as a tree over its last pieces.
 
-    def __init__(self, tokens: Tokens, window: PieceWindow, beam: int) -> None:
-        self._tokens = tokens
+    Attributes:
+        pieces: the window.
+        nodes: the nodes of the tree, parents before children.
+        trunk: the tokens before the tree.
+        base: the node of the canonical encoding of the complete pieces.
+    """
+
+    def __init__(self, tokeniser: Tokeniser, pieces: PieceWindow, beam: int) -> None:
+        """Plant a tree over a window.
+
+        Args:
+            tokeniser: cuts and encodes pieces.
+            pieces: the window.
+            beam: K, bits, or 0 for no beam; see ``byte_state.py``.
+        """
+        self._tokeniser = tokeniser
         self._beam = beam
-        self.window = window
-        self.nodes: list[Node] = []  # parents before children
-        self.trunk: list[int] = []  # tokens before the tree
-        self.base: Node
+        self.pieces = pieces
+        self.nodes: list[TokenNode] = []
+        self.trunk: list[int] = []
+        self.base: TokenNode
+        self._replant()
 
-    def plant(self) -> None:
-        """Make the tree for the window; every node is still to be opened."""
-        data = bytes(self.window.data)
-        low = next(m for m in range(max(0, len(data) - self._tokens.longest), len(data) + 1) if self._open(data[m:]))
-        complete = max(0, sum(begin < low for begin in self.window.begins) - 1)
-        path = [] if self._tokens.root is None else [self._tokens.root]
-        begin = self.window.begins[complete]
-        path += self._tokens.encode(data[:begin])
-        self.trunk, last = path[:-1], path[-1] if path else NOTHING
-        self.base = Node(None, last, begin)
-        self.base.seen = (2 << len(self.trunk)) - 2
+    def _replant(self) -> None:
+        """Replace the tree by one for the window, with all nodes closed."""
+        data, begins = bytes(self.pieces.data), self.pieces.begins
+        longest, begins_token = self._tokeniser.longest, self._tokeniser.begins_token
+        # No token that may still follow begins before ``low``; so nodes that end before it play no part.
+        low = next(m for m in range(max(0, len(data) - longest), len(data) + 1) if begins_token(data[m:]))
+        first = max(0, sum(begin < low for begin in begins) - 1)
+        path = [] if self._tokeniser.start_token is None else [self._tokeniser.start_token]
+        path += self._tokeniser.encode(data[: begins[first]])
+        self.trunk = path[:-1]
+        self.base = TokenNode(None, path[-1] if path else NO_TOKEN, begins[first])
+        self.base.slots = (2 << len(self.trunk)) - 2  # the trunk lies in the slots from 1 on
         self.nodes = [self.base]
-        grown = PieceWindow(self._tokens, 1)
-        for here in range(begin, len(data)):
-            if grown.append(data[here]):
-                piece = data[self.base.offset : here]
-                self.base = self._walk(self._tokens.encode_piece(piece))
-            if here + 1 >= low:
-                self.grow(grown.piece)
-
-    def _open(self, rest: bytes) -> bool:
-        branch: Branch | None = self._tokens.trie
-        for symbol in rest:
-            branch = branch.child(symbol) if branch else None
-        return branch is not None
+        for end in (*begins[first + 1 :], len(data)):
+            piece = data[self.base.offset : end]
+            for size in range(max(1, low - self.base.offset), len(piece) + 1):
+                self._add_candidates(piece[:size])
+            if end < len(data):
+                self.base = self._add(self._tokeniser.encode_piece(piece))
 
     def append(self, symbol: int) -> bool:
-        """Append one byte; return whether the window has started again, and the tree with it."""
-        if symbol in self._tokens.missing:
-            self.window = PieceWindow(self._tokens, self.window.size)
-            self.plant()
+        """Append one byte; return whether the window started anew, and with it the tree, whose trunk must be read."""
+        if symbol in self._tokeniser.missing:
+            self.pieces = PieceWindow(self._tokeniser, self.pieces.window)
+            self._replant()
             return True
-        piece = self.window.piece
-        if self.window.append(symbol):
-            if self.window.full:
-                self.window = self.window.reopened()
-                self.plant()
+        piece = self.pieces.open_piece
+        if self.pieces.append(symbol):
+            if self.pieces.is_full:
+                self.pieces = self.pieces.reopened()
+                self._replant()
                 return True
-            self.base = self._walk(self._tokens.encode_piece(piece))
+            self.base = self._add(self._tokeniser.encode_piece(piece))
         for node in self.nodes:
             node.advance(symbol)
-        self.grow(self.window.piece)
+        self._add_candidates(self.pieces.open_piece)
         return False
 
-    def grow(self, piece: bytes) -> None:
-        """Put the sequences into the tree that spell the open piece."""
-        for path in self._tokens.prefixes(piece):
-            self._walk(path)
+    def _add_candidates(self, piece: bytes) -> None:
+        """Add the nodes of all candidates for the tokens of an open piece."""
+        for path in self._tokeniser.candidates(piece):
+            self._add(path)
 
-    def _walk(self, path: Sequence[int]) -> Node:
+    def _add(self, path: Sequence[int]) -> TokenNode:
+        """Return the node at the end of a path of tokens from the base; nodes that are not there yet are added."""
         node = self.base
         for token in path:
             if token not in node.children:
-                child = Node(node, token, node.offset + len(self._tokens.spell([token])))
+                child = TokenNode(node, token, node.offset + len(self._tokeniser.spell([token])))
                 node.children[token] = child
                 self.nodes.append(child)
             node = node.children[token]
         return node
 
-    def wanted(self) -> list[Node]:
-        """Return nodes to open now, parents before children."""
-        closed = [node for node in self.nodes if not node.opened]
+    def nodes_to_open(self) -> list[TokenNode]:
+        """Return the nodes to open next, parents before children; none if the tree is ready."""
+        closed = [node for node in self.nodes if not node.is_open]
         if not self._beam or not closed:
             return closed
-        needed = []
-        node: Node | None = self.base
-        while node is not None and not node.opened:
-            needed.append(node)
+        path = []
+        node: TokenNode | None = self.base
+        while node is not None and not node.is_open:
+            path.append(node)
             node = node.parent
-        if needed:
-            return needed[::-1]
-        here = len(self.window.data)
+        if path:
+            return path[::-1]
+        here = len(self.pieces.data)
         guesses = [
-            (node.parent.weight + node.parent.found[node.token] - _FADE * (here - node.offset), node)
+            (node.parent.log2_prob + node.parent.log2_shares[node.token] - _BITS_PER_BYTE * (here - node.offset), node)
             for node in closed
-            if node.parent is not None and node.parent.opened
+            if node.parent is not None and node.parent.is_open
         ]
-        total = np.logaddexp2.reduce([node.mass() for node in self.nodes if node.opened])
+        total = np.logaddexp2.reduce([node.log2_mass() for node in self.nodes if node.is_open])
         return [node for guess, node in guesses if guess >= total - self._beam]
 
-    def masses(self) -> NDArray[np.float64]:
-        """Return (257,) P(b | x) and P(end | x); even where nothing that the tokeniser writes goes on."""
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return (257,): P(b | x) of the bytes, then P(end | x). All are equal if no node of the tree goes on."""
         masses = np.zeros(ALPHABET + 1)
-        here = len(self.window.data)
-        alive = [node for node in self.nodes if node.opened and (node.branch or node.offset == here)]
-        top = max((node.mass() for node in alive), default=0.0)
+        here = len(self.pieces.data)
+        alive = [node for node in self.nodes if node.is_open and (node.trie or node.offset == here)]
+        top = max((node.log2_mass() for node in alive), default=0.0)
         for node in alive:
-            scale = np.exp2(node.weight - top)
-            if node.branch:
-                masses[node.branch.symbols] += scale * node.branch.masses(node.shares)
+            scale = np.exp2(node.log2_prob - top)
+            if node.trie:
+                masses[node.trie.next_bytes] += scale * node.trie.masses(node.shares)
             if node.offset == here:
                 masses[ALPHABET] += scale * node.end
         total = masses.sum()
@@ -287,16 +364,16 @@ class TokenTree:
         return masses
 
     def prune(self) -> None:
-        """Forget what neither goes on nor is the tree of the open piece."""
+        """Drop the nodes that no token follows any more, except for the base and its descendants."""
         base = self.base
-        self.nodes = [n for n in self.nodes if n is base or n.offset > base.offset or (n.opened and n.branch)]
+        self.nodes = [n for n in self.nodes if n is base or n.offset > base.offset or (n.is_open and n.trie)]
         for node in self.nodes:
-            if node.opened:
-                node.parent = None
+            if node.is_open:
+                node.parent = None  # its probability is known: what lies before it may go
 
-    def free(self, count: int) -> list[int]:
-        """Return slots that nothing in use is written to."""
-        used = functools.reduce(operator.or_, (node.seen for node in self.nodes), 1)
+    def free_slots(self, count: int) -> list[int]:
+        """Return ``count`` slots, without slot 0, that hold no token of a node."""
+        used = functools.reduce(operator.or_, (node.slots for node in self.nodes), 1)
         slots: list[int] = []
         slot = 0
         while len(slots) < count:
@@ -306,19 +383,12 @@ class TokenTree:
         return slots
 
     def copy(self) -> TokenTree:
-        """Return an independent row; what nodes have of the model is shared, for it is never changed in place."""
-        row = TokenTree(self._tokens, self.window.copy(), self._beam)
-        copies: dict[int, Node] = {}
+        """Return an independent copy. Arrays of shares are not copied: they are replaced, never changed in place."""
+        copies: dict[TokenNode, TokenNode] = {}
         for node in self.nodes:
-            copy = Node(copies.get(id(node.parent)), node.token, node.offset)
-            copy.opened, copy.seen, copy.weight, copy.end = node.opened, node.seen, node.weight, node.end
-            copy.branch, copy.found = node.branch, dict(node.found)
-            if node.opened:
-                copy.shares = node.shares
-            copies[id(node)] = copy
-        for node in self.nodes:
-            children = node.children.items()
-            copies[id(node)].children = {t: copies[id(c)] for t, c in children if id(c) in copies}
-        row.nodes, row.base = [copies[id(node)] for node in self.nodes], copies[id(self.base)]
-        row.trunk = self.trunk
-        return row
+            copies[node] = node.copy(copies[node.parent] if node.parent else None)
+        for node, other in copies.items():
+            other.children = {token: copies[child] for token, child in node.children.items() if child in copies}
+        tree = copy.copy(self)
+        tree.pieces, tree.nodes, tree.base = self.pieces.copy(), list(copies.values()), copies[self.base]
+        return tree

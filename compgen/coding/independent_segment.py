@@ -1,16 +1,16 @@
-"""A segment coded with nothing known before it: as tokens where its model can, else as bytes."""
+"""Code one segment without knowledge of the data before it: as tokens if its model can, otherwise byte by byte."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 
-from compgen.coding import segment, token_segment
+from compgen.coding import byte_segment, token_segment
 from compgen.coding.container import SegmentFrame
-from compgen.coding.segment import Progress
 from compgen.errors import CompgenError, CorruptDataError
 from compgen.models import ByteModel
 from compgen.models.language import TokenModel
+from compgen.types import Progress
 
 
 def encode(
@@ -21,16 +21,24 @@ def encode(
     coding: Progress = lambda done: None,
     verifying: Progress = lambda done: None,
 ) -> tuple[bytes, bool]:
-    """Return the code of ``data``, and whether it is one of tokens.
+    """Return the code of ``data``, and whether it is a code of tokens.
+
+    Args:
+        model: the model that codes.
+        data: the bytes of the segment.
+        lanes: parts that are coded side by side.
+        verify: whether to decode the code and compare.
+        coding: called with the number of bytes coded so far.
+        verifying: called with the number of bytes decoded so far.
 
     Raises:
-        CompgenError: with ``verify``, the code does not decode to ``data``.
+        CompgenError: ``verify`` is set, and the code does not decode to ``data``.
     """
     tokens = model.encode(data) if isinstance(model, TokenModel) else None
     if isinstance(model, TokenModel) and tokens is not None:
         code = token_segment.encode(model.start_tokens(lanes), tokens, coding)
     else:
-        code = segment.encode(model.start([b""] * lanes), data, coding)
+        code = byte_segment.encode(model.start([b""] * lanes), data, coding)
     if verify:
         frame = SegmentFrame(len(data), code, b"", coded=True, tokens=tokens is not None)
         check(functools.partial(decode, model, frame, lanes, verifying), data)
@@ -41,24 +49,24 @@ def decode(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Progress = 
     """Return the bytes of a coded segment.
 
     Raises:
-        CorruptDataError: the code is damaged, or one of tokens where the model has none.
+        CorruptDataError: the code is damaged, or is a code of tokens and the model has no tokens.
     """
     if not frame.tokens:
-        return segment.decode(model.start([b""] * lanes), frame.body, frame.length, watch)
+        return byte_segment.decode(model.start([b""] * lanes), frame.body, frame.length, watch)
     if not isinstance(model, TokenModel):
         raise CorruptDataError(f"the file is damaged: it holds tokens, and '{model}' codes bytes alone")
     state = model.start_tokens(lanes)
     return token_segment.decode(state, frame.body, frame.length + len(state.lead), watch)[len(state.lead) :]
 
 
-def check(decoding: Callable[[], bytes], data: bytes) -> None:
-    """Find out whether ``decoding`` gives ``data``.
+def check(decode_again: Callable[[], bytes], data: bytes) -> None:
+    """Check that ``decode_again`` returns ``data``.
 
     Raises:
         CompgenError: it does not.
     """
     try:
-        sound = decoding() == data
+        sound = decode_again() == data
     except CorruptDataError:
         sound = False
     if not sound:

@@ -1,4 +1,4 @@
-"""Work for several processes, whose results come back in order and in bounded memory."""
+"""A pool of processes whose results come back in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ K = TypeVar("K")
 
 
 class OrderedPool:
-    """At most ``count`` processes at work, or this one alone; leaving the block stops them."""
+    """A pool of ``count`` processes; with ``count`` 1, this process alone. Leaving the block stops the others."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -29,13 +29,19 @@ class OrderedPool:
 
     def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
-            # The executor has no public way to stop its processes; once they are gone, it has nothing to wait for.
+            # The executor has no public way to stop its processes. Once they are gone, shutdown waits for nothing.
             for process in list((self._pool._processes or {}).values()) if self._queue else ():
                 process.terminate()
             self._pool.shutdown(cancel_futures=True)
 
     def run(self, key: K, work: Callable[..., Any], *arguments: Any) -> Iterator[tuple[K, Any]]:
-        """Start ``work(*arguments)``; yield (key, result) of what was started before and must be taken now."""
+        """Start ``work(*arguments)``, and yield (key, result) of earlier work if too many results would pile up.
+
+        ``key`` comes back with the result. The generator must be exhausted: it does nothing before.
+
+        Raises:
+            CompgenError: a process was killed. Errors of ``work`` are raised as they are.
+        """
         if self._count == 1:
             yield key, work(*arguments)
             return
@@ -47,7 +53,7 @@ class OrderedPool:
             yield self._next()
 
     def rest(self) -> Iterator[tuple[Any, Any]]:
-        """Yield (key, result) of all that is still at work."""
+        """Yield (key, result) of all work that has not come back yet; errors as in ``run``."""
         while self._queue:
             yield self._next()
 
@@ -56,12 +62,12 @@ class OrderedPool:
         try:
             result = future.result()
         except BrokenProcessPool:
-            raise CompgenError("a process was killed, perhaps for want of memory; use fewer jobs") from None
+            raise CompgenError("a process was killed, perhaps because memory ran out; use fewer jobs") from None
         self._queue.popleft()
         return key, result
 
 
 def _prepare() -> None:
-    """In a new process: leave interrupts to the parent, and do not start threads beside other processes."""
+    """Prepare a new process: the parent handles interrupts, and no compressor starts threads of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("COMPGEN_THREADS", "1")

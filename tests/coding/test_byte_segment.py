@@ -1,4 +1,4 @@
-"""One segment: models, lanes, rates."""
+"""Code one segment byte by byte: every number of lanes, the states afterwards, the rate, and damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compgen
-from compgen.coding import segment
+from compgen.coding import byte_segment
 from compgen.errors import CorruptDataError
 from compgen.models import load
 
@@ -17,21 +17,21 @@ from compgen.models import load
 @settings(max_examples=60)
 def test_every_number_of_lanes_round_trips(data: bytes, lanes: int) -> None:
     model = load("backoff:order=1")
-    code = segment.encode(model.start([b""] * lanes), data)
-    assert segment.decode(model.start([b""] * lanes), code, len(data)) == data
+    code = byte_segment.encode(model.start([b""] * lanes), data)
+    assert byte_segment.decode(model.start([b""] * lanes), code, len(data)) == data
 
 
 def test_encoder_and_decoder_leave_equal_states(prose: bytes) -> None:
     model = load("backoff")
     encoder, decoder = model.start([b""] * 3), model.start([b""] * 3)
-    segment.decode(decoder, segment.encode(encoder, prose[:1000]), 1000)
+    byte_segment.decode(decoder, byte_segment.encode(encoder, prose[:1000]), 1000)
     assert np.array_equal(encoder.frequencies(), decoder.frequencies())
 
 
 @pytest.mark.parametrize("spec", ["backoff", "gzip"])
 def test_the_rate_is_what_score_reports(spec: str, prose: bytes) -> None:
     data = prose[:3000]
-    code = segment.encode(load(spec).start([b""]), data)
+    code = byte_segment.encode(load(spec).start([b""]), data)
     bits = compgen.score(spec, data).surprisals.sum()
     assert bits <= 8 * len(code) <= bits * 1.0005 + 64
 
@@ -39,9 +39,9 @@ def test_the_rate_is_what_score_reports(spec: str, prose: bytes) -> None:
 def test_what_does_not_fit_its_code_is_refused(prose: bytes) -> None:
     model = load("backoff")
     data = prose[:500]
-    code = segment.encode(model.start([b""]), data)
+    code = byte_segment.encode(model.start([b""]), data)
     for wrong, length in ((code, 499), (code, 501), (code[:-4], 500), (code + bytes(4), 500)):
         with pytest.raises(CorruptDataError):
-            segment.decode(model.start([b""]), wrong, length)
+            byte_segment.decode(model.start([b""]), wrong, length)
     with pytest.raises(CorruptDataError):
-        segment.decode(load("backoff:order=3").start([b""]), code, 500)
+        byte_segment.decode(load("backoff:order=3").start([b""]), code, 500)

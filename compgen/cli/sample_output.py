@@ -1,0 +1,165 @@
+"""Where the samples of ``cgn sample`` go: to files, to standard output as they are drawn, or into a JSON object."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compgen.cli import files
+from compgen.cli.progress import progress
+from compgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from compgen.media.items import Item
+    from compgen.sampling import Samples
+
+_HELD_OUT = 1000
+"""Bytes of the original continuation that are scored at most, for ``held_out_bpb``. Chosen: scoring takes as long as
+sampling."""
+
+
+class Output:
+    """Shows the samples of one run of the command."""
+
+    def __init__(self, item: Item, samples: int, out: str | None, as_json: bool) -> None:
+        """Check before long work that the samples can be written.
+
+        Args:
+            item: the prompt.
+            samples: the number of continuations.
+            out: the file to write, if there is one.
+            as_json: whether to print a JSON object.
+
+        Raises:
+            UsageError: ``out`` cannot be written or has the wrong suffix, or the samples need a file.
+        """
+        self._item = item
+        self._samples = samples
+        self._out = out
+        self._as_json = as_json
+        self._suffix = item.medium.checked(Path(out).suffix) if out is not None else ""
+        if out is not None:
+            files.check_writable(out)
+        self._is_text = item.medium.name == "text"
+        self._terminal = sys.stdout.isatty()
+        if not self._is_text and out is None and not as_json and (self._terminal or samples > 1):
+            kind = item.medium.suffixes[0]
+            raise UsageError(f"the result is a {item.medium.name}; name a file for it, such as --out next{kind}")
+        self._streams = self._is_text and samples == 1 and out is None and not as_json
+        self._seconds = 0.0  # that drawing took
+
+        from compgen.display import TextStream
+
+        self._characters = TextStream()
+        self._shown = 0  # bytes of the sample that are on standard output
+
+    @contextmanager
+    def progress(self, total: int, rows: int) -> Iterator[Callable[[int, bytes], None]]:
+        """Show progress, or the sample itself, while the block draws ``total`` bytes in so many ``rows``.
+
+        Yields:
+            What the sampler reports to; see ``compgen.sampling.base.Watch``.
+        """
+        with progress("sampling", total, shown=not (self._streams and self._terminal)) as advance:
+
+            def watch(made: int, final: bytes) -> None:
+                advance(made * rows)
+                if self._streams and final:
+                    self._shown += len(final)
+                    self._emit(final)
+
+            begin = time.perf_counter()
+            yield watch
+            self._seconds = time.perf_counter() - begin
+
+    def deliver(self, drawn: Samples, prompts: list[bytes]) -> None:
+        """Write or print the samples, and print a summary to standard error."""
+        if self._out is not None:
+            for name, one in zip(self._names(self._out), drawn, strict=False):  # there may be fewer beams than samples
+                files.write(name, self._item.file(one.data, self._suffix))
+        if self._as_json:
+            self._print_json(drawn, prompts)
+        elif self._streams:
+            self._emit(drawn[0].data[self._shown :], end=True)
+        elif self._out is None and not self._is_text:
+            _write(self._item.file(drawn[0].data, self._suffix))
+        elif self._out is None:
+            self._print_several(drawn)
+        self._print_summary(drawn)
+
+    def _names(self, out: str) -> list[str]:
+        """Return the names of the files, one for each sample."""
+        if self._samples == 1:
+            return [out]
+        path = Path(out)
+        return [str(path.with_name(f"{path.stem}-{number}{path.suffix}")) for number in range(1, self._samples + 1)]
+
+    def _emit(self, data: bytes, end: bool = False) -> None:
+        """Write the next bytes of the sample to standard output: raw, or for a terminal as text."""
+        if self._terminal:
+            _write(self._characters.feed(data, final=end) + ("\n" if end else ""))
+        else:
+            _write(data)
+
+    def _print_several(self, drawn: Samples) -> None:
+        """Print samples under headings like those of head(1) and tail(1)."""
+        for number, one in enumerate(drawn, 1):
+            _write(f"{'' if number == 1 else chr(10)}==> sample {number}, weight {one.weight:.4g} <==\n")
+            _write(one.text if self._terminal else one.data)
+            _write("\n")
+
+    def _print_json(self, drawn: Samples, prompts: list[bytes]) -> None:
+        import base64
+        import json
+
+        from compgen.evaluation.metrics import held_out_rate, metrics
+
+        item = self._item
+        context = b"" if len(prompts) > 1 else prompts[0]
+        made = sum(len(one.data) for one in drawn)
+        report: dict[str, Any] = {
+            "compressor": str(drawn.model),
+            "sampler": str(drawn.sampler),
+            "seed": drawn.seed,
+            "medium": str(item.medium),
+            "prompt_bytes": sum(map(len, prompts)),
+            "seconds": self._seconds,
+            "bytes_per_second": made / self._seconds,
+            "held_out_bpb": held_out_rate(drawn.model, prompts, item.rest, min(made // 4, _HELD_OUT)),
+            "samples": [
+                {
+                    "text": one.data.decode(errors="replace"),
+                    "base64": base64.b64encode(one.data).decode(),
+                    "bytes": len(one.data),
+                    "bits_per_byte": one.bits_per_byte,
+                    "weight": one.weight,
+                    "stopped": one.stopped,
+                    **metrics(one.data, context, item.part, b"".join(item.rest)),
+                }
+                for one in drawn
+            ],
+        }
+        print(json.dumps(report))
+
+    def _print_summary(self, drawn: Samples) -> None:
+        made = sum(len(one.data) for one in drawn)
+        bits = sum(one.bits for one in drawn)
+        rate = f", {bits / made:.3f} bits per byte" if made else ""
+        speed = made / self._seconds
+        print(
+            f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {speed:.3g} bytes/s",
+            file=sys.stderr,
+        )
+
+
+def _write(data: bytes | str) -> None:
+    """Write to standard output at once: bytes as they are, text in the terminal's encoding."""
+    if isinstance(data, bytes):
+        sys.stdout.buffer.write(data)
+    else:
+        sys.stdout.write(data)
+    sys.stdout.flush()

@@ -1,0 +1,60 @@
+"""Damaged files are refused with a message that says what is wrong, and sound ones are read in order."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import pytest
+
+import compgen
+from compgen.coding import container
+from compgen.coding.container import EndFrame, Frame, ModelFrame, SegmentFrame
+from compgen.coding.writer import Writer
+from compgen.errors import CompgenError, CorruptDataError
+from tests.fuzz.containers import frames
+
+
+def test_damage_is_found_and_named(prose: bytes) -> None:
+    blob = compgen.compress(prose[:800], "backoff")
+    for wrong, message in (
+        (b"", "magic number"),
+        (b"not a file of ours", "magic number"),
+        (blob[:4] + b"\x02" + blob[5:], "format version 2"),
+        (blob[: len(blob) // 2], "cut short"),
+        (blob[:-1], "cut short"),
+        (blob + b"x", "after its end"),
+        (blob[:20] + b"\xff" + blob[21:], "checksum of its model"),
+    ):
+        with pytest.raises(CompgenError, match=message):
+            compgen.decompress(wrong)
+
+
+def test_spliced_segments_are_found(prose: bytes) -> None:
+    def written(data: bytes) -> tuple[list[Frame], bytes]:
+        out = io.BytesIO()
+        with Writer(out, "backoff", segment_size=300, lanes=2) as writer:
+            writer.write(data)
+        return frames(out.getvalue()), out.getvalue()
+
+    (model, one, two, end), _ = written(prose[:600])
+    (_, other, *_), _ = written(prose[1000:1600])
+    kinds: dict[type, bytes] = {ModelFrame: b"M", EndFrame: b"E"}
+    for order in ([model, two, one, end], [model, one, one, end], [model, one, end], [one, two, end],
+                  [model, other, two, end], [model, model, one, two, end]):  # fmt: skip
+        letters = [kinds.get(type(frame), b"C") for frame in order]
+        bodies = [frame.pack() for frame in order]
+        blob = container.MAGIC + b"\x01" + b"".join(a + b for a, b in zip(letters, bodies, strict=True))
+        with pytest.raises(CorruptDataError):
+            compgen.decompress(blob)
+
+
+def test_several_jobs_read_what_one_job_wrote(prose: bytes) -> None:
+    """A coded segment once came before the stored segment ahead of it, and a sound file was called damaged."""
+    data = prose[:900] + random.Random(1).randbytes(600) + prose[900:1800]
+    out = io.BytesIO()
+    with Writer(out, "backoff:order=2", segment_size=300) as writer:
+        writer.write(data)
+    kinds = [frame.coded for frame in frames(out.getvalue()) if isinstance(frame, SegmentFrame)]
+    assert kinds == [True, True, True, False, False, True, True, True]
+    assert compgen.decompress(out.getvalue(), jobs=2) == data

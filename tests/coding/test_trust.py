@@ -1,0 +1,141 @@
+"""What a file may choose, and how a file that another build wrote is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import compgen
+from compgen.coding import container
+from compgen.coding.container import FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.fingerprint import fingerprint
+from compgen.coding.trust import load_from_file
+from compgen.errors import CorruptDataError, IncompatibleError, UsageError
+from compgen.models import CodeLengthModel, State, load
+from tests.fuzz.containers import frames
+
+ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
+
+
+def test_a_file_chooses_no_program_no_plugin_no_path_and_no_great_memory(prose: bytes) -> None:
+    data = prose[:60] * 6
+    for spec in ("command:gzip -9 -n", 'model:"backoff"', "ppmd:memory=65", "gzip:window=1048577"):
+        blob = compgen.compress(data, spec, verify=False)
+        assert isinstance(frames(blob)[0], ModelFrame)
+        with pytest.raises(IncompatibleError, match="--compressor"):
+            compgen.decompress(blob)
+        assert compgen.decompress(blob, spec) == data
+        with pytest.raises(UsageError, match="written with"):
+            compgen.decompress(blob, "backoff")
+
+
+def forged(spec: str) -> bytes:
+    """Return a file that names ``spec`` and whose frames are all sound."""
+    out = io.BytesIO()
+    writer = container.FrameWriter(out)
+    writer.model(ModelFrame(spec, bytes(8), 1, False, "", 24))
+    writer.segment(SegmentFrame(5, bytes(12), bytes(8), coded=True), b"12345")
+    writer.end()
+    return out.getvalue()
+
+
+def test_forged_specs_run_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "touched"
+    long = ["a" * 4000, "ppmd:memory=1000", "gzip:window=999999999", "gzip+" * 40 + "gzip"]
+    odd = ["gzip:level=77", "nonsense", "", "+", "mixture", 'mixture:"gzip+xz"']
+    for spec in (f"command:touch {target}", f"gzip+command:touch {target}", *long, *odd):
+        with pytest.raises((IncompatibleError, CorruptDataError)):
+            compgen.decompress(forged(spec))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("spec", ['ppmd:memory="+65"', "ppmd:memory=6_5", "gzip:window=1_048_577", "xz+ppmd:memory=٦٥"])
+def test_great_memory_does_not_hide_behind_an_odd_number(spec: str) -> None:
+    """Python's int takes these texts for numbers. The check once did not, and let them pass."""
+    with pytest.raises(IncompatibleError, match="more memory than a file may ask for"):
+        load_from_file(spec)
+
+
+def test_another_build_is_refused_before_a_byte_is_written(prose: bytes, tmp_path: Path) -> None:
+    """Under zlib-ng gzip's code lengths differ, and so does the fingerprint."""
+    pytest.importorskip("zlib_ng")
+    child = """
+import sys
+if sys.argv[1] == "other":
+    from zlib_ng import zlib_ng
+    sys.modules["zlib"] = zlib_ng
+from compgen.cli import run
+sys.exit(run(sys.argv[2:]))
+"""
+    source, packed, back = tmp_path / "a", tmp_path / "a.cgn", tmp_path / "back"
+    source.write_bytes(prose[:600])
+
+    def run(zlib: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", child, zlib, *words], capture_output=True, text=True, check=False)
+
+    assert run("real", "compress", str(source)).returncode == 0
+    refused = run("other", "decompress", str(packed), "-o", str(back))
+    assert refused.returncode == 1
+    assert "behaves otherwise here" in refused.stderr
+    assert "zlib" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not back.exists()
+    piped = run("other", "decompress", str(packed), "-o", "-")
+    assert (piped.returncode, piped.stdout) == (1, "")
+    assert run("real", "decompress", str(packed), "-o", str(back)).returncode == 0
+    assert back.read_bytes() == source.read_bytes()
+
+
+def test_models_are_checked_by_what_they_do() -> None:
+
+    digests = {
+        spec: fingerprint(load(spec)) for spec in [*ALL, "backoff:order=3", "gzip:effort=best", "gzip:rule=one-step"]
+    }
+    digests.pop("zlib"), digests.pop("deflate")  # gzip's stream, with other headers
+    assert len(set(digests.values())) == len(digests)
+
+
+def test_lanes_that_no_code_could_hold_start_no_rows(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fuzzing found that a small file with a forged number of lanes opened thousands of encoders: half a gigabyte."""
+    blob = compgen.compress(prose[:600], "gzip")
+    reader = FrameReader(io.BytesIO(blob))
+    named = reader.read()
+    assert isinstance(named, ModelFrame)
+    begin = len(container.MAGIC) + 1
+    forged = dataclasses.replace(named, lanes=4096, independent=True).pack()
+    hostile = blob[: begin + 1] + forged + blob[begin + 1 + len(forged) :]
+    asked: list[int] = []
+    start = CodeLengthModel.start
+
+    def counted(model: CodeLengthModel, prompts: Sequence[bytes]) -> State:
+        asked.append(len(prompts))
+        return start(model, prompts)
+
+    monkeypatch.setattr(CodeLengthModel, "start", counted)
+    with pytest.raises(CorruptDataError, match="too short for its lanes"):
+        compgen.decompress(hostile)
+    assert asked == [], "not even for a fingerprint"
+
+
+def test_a_spec_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="4,096 bytes at most"):
+        compgen.compress(b"abc", "command:gzip -c " + 5000 * "x")
+
+
+@pytest.mark.parametrize("spec", ["backoff", "gzip"])
+def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) -> None:
+    """A segment of bytes that is marked as one of tokens ends in an error of compgen, with torch or without."""
+    blob = compgen.compress(prose[:600], spec)
+    reader = FrameReader(io.BytesIO(blob))
+    named = reader.read()
+    assert isinstance(named, ModelFrame)
+    place = len(container.MAGIC) + 2 + len(named.pack())
+    assert blob[place : place + 1] == b"C"
+    with pytest.raises(CorruptDataError, match="codes bytes alone"):
+        compgen.decompress(blob[:place] + b"T" + blob[place + 1 :])

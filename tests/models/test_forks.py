@@ -1,0 +1,125 @@
+"""A fork shares no mutable object with its origin, but for those named here, and nothing changes these in place."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compgen.models import load
+from compgen.models.backoff import _History as BackoffHistory
+from compgen.models.derived.history import History
+from compgen.models.derived.prices import Prices
+from compgen.models.derived.row import CalibratedRow
+from compgen.models.derived.signal import Signal
+from compgen.models.mixing import Mixer
+
+SHARED = {
+    "CalibratedRow._weights",
+    "History._shared",
+    "Literals._shares",
+    "Signal._around",
+    "Signal._coefficients[]",
+    "Signal._inverses",
+    "Signal._medians",
+    "Signal._next",
+    "Signal._offsets",
+    "OneStepState._contexts[]",
+    "_History.base",
+}
+"""What forks may share. A name without brackets stands for all that the attribute holds."""
+SPECS = (
+    "gzip",
+    "gzip:window=50",
+    "gzip:stride=24",
+    "gzip:stride=24,pixel=3",
+    "gzip:pixel=4,depth=16",
+    "gzip:effort=best",
+    "ppmd:effort=best",
+    "brotli",
+    "zstd-dict",
+    "png:width=8",
+    "flac",
+    "gzip:rule=one-step",
+    "gzip+backoff",
+    "uniform",
+)
+IMMUTABLE = (int, float, complex, str, bytes, frozenset, type(None), type)
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether ``value`` is a frozen dataclass: a compressor, a rule, a window."""
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
+
+
+def parts(value: Any) -> dict[str, Any]:
+    """What ``value`` holds, by names."""
+    if isinstance(value, dict):
+        return {f"[{key!r}]": part for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return {f"[{place}]": part for place, part in enumerate(value)}
+    return {f".{name}": part for name, part in getattr(value, "__dict__", {}).items()}
+
+
+def shared(one: Any, other: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Give the name of each mutable object that is a part of both, and the object."""
+    if isinstance(one, IMMUTABLE) or type(one) is not type(other) or is_frozen(one):
+        return
+    if np.shares_memory(one, other) if isinstance(one, np.ndarray) else one is other and not isinstance(one, tuple):
+        yield name, one
+        return
+    others = parts(other)
+    for key, part in parts(one).items():
+        inner = f"{type(one).__name__}{key}" if key.startswith(".") else name if isinstance(one, tuple) else f"{name}[]"
+        if key in others:
+            yield from shared(part, others[key], inner)
+
+
+def shared_by_a_fork(spec: str) -> tuple[Any, Any, list[tuple[str, Any]]]:
+    state = load(spec).start([b"the cat sat on the mat; the rat sat on the cat; " * 6])
+    for symbol in b"the bat":
+        state.frequencies()
+        state.extend(np.array([symbol], dtype=np.uint8))
+    state.frequencies()
+    fork = state.fork([0])
+    return state, fork, list(shared(state, fork, "state"))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_fork_shares_what_never_changes(spec: str) -> None:
+    if spec.startswith(("ppmd", "flac")):
+        pytest.importorskip({"ppmd": "pyppmd", "flac": "soundfile"}[spec[:4]])
+    state, fork, found = shared_by_a_fork(spec)
+    assert {name for name, _ in found} <= SHARED
+    kept = [value for name, value in found if name != "OneStepState._contexts[]"]  # whose meters only ever measure
+    before = [pickle.dumps(value) for value in kept]
+    for a, b in zip(b"sat on the bat " * 10, b"another sentence altogether" * 6, strict=False):
+        for each, symbol in ((state, a), (fork, b)):
+            each.frequencies()
+            each.extend(np.array([symbol], dtype=np.uint8))
+    assert [pickle.dumps(value) for value in kept] == before
+
+
+@pytest.mark.parametrize("cls", [BackoffHistory, CalibratedRow, History, Mixer, Prices, Signal])
+def test_a_fork_that_copies_references_alone_is_found(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cls, "fork", copy.copy)
+    spec = "gzip:pixel=1" if cls is Signal else "gzip+backoff"
+    _, _, found = shared_by_a_fork(spec)
+    names = {name for name, _ in found} - SHARED
+    assert any(name.startswith(f"{cls.__name__}.") for name in names), names
+
+
+def test_a_new_field_that_a_fork_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Signal.__init__
+
+    def with_a_new_field(self: Any, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self.forgotten = [0]
+
+    monkeypatch.setattr(Signal, "__init__", with_a_new_field)
+    assert "Signal.forgotten" in {name for name, _ in shared_by_a_fork("gzip:pixel=1")[2]}
