@@ -26,6 +26,7 @@ COMPRESSORS: Registry[Compressor] = Registry(
         "jpegxl": Entry("compgen.compressors.raster:JpegXl", extra="imagecodecs"),
         "jpegls": Entry("compgen.compressors.raster:JpegLs", extra="imagecodecs"),
         "webp": Entry("compgen.compressors.raster:WebP", extra="imagecodecs"),
+        "null": Entry("compgen.compressors.null:Null"),
         "model": Entry("compgen.coding.model_compressor:ModelCompressor"),
         "command": Entry("compgen.compressors.command:Command"),
     },

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import CorruptDataError, UsageError
+from compgen.laws.base import Law
 from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import CodeLengths
@@ -71,6 +72,10 @@ class Compressor(Configured, ABC):
     def static_dictionary(self) -> bytes:
         """Return text that the encoder can copy from before any context, the likeliest text last; none by default."""
         return b""
+
+    def law(self) -> Law | None:
+        """Return the law of its decoder (``compgen/laws/``); None, the default, if it has none that is known."""
+        return None
 
     def laid_out(self, layout: Layout) -> Compressor:
         """Return the compressor for bytes with ``layout``; by default itself, since most see bytes in a line."""

@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from compgen.compressors.base import Compressor, Meter, measure, whole_stream
 from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.laws.base import Law
+from compgen.laws.deflate import prices_in
+from compgen.laws.lz77 import Lz77Law, Prices
 from compgen.types import CodeLengths
 
 if TYPE_CHECKING:
@@ -78,12 +81,23 @@ class Deflate(Compressor):
         """Return the bits of the container, and of the blocks up to the last one that holds data."""
         return self.open(b"").code_length(data)
 
+    def law(self) -> Law:
+        """Return the law by the code lengths of zlib's own last blocks."""
+        return Lz77Law(functools.partial(_prices, self.level))
+
     def open(self, context: bytes) -> DeflateMeter:
         """Return a meter that clones the encoder instead of compressing the context again."""
         keep_freed_memory()
         meter = DeflateMeter(zlib.compressobj(self.level, zlib.DEFLATED, _RAW), self.container)
         meter.extend(context)
         return meter
+
+
+@functools.lru_cache(maxsize=8)
+def _prices(level: int, context: bytes) -> Prices:
+    """Return the prices in the stream that zlib writes for ``context``."""
+    encoder = zlib.compressobj(level, zlib.DEFLATED, _RAW)
+    return prices_in(encoder.compress(context) + encoder.flush())
 
 
 @dataclass(frozen=True)

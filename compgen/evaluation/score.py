@@ -93,7 +93,9 @@ def score(
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
-    block = 1 if isinstance(model, CodeLengthModel) else _BLOCK  # each byte has a code waste of its own
+    block = (
+        1 if isinstance(model, CodeLengthModel) and model.rule != "decoder" else _BLOCK
+    )  # each byte has a code waste of its own
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()

@@ -229,7 +229,7 @@ def typical(found: Sequence[Block]) -> Block:
     return fair[-1] if fair else max(reversed(found), key=lambda one: one.symbols)
 
 
-def prices(stream: bytes) -> Prices:
+def prices_in(stream: bytes) -> Prices:
     """Return the prices of the typical block of a stream; of a stored one, bytes are all alike and nothing matches."""
     block = typical(blocks(stream))
     if block.literals is None or block.distances is None:

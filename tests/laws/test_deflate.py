@@ -25,7 +25,7 @@ def stream_of(data: bytes) -> bytes:
     return encoder.compress(data) + encoder.flush()
 
 
-LAW = Lz77Law(lambda context: deflate.prices(stream_of(context)))
+LAW = Lz77Law(lambda context: deflate.prices_in(stream_of(context)))
 
 
 @pytest.fixture(params=["numpy", "compiled"])
@@ -195,7 +195,7 @@ def codes_alone(context: bytes) -> Prices:
     """The prices without those of bytes that have no code, which zlib's decoder cannot write."""
     block = deflate.typical(deflate.blocks(stream_of(context)))
     assert block.literals is not None
-    found = deflate.prices(stream_of(context))
+    found = deflate.prices_in(stream_of(context))
     return Prices(np.where(block.literals[:256] > 0, found.literals, 0), found.lengths, found.distances)
 
 

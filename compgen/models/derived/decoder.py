@@ -27,8 +27,10 @@ class DecoderState(State):
         self._rows = rows
 
     @classmethod
-    def start(cls, compressor: Compressor, law: Law, window: Window, prompts: Sequence[bytes]) -> DecoderState:
-        """Return a state after ``prompts``; equal prompts are opened once."""
+    def start(cls, compressor: Compressor, window: Window, prompts: Sequence[bytes]) -> DecoderState:
+        """Return a state after ``prompts`` under the law of ``compressor``; equal prompts are opened once."""
+        law = compressor.law()
+        assert law is not None  # noqa: S101 - CodeLengthModel asked
         opened = {prompt: _Row(compressor, law, window, prompt) for prompt in dict.fromkeys(prompts)}
         return cls([opened[prompt].fork() for prompt in prompts])
 

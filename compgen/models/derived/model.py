@@ -1,7 +1,8 @@
 """A next-byte distribution from any compressor's code lengths.
 
-``one_step.py`` holds the paper's rule, ``calibrated.py`` the calibrated one. Under both, a row's context window grows
-to 2N bytes and reopens on its last N (``compgen.models.window``).
+``one_step.py`` holds the paper's rule, ``decoder.py`` the law of the compressor's own decoder, ``calibrated.py`` the
+calibrated rule. Under all, a row's context window grows to 2N bytes and reopens on its last N
+(``compgen.models.window``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.derived.calibrated import CalibratedState
+from compgen.models.derived.decoder import DecoderState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
 from compgen.models.derived.row import CalibratedRule
@@ -24,7 +26,8 @@ from compgen.models.window import Window
 from compgen.registry import Spec, convert, suggest
 
 _CALIBRATED = "calibrated"
-RULES = (_CALIBRATED, "one-step")
+_DECODER = "decoder"
+RULES = (_CALIBRATED, _DECODER, "one-step")
 """The rules by which code lengths become a distribution, the default first."""
 _WIDEST_PIXEL = 16
 """The most bytes of a pixel. Chosen: eight channels of 16 bits."""
@@ -65,6 +68,13 @@ class CodeLengthModel(ByteModel):
             raise UsageError(f"unknown effort '{self.effort}'{suggest(self.effort, EFFORTS)}")
         if self.effort != FAST.name and self.rule != _CALIBRATED:
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
+        if self.rule == _DECODER and (self.stride or self.pixel):
+            raise UsageError("stride and pixel are for the calibrated rule; leave them out with rule=decoder")
+        if self.rule == _DECODER and self.compressor.law() is None:
+            raise UsageError(
+                f"{self.compressor.name} has no law that compgen knows, so rule=decoder has nothing to follow; "
+                "use rule=calibrated"
+            )
         Layout(self.stride)
         if not 0 <= self.pixel <= _WIDEST_PIXEL or (self.pixel and self.stride % self.pixel):
             raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {self.pixel}")
@@ -128,7 +138,7 @@ class CodeLengthModel(ByteModel):
 
     @property
     def warm_up(self) -> int | None:
-        """Bytes of the calibrated rule's warm-up; None under the one-step rule, which does not learn."""
+        """Bytes of the calibrated rule's warm-up; None under the other rules, which do not learn."""
         return self._rule.warm_up if self.rule == _CALIBRATED else None
 
     @property
@@ -145,4 +155,6 @@ class CodeLengthModel(ByteModel):
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""
         if self.rule == _CALIBRATED:
             return CalibratedState.start(self._rule, prompts)
+        if self.rule == _DECODER:
+            return DecoderState.start(self.compressor, self.context_window, prompts)
         return OneStepState.start(self.compressor, self.context_window, prompts)
