@@ -318,7 +318,7 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
 
 
 def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing numba keeps frames alive. One kept a view of the window, which could not grow then: long runs failed."""
+    """Importing numba keeps frames alive. One kept a view of the window, which could not grow then: a run failed."""
     held: list[object] = []
 
     loop = experts._blend_lookaheads

@@ -13,8 +13,8 @@ import pytest
 import compgen
 from compgen.coding import independent_segment
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
-from compgen.coding.writer import Writer
 from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
@@ -95,16 +95,22 @@ def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: byte
     assert kinds(compgen.compress(other, gpt2)) in ("C", "S")
 
 
-def test_segments_end_where_characters_do(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def segments(spec: str, data: bytes, segment_size: int | None = None) -> list[bytes]:
+    """The segments that a file of ``data`` has, written in two pieces."""
+    segmenter = Segmenter(load(spec), segment_size=segment_size)
+    found: list[bytes] = []
+    for piece in (data[:77], data[77:]):
+        segmenter.append(memoryview(piece))
+        found += segmenter.full_segments()
+    segmenter.end()
+    return [*found, *segmenter.full_segments(), segmenter.last_segment()]
+
+
+def test_segments_end_where_characters_do(gpt2: str) -> None:
     """A segment that ends inside a character is not valid UTF-8, so it could not be coded as tokens."""
-    pieces: list[bytes] = []
-    monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
     text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
     for spec, cut in ((gpt2, True), ("backoff", False)):
-        pieces.clear()
-        with Writer(io.BytesIO(), spec, segment_size=100) as writer:
-            for data in (text[:77], text[77:], other):
-                writer.write(data)
+        pieces = segments(spec, text + other, segment_size=100)
         assert b"".join(pieces) == text + other
         assert all(len(piece) in (range(97, 101) if cut else (100,)) for piece in pieces[:-1])
         assert all(_is_text(piece) for piece in pieces[: len(text) // 100]) == cut
@@ -117,12 +123,8 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def test_a_file_object_has_the_segments_that_suit(gpt2: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces: list[bytes] = []
-    monkeypatch.setattr(Writer, "_take", lambda _, data: pieces.append(data))
-    with compgen.open(tmp_path / "x.cgn", "wb", gpt2) as file:
-        file.write(bytes(300_000))
-    assert list(map(len, pieces)) == [1 << 17, 1 << 17, 300_000 - (1 << 18)]
+def test_a_file_of_unknown_size_has_the_segments_that_suit(gpt2: str) -> None:
+    assert list(map(len, segments(gpt2, bytes(300_000)))) == [1 << 17, 1 << 17, 300_000 - (1 << 18)]
 
 
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
