@@ -4,7 +4,7 @@ Let lit(b), len(l) and dist(d) be 2**-bits of the codes, x the bytes, and a(t) t
 ways to write x[:t] that end with a whole instruction. Let m(d, t) be how long distance d has run: the largest k, at
 most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
 
-    a(t) = a(t-1) lit(x[t-1]) + sum over d of dist(d) B(m(d, t), t)     B(m, t) = sum for l = 3..m of a(t-l) len(l)
+    a(t) = a(t-1) lit(x[t-1]) + sum over d of dist(d) B(m(d, t), t)     B(m, t) = sum for l = 1..m of a(t-l) len(l)
     weight of next byte b =
         a(t) lit(b)                                                      a literal
       + a(t) (sum of len) sum over d with x[t-d] = b of dist(d)          a match that begins here
@@ -14,9 +14,10 @@ most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
 A and B do not depend on d, so a byte costs two prefix sums and one pass over the distances that agree with the last
 byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``.
 
-**Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary mass
-is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can reach,
-so that products with lengths stay under 2**62; their products with distances are summed in two halves of 31 bits.
+**Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary
+mass is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can
+reach, so that products with lengths stay under 2**62; their products with distances are summed in two halves of 31
+bits.
 """
 
 from __future__ import annotations
@@ -51,8 +52,6 @@ LOOPS = Loops(cost=1.0)
 
 _MASK = (1 << HALF) - 1
 _LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
-_RENEWED_EVERY = 4096  # bytes, beyond that many; before, prices are renewed at powers of two
-_RENEWED_FIRST = 256  # bytes
 _RUN_UP = 300  # bytes before a renewal at which the pass begins: more than the longest match of DEFLATE
 
 
@@ -93,20 +92,43 @@ class Prices:
         return steps
 
 
-def renewal(length: int) -> int:
-    """Return the last position, at or before ``length``, at which prices are renewed."""
-    if length < _RENEWED_FIRST:
-        return 0
-    if length < _RENEWED_EVERY:
-        return 1 << (length.bit_length() - 1)
-    return length // _RENEWED_EVERY * _RENEWED_EVERY
+@dataclass(frozen=True)
+class Renewals:
+    """Positions at which prices are renewed: 0, then powers of two from ``first`` on, then multiples of ``every``."""
+
+    first: int
+    every: int
+
+    def last(self, length: int) -> int:
+        """Return the last of them at or before ``length``."""
+        if length < self.first:
+            return 0
+        if length < self.every:
+            return 1 << (length.bit_length() - 1)
+        return length // self.every * self.every
+
+    def after(self, here: int) -> int:
+        """Return the one that follows the position ``here``, itself one of them."""
+        return self.first if here == 0 else here + min(here, self.every)
+
+
+DEFLATE_RENEWALS = Renewals(first=256, every=4096)
+"""Reading the tables of one output is cheap."""
 
 
 @dataclass(frozen=True)
 class Lz77Law(Law):
-    """The law of a compressor whose prices ``prices`` reads from its output for a context."""
+    """The law of a compressor whose prices ``prices`` finds for a context.
+
+    Attributes:
+        prices: of instructions, by the bytes of the context.
+        before: text that may be copied as if it stood before every context.
+        renewals: where prices are found anew.
+    """
 
     prices: Callable[[bytes], Prices]
+    before: bytes = b""
+    renewals: Renewals = DEFLATE_RENEWALS
 
     def start(self, context: bytes) -> Lz77State:
         """Return the state after ``context``."""
@@ -116,7 +138,7 @@ class Lz77Law(Law):
 class Lz77State(LawState):
     """The context, and the forward pass since the last renewal of prices.
 
-    A renewal reads prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
+    A renewal finds prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
     Where it stands depends on the number of bytes alone, so a fresh start on the same bytes gives the same state.
     """
 
@@ -126,16 +148,18 @@ class Lz77State(LawState):
         self._open(context)
 
     def _open(self, context: bytes) -> None:
-        here = renewal(len(context))
-        self._next = _RENEWED_FIRST if here == 0 else here + min(here, _RENEWED_EVERY)
+        here = self._law.renewals.last(len(context))
+        after = self._law.renewals.after(here)
         begin = max(0, here - _RUN_UP)
-        self._pass = Pass(context[:begin], self._law.prices(context[:here]), self._next - begin)
+        before = self._law.before
+        self._next = len(before) + after
+        self._pass = Pass(before + context[:begin], self._law.prices(context[:here]), after - begin)
         self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
 
     @property
     def context(self) -> bytes:
         """The bytes so far."""
-        return self._pass.context
+        return self._pass.context[len(self._law.before) :]
 
     def frequencies(self) -> Frequencies:
         """Return (256,) frequencies; see ``LawState``."""
@@ -150,8 +174,8 @@ class Lz77State(LawState):
         self._renew()
 
     def _renew(self) -> None:
-        if len(self._pass.context) == self._next:
-            self._open(self._pass.context)
+        if self._pass.end == self._next:
+            self._open(self.context)
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T,) known bytes; see ``LawState``."""
@@ -287,13 +311,10 @@ class Pass:
         masses, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
         mass = (int(masses[0]) * int(prices.literals[symbol])) >> _LITERAL_SHIFT
         size = len(masses)
-        if size >= 3:
-            lengths = prices.lengths[: size + 1].copy()
-            lengths[:3] = 0
-            sums = np.cumsum(masses * lengths[1:])
-            # Sums of integers under 2**53 are exact in float64, in any order.
-            by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
-            mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
+        sums = np.cumsum(masses * prices.lengths[1 : size + 1])
+        # Sums of integers under 2**53 are exact in float64, in any order.
+        by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
+        mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
         mass = max(mass, 1)
         shift = mass.bit_length() - MANTISSA
         self._mantissas[now] = mass >> shift if shift > 0 else mass << -shift

@@ -34,7 +34,7 @@ def _bits(number: Any) -> Any:
 
 @_loop
 def _align(mantissas: Any, exponents: Any, newest: Any, most: Any, masses: Any) -> Any:
-    """Fill ``masses`` with those of the boundaries from ``newest`` back, aligned; return how many, and their exponent."""
+    """Fill ``masses`` with those of boundaries from ``newest`` back, aligned; return how many, and their exponent."""
     last = max(newest - most, 0)
     least = exponents[newest]
     for i in range(last, newest):
@@ -89,12 +89,12 @@ def _append(
     t = now - origin
     size, least = _align(mantissas, exponents, t - 1, longest - 1, masses)
     mass = (masses[0] * literals[symbol]) >> 3
-    if size >= 3:
+    if size >= 1:
         by_run[: size + 1] = 0
         for i in range(count):
             by_run[min(np.int64(runs[active[i]]), size)] += distances[now - active[i]]
         total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
-        for run in range(3, size + 1):
+        for run in range(1, size + 1):
             total += masses[run - 1] * lengths[run]
             upper += by_run[run] * (total >> _HALF)
             lower += by_run[run] * (total & _MASK)

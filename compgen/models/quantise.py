@@ -11,26 +11,8 @@ from numpy.typing import NDArray
 
 from compgen.jit import SMALL
 from compgen.models.base import ALPHABET, PRECISION
+from compgen.powers import FRACTION, exp2_table
 from compgen.types import Frequencies
-
-FRACTION = 12
-"""Code lengths are rounded to 2**-FRACTION bits before they become weights."""
-
-_WEIGHT = 32  # log2 of the largest weight; _WEIGHT + PRECISION bits must fit an int64
-
-
-@functools.cache
-def exp2_table() -> NDArray[np.int64]:
-    """Return (2**FRACTION,) integers: 2**(_WEIGHT - i / 2**FRACTION), rounded, by integer roots and products."""
-    guard = 128
-    root = 1 << (guard - 1)  # one half, in units of 2**-guard
-    for _ in range(FRACTION):
-        root = math.isqrt(root << guard)
-    value, table = 1 << guard, []
-    for _ in range(1 << FRACTION):
-        table.append((value + (1 << (guard - _WEIGHT - 1))) >> (guard - _WEIGHT))
-        value = (value * root) >> guard
-    return np.array(table, dtype=np.int64)
 
 
 def weights_from_lengths(lengths: NDArray[np.float64]) -> NDArray[np.int64]:

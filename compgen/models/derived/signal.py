@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
-from compgen.models.quantise import FRACTION, exp2_table, log2_units
+from compgen.models.quantise import log2_units
+from compgen.powers import FRACTION, exp2_table
 
 BINS = 44
 """Sizes of the errors around, half an octave apart."""

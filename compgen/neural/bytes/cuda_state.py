@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, PRECISION
-from compgen.models.quantise import FRACTION, exp2_table
+from compgen.powers import FRACTION, exp2_table
 from compgen.neural.bytes.state import NAT, ByteLanguageState
 from compgen.neural.bytes.torch_forward import Cache, ExactLlama
 from compgen.neural.cuda_graphs import Graphs, intervals, located
