@@ -61,7 +61,7 @@ class Prices:
 
     Attributes:
         literals: (256,) in units of 2**-20.
-        lengths: (longest + 1,) of matches by their length, in units of 2**-20.
+        lengths: (longest + 1,) of matches by their length, in units of 2**-20; those of 0 and 1 byte have none.
         distances: (reach + 1,) of matches by their distance, in units of 2**-28.
     """
 
@@ -212,13 +212,12 @@ class Pass:
         size = len(known) + room
         self._data = np.zeros(size, dtype=np.uint8)
         self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
-        self._runs = np.zeros(size + 1, dtype=np.int16)  # by position that a match may go on from: how long it has run
-        self._active = np.zeros(min(size, prices.reach) + 1, dtype=np.int32)  # positions where a run is at least 1
-        self._count = 0  # of these
+        # By position that a match may go on from: how long its run is, if 2 or more.
+        self._runs = np.zeros(size + 1, dtype=np.int16)
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
-        self._links: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None  # for loops: see lz77_loops.link
+        self._links: tuple[NDArray[np.int32], ...] | None = None  # for loops: see lz77_loops.link
         self._begin = np.zeros(
             256, dtype=np.int64
         )  # sums of the prices of distances, by the byte that lies so far back
@@ -233,10 +232,10 @@ class Pass:
     def fork(self) -> Self:
         """Return an independent copy."""
         fork = copy.copy(self)
-        for name in ("_data", "_runs", "_active", "_mantissas", "_exponents", "_begin"):
+        for name in ("_data", "_runs", "_mantissas", "_exponents", "_begin"):
             setattr(fork, name, getattr(self, name).copy())
         if self._links is not None:
-            fork._links = self._links[0].copy(), self._links[1].copy()
+            fork._links = tuple(one.copy() for one in self._links)
         return fork
 
     def append(self, data: NDArray[np.uint8]) -> None:
@@ -275,13 +274,13 @@ class Pass:
         from compgen.laws import lz77_loops
 
         if self._links is None:
-            self._links = lz77_loops.link(self._data, self.end)
+            self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
         prices = self._prices
         nothing = np.empty(0, dtype=np.int64)
-        state = self._data, *self._links, self._runs, self._active, self._mantissas, self._exponents, self._begin
+        state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
-        self.end, self._count = lz77_loops.run(data, self.end, self._origin, self._count, *state, *fixed, *asked)
+        self.end = lz77_loops.run(data, self.end, self._origin, *state, *fixed, *asked)
 
     def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
         """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""
@@ -292,22 +291,40 @@ class Pass:
         masses[0] = max(int(masses[0]), 1)
         return masses, least
 
+    def _active(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the positions that runs have come to, and how long these are."""
+        data, end = self._data, self.end
+        if end == self._origin:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        low = max(end - self._prices.reach - 1, 0)
+        places = np.flatnonzero(data[low : end - 1] == data[end - 1]) + low + 1
+        places = places[end - places <= self._prices.reach]
+        runs = np.ones(len(places), dtype=np.int64)
+        if end - self._origin > 1:
+            longer = (places > 1) & (data[places - 2] == data[end - 2])
+            runs[longer] = self._runs[places[longer]]
+        return places, runs
+
+    def _extend_runs(self) -> None:
+        """Take the last byte into the runs of 2 or more."""
+        data, end, longest = self._data, self.end, len(self._prices.lengths) - 1
+        places, _ = self._active()
+        if end - self._origin < 2:
+            return
+        places = places[(places > 1) & (data[places - 2] == data[end - 2])]
+        runs = np.full(len(places), min(2, longest), dtype=np.int64)
+        if end - self._origin > 2:
+            went_on = (places > 2) & (data[places - 3] == data[end - 3])
+            runs[went_on] = np.minimum(self._runs[places[went_on] - 1] + 1, longest)
+        self._runs[places] = runs
+
     def _append(self, symbol: int) -> None:
         data, prices, here = self._data, self._prices, self.end
-        low = max(here - prices.reach, 0)
-        same = np.flatnonzero(data[low:here] == symbol) + low
-        runs = np.zeros(len(same), dtype=np.int64)
-        if here > self._origin:
-            went_on = (same > 0) & (data[same - 1] == data[here - 1])
-            runs[went_on] = self._runs[same[went_on]]
-        runs = np.minimum(runs + 1, len(prices.lengths) - 1)
-        same += 1
-        self._runs[same] = runs
-        self._active[: len(same)] = same
-        self._count = len(same)
         data[here] = symbol
         self.end = here = here + 1
         now = here - self._origin
+        self._extend_runs()
+        same, runs = self._active()
         masses, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
         mass = (int(masses[0]) * int(prices.literals[symbol])) >> _LITERAL_SHIFT
         size = len(masses)
@@ -325,8 +342,7 @@ class Pass:
 
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""
-        prices, active = self._prices, self._active[: self._count]
-        runs = self._runs[active].astype(np.int64)
+        prices, (active, runs) = self._prices, self._active()
         masses, _ = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
         size = len(masses)
         sums = np.zeros(size, dtype=np.int64)
