@@ -280,7 +280,8 @@ class Pass:
         state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
-        self.end = lz77_loops.run(data, self.end, self._origin, *state, *fixed, *asked)
+        run: Any = lz77_loops.run
+        self.end = run(data, self.end, self._origin, *state, *fixed, *asked)
 
     def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
         """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""

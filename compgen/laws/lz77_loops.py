@@ -110,13 +110,14 @@ def _walk(
 
     Where the last byte is new, ``extend`` is true, and runs grow by it.
     """
-    count, longest = 0, 1
+    count: Any = 0
+    longest: Any = 1
     if now - origin < 2 or most < 2:
         return count, longest
     place = before[now - 1]
     while place >= 0 and now - (place + 1) <= reach:
         if extend:
-            run = 2
+            run: Any = 2
             if now - origin > 2 and place > 1 and data[place - 2] == data[now - 3]:
                 run = min(np.int64(runs[place]) + 1, most)
             runs[place + 1] = run
@@ -153,7 +154,8 @@ def _weigh(
 
     All positions behind a byte like the last one count as runs of 1, summed in ``pairs``. Longer runs add the rest.
     """
-    last, longest = np.int64(0), np.int64(0)
+    last: Any = np.int64(0)
+    longest: Any = np.int64(0)
     if now > origin:
         last = np.int64(data[now - 1])
         if last_two[0, last] >= 0 and now - (last_two[0, last] + 1) <= len(distances) - 1:
@@ -181,11 +183,11 @@ def _weigh(
 @_loop
 def _share(weights: Any, frequencies: Any) -> None:
     """Fill (256,) ``frequencies`` by ``weights``, which are lost."""
-    most = np.int64(0)
+    most: Any = np.int64(0)
     for b in range(256):
         most = max(most, weights[b])
     shift = max(_bits(most) - 32, 0)
-    total = np.int64(0)
+    total: Any = np.int64(0)
     for b in range(256):
         weights[b] >>= shift
         total += weights[b]

@@ -85,7 +85,7 @@ def test_the_sum_over_parses_is_that_of_enumeration(known: bytes, written: list[
             law = Pass(known, TINY, 10)
             law.append(np.array(written, dtype=np.uint8))
             forms.append(law._weights())
-    assert np.array_equal(*forms)
+    assert np.array_equal(forms[0], forms[1])
     chances = {b: enumerated(TINY, known, bytes([*written, b])) for b in (97, 98, 99)}
     scale = Fraction(int(forms[0][97])) / chances[97]
     assert [Fraction(int(forms[0][b])) for b in chances] == [scale * chances[b] for b in chances]
@@ -189,7 +189,8 @@ def law_of(context: bytes, prices: Prices, written: bytes) -> np.ndarray:
     law = Pass(context, prices, 300)
     law.append(np.frombuffer(written, dtype=np.uint8))
     weights = law._weights().astype(np.float64)
-    return weights / weights.sum()
+    probabilities: np.ndarray = weights / weights.sum()
+    return probabilities
 
 
 def codes_alone(context: bytes) -> Prices:

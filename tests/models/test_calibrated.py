@@ -21,7 +21,8 @@ from compgen.models.derived import calibrated
 from compgen.models.derived.calibrated import EFFORTS, SETS, WARM_UP, CalibratedRow, initial_weights, period
 from compgen.models.derived.history import History, suffix
 from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import FRACTION, log2_units
+from compgen.models.quantise import log2_units
+from compgen.powers import FRACTION
 from compgen.testing import check_model
 from tests.conftest import ROOT
 

@@ -34,8 +34,9 @@ from compgen.models.base import State
 from compgen.models.derived.history import Context, History, suffix
 from compgen.models.derived.signal import Signal
 from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import FRACTION, log2_units, weights_from_lengths
+from compgen.models.quantise import log2_units, weights_from_lengths
 from compgen.models.window import Window
+from compgen.powers import FRACTION
 from compgen.types import Frequencies, Rows, Symbols
 
 _ONE = 30

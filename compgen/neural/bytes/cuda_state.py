@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, PRECISION
-from compgen.powers import FRACTION, exp2_table
 from compgen.neural.bytes.state import NAT, ByteLanguageState
 from compgen.neural.bytes.torch_forward import Cache, ExactLlama
 from compgen.neural.cuda_graphs import Graphs, intervals, located
 from compgen.neural.memory import room_for
+from compgen.powers import FRACTION, exp2_table
 from compgen.types import Frequencies, Symbols
 
 _BUCKET = 64  # a graph of torch's operations attends to a multiple of so many slots
