@@ -17,6 +17,7 @@ RANKS = {
     "display": 0,
     "errors": 0,
     "jit": 0,
+    "powers": 0,
     "types": 0,
     "extras": 0.5,
     "registry": 1,

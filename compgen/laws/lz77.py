@@ -4,7 +4,7 @@ Let lit(b), len(l) and dist(d) be 2**-bits of the codes, x the bytes, and a(t) t
 ways to write x[:t] that end with a whole instruction. Let m(d, t) be how long distance d has run: the largest k, at
 most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
 
-    a(t) = a(t-1) lit(x[t-1]) + sum over d of dist(d) B(m(d, t), t)     B(m, t) = sum for l = 3..m of a(t-l) len(l)
+    a(t) = a(t-1) lit(x[t-1]) + sum over d of dist(d) B(m(d, t), t)     B(m, t) = sum for l = 1..m of a(t-l) len(l)
     weight of next byte b =
         a(t) lit(b)                                                      a literal
       + a(t) (sum of len) sum over d with x[t-d] = b of dist(d)          a match that begins here
@@ -14,9 +14,10 @@ most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
 A and B do not depend on d, so a byte costs two prefix sums and one pass over the distances that agree with the last
 byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``.
 
-**Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary mass
-is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can reach,
-so that products with lengths stay under 2**62; their products with distances are summed in two halves of 31 bits.
+**Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary
+mass is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can
+reach, so that products with lengths stay under 2**62; their products with distances are summed in two halves of 31
+bits.
 """
 
 from __future__ import annotations
@@ -51,8 +52,6 @@ LOOPS = Loops(cost=1.0)
 
 _MASK = (1 << HALF) - 1
 _LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
-_RENEWED_EVERY = 4096  # bytes, beyond that many; before, prices are renewed at powers of two
-_RENEWED_FIRST = 256  # bytes
 _RUN_UP = 300  # bytes before a renewal at which the pass begins: more than the longest match of DEFLATE
 
 
@@ -62,7 +61,7 @@ class Prices:
 
     Attributes:
         literals: (256,) in units of 2**-20.
-        lengths: (longest + 1,) of matches by their length, in units of 2**-20.
+        lengths: (longest + 1,) of matches by their length, in units of 2**-20; those of 0 and 1 byte have none.
         distances: (reach + 1,) of matches by their distance, in units of 2**-28.
     """
 
@@ -93,20 +92,43 @@ class Prices:
         return steps
 
 
-def renewal(length: int) -> int:
-    """Return the last position, at or before ``length``, at which prices are renewed."""
-    if length < _RENEWED_FIRST:
-        return 0
-    if length < _RENEWED_EVERY:
-        return 1 << (length.bit_length() - 1)
-    return length // _RENEWED_EVERY * _RENEWED_EVERY
+@dataclass(frozen=True)
+class Renewals:
+    """Positions at which prices are renewed: 0, then powers of two from ``first`` on, then multiples of ``every``."""
+
+    first: int
+    every: int
+
+    def last(self, length: int) -> int:
+        """Return the last of them at or before ``length``."""
+        if length < self.first:
+            return 0
+        if length < self.every:
+            return 1 << (length.bit_length() - 1)
+        return length // self.every * self.every
+
+    def after(self, here: int) -> int:
+        """Return the one that follows the position ``here``, itself one of them."""
+        return self.first if here == 0 else here + min(here, self.every)
+
+
+DEFLATE_RENEWALS = Renewals(first=256, every=4096)
+"""Reading the tables of one output is cheap."""
 
 
 @dataclass(frozen=True)
 class Lz77Law(Law):
-    """The law of a compressor whose prices ``prices`` reads from its output for a context."""
+    """The law of a compressor whose prices ``prices`` finds for a context.
+
+    Attributes:
+        prices: of instructions, by the bytes of the context.
+        before: text that may be copied as if it stood before every context.
+        renewals: where prices are found anew.
+    """
 
     prices: Callable[[bytes], Prices]
+    before: bytes = b""
+    renewals: Renewals = DEFLATE_RENEWALS
 
     def start(self, context: bytes) -> Lz77State:
         """Return the state after ``context``."""
@@ -116,7 +138,7 @@ class Lz77Law(Law):
 class Lz77State(LawState):
     """The context, and the forward pass since the last renewal of prices.
 
-    A renewal reads prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
+    A renewal finds prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
     Where it stands depends on the number of bytes alone, so a fresh start on the same bytes gives the same state.
     """
 
@@ -126,16 +148,18 @@ class Lz77State(LawState):
         self._open(context)
 
     def _open(self, context: bytes) -> None:
-        here = renewal(len(context))
-        self._next = _RENEWED_FIRST if here == 0 else here + min(here, _RENEWED_EVERY)
+        here = self._law.renewals.last(len(context))
+        after = self._law.renewals.after(here)
         begin = max(0, here - _RUN_UP)
-        self._pass = Pass(context[:begin], self._law.prices(context[:here]), self._next - begin)
+        before = self._law.before
+        self._next = len(before) + after
+        self._pass = Pass(before + context[:begin], self._law.prices(context[:here]), after - begin)
         self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
 
     @property
     def context(self) -> bytes:
         """The bytes so far."""
-        return self._pass.context
+        return self._pass.context[len(self._law.before) :]
 
     def frequencies(self) -> Frequencies:
         """Return (256,) frequencies; see ``LawState``."""
@@ -150,8 +174,8 @@ class Lz77State(LawState):
         self._renew()
 
     def _renew(self) -> None:
-        if len(self._pass.context) == self._next:
-            self._open(self._pass.context)
+        if self._pass.end == self._next:
+            self._open(self.context)
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T,) known bytes; see ``LawState``."""
@@ -188,13 +212,12 @@ class Pass:
         size = len(known) + room
         self._data = np.zeros(size, dtype=np.uint8)
         self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
-        self._runs = np.zeros(size + 1, dtype=np.int16)  # by position that a match may go on from: how long it has run
-        self._active = np.zeros(min(size, prices.reach) + 1, dtype=np.int32)  # positions where a run is at least 1
-        self._count = 0  # of these
+        # By position that a match may go on from: how long its run is, if 2 or more.
+        self._runs = np.zeros(size + 1, dtype=np.int16)
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
-        self._links: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None  # for loops: see lz77_loops.link
+        self._links: tuple[NDArray[np.int32], ...] | None = None  # for loops: see lz77_loops.link
         self._begin = np.zeros(
             256, dtype=np.int64
         )  # sums of the prices of distances, by the byte that lies so far back
@@ -209,10 +232,10 @@ class Pass:
     def fork(self) -> Self:
         """Return an independent copy."""
         fork = copy.copy(self)
-        for name in ("_data", "_runs", "_active", "_mantissas", "_exponents", "_begin"):
+        for name in ("_data", "_runs", "_mantissas", "_exponents", "_begin"):
             setattr(fork, name, getattr(self, name).copy())
         if self._links is not None:
-            fork._links = self._links[0].copy(), self._links[1].copy()
+            fork._links = tuple(one.copy() for one in self._links)
         return fork
 
     def append(self, data: NDArray[np.uint8]) -> None:
@@ -251,13 +274,14 @@ class Pass:
         from compgen.laws import lz77_loops
 
         if self._links is None:
-            self._links = lz77_loops.link(self._data, self.end)
+            self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
         prices = self._prices
         nothing = np.empty(0, dtype=np.int64)
-        state = self._data, *self._links, self._runs, self._active, self._mantissas, self._exponents, self._begin
+        state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
-        self.end, self._count = lz77_loops.run(data, self.end, self._origin, self._count, *state, *fixed, *asked)
+        run: Any = lz77_loops.run
+        self.end = run(data, self.end, self._origin, *state, *fixed, *asked)
 
     def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
         """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""
@@ -268,32 +292,47 @@ class Pass:
         masses[0] = max(int(masses[0]), 1)
         return masses, least
 
+    def _active(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the positions that runs have come to, and how long these are."""
+        data, end = self._data, self.end
+        if end == self._origin:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        low = max(end - self._prices.reach - 1, 0)
+        places = np.flatnonzero(data[low : end - 1] == data[end - 1]) + low + 1
+        places = places[end - places <= self._prices.reach]
+        runs = np.ones(len(places), dtype=np.int64)
+        if end - self._origin > 1:
+            longer = (places > 1) & (data[places - 2] == data[end - 2])
+            runs[longer] = self._runs[places[longer]]
+        return places, runs
+
+    def _extend_runs(self) -> None:
+        """Take the last byte into the runs of 2 or more."""
+        data, end, longest = self._data, self.end, len(self._prices.lengths) - 1
+        places, _ = self._active()
+        if end - self._origin < 2:
+            return
+        places = places[(places > 1) & (data[places - 2] == data[end - 2])]
+        runs = np.full(len(places), min(2, longest), dtype=np.int64)
+        if end - self._origin > 2:
+            went_on = (places > 2) & (data[places - 3] == data[end - 3])
+            runs[went_on] = np.minimum(self._runs[places[went_on] - 1] + 1, longest)
+        self._runs[places] = runs
+
     def _append(self, symbol: int) -> None:
         data, prices, here = self._data, self._prices, self.end
-        low = max(here - prices.reach, 0)
-        same = np.flatnonzero(data[low:here] == symbol) + low
-        runs = np.zeros(len(same), dtype=np.int64)
-        if here > self._origin:
-            went_on = (same > 0) & (data[same - 1] == data[here - 1])
-            runs[went_on] = self._runs[same[went_on]]
-        runs = np.minimum(runs + 1, len(prices.lengths) - 1)
-        same += 1
-        self._runs[same] = runs
-        self._active[: len(same)] = same
-        self._count = len(same)
         data[here] = symbol
         self.end = here = here + 1
         now = here - self._origin
+        self._extend_runs()
+        same, runs = self._active()
         masses, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
         mass = (int(masses[0]) * int(prices.literals[symbol])) >> _LITERAL_SHIFT
         size = len(masses)
-        if size >= 3:
-            lengths = prices.lengths[: size + 1].copy()
-            lengths[:3] = 0
-            sums = np.cumsum(masses * lengths[1:])
-            # Sums of integers under 2**53 are exact in float64, in any order.
-            by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
-            mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
+        sums = np.cumsum(masses * prices.lengths[1 : size + 1])
+        # Sums of integers under 2**53 are exact in float64, in any order.
+        by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
+        mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
         mass = max(mass, 1)
         shift = mass.bit_length() - MANTISSA
         self._mantissas[now] = mass >> shift if shift > 0 else mass << -shift
@@ -304,8 +343,7 @@ class Pass:
 
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""
-        prices, active = self._prices, self._active[: self._count]
-        runs = self._runs[active].astype(np.int64)
+        prices, (active, runs) = self._prices, self._active()
         masses, _ = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
         size = len(masses)
         sums = np.zeros(size, dtype=np.int64)

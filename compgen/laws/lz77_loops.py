@@ -34,7 +34,7 @@ def _bits(number: Any) -> Any:
 
 @_loop
 def _align(mantissas: Any, exponents: Any, newest: Any, most: Any, masses: Any) -> Any:
-    """Fill ``masses`` with those of the boundaries from ``newest`` back, aligned; return how many, and their exponent."""
+    """Fill ``masses`` with those of boundaries from ``newest`` back, aligned; return how many, and their exponent."""
     last = max(newest - most, 0)
     least = exponents[newest]
     for i in range(last, newest):
@@ -53,6 +53,8 @@ def _append(
     data: Any,
     before: Any,
     latest: Any,
+    last_two: Any,
+    pairs: Any,
     runs: Any,
     active: Any,
     mantissas: Any,
@@ -66,48 +68,64 @@ def _append(
     masses: Any,
     by_run: Any,
 ) -> Any:
-    """Append one byte at ``here``; return how many positions are active."""
-    reach, most = len(distances) - 1, len(lengths) - 1
+    """Append one byte at ``here``; return how many positions have a run of 2 or more."""
     data[here] = symbol
-    count, longest = 0, 1
-    last = -1
-    if here > origin:
-        last = np.int64(data[here - 1])
-    place = latest[symbol]
     now = here + 1
+    if here > 0:
+        pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
+        before[here] = latest[pair]
+        latest[pair] = here
+    last_two[0, symbol] = last_two[1, symbol]
+    last_two[1, symbol] = here
+    count, longest = _walk(now, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, True)
+    size, least = _align(mantissas, exponents, now - origin - 1, longest - 1, masses)
+    mass = (masses[0] * literals[symbol]) >> 3
+    by_run[: size + 1] = 0
+    for i in range(count):
+        by_run[runs[active[i]]] += distances[now - active[i]]
+    total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
+    for run in range(2, size + 1):
+        total += masses[run - 1] * lengths[run]
+        upper += by_run[run] * (total >> _HALF)
+        lower += by_run[run] * (total & _MASK)
+    mass = max(mass + upper + (lower >> _HALF), 1)
+    shift = _bits(mass) - _MANTISSA
+    mantissas[now - origin] = mass >> shift if shift > 0 else mass << -shift
+    exponents[now - origin] = least + 17 - shift
+    for i in range(len(changes)):
+        place = now - changes[i]
+        if place < 0:
+            break
+        begin[data[place]] += steps[i]
+        if place > 0:
+            pairs[data[place - 1], data[place]] += steps[i]
+    return count
+
+
+@_loop
+def _walk(
+    now: Any, origin: Any, data: Any, before: Any, runs: Any, active: Any, most: Any, reach: Any, extend: Any
+) -> Any:
+    """Fill ``active`` with the positions that runs of 2 or more have come to; return how many, and the longest run.
+
+    Where the last byte is new, ``extend`` is true, and runs grow by it.
+    """
+    count: Any = 0
+    longest: Any = 1
+    if now - origin < 2 or most < 2:
+        return count, longest
+    place = before[now - 1]
     while place >= 0 and now - (place + 1) <= reach:
-        run = 1
-        if last >= 0 and place > 0 and data[place - 1] == last:
-            run = min(np.int64(runs[place]) + 1, most)
-        runs[place + 1] = run
+        if extend:
+            run: Any = 2
+            if now - origin > 2 and place > 1 and data[place - 2] == data[now - 3]:
+                run = min(np.int64(runs[place]) + 1, most)
+            runs[place + 1] = run
         active[count] = place + 1
         count += 1
-        longest = max(longest, run)
+        longest = max(longest, np.int64(runs[place + 1]))
         place = before[place]
-    before[here] = latest[symbol]
-    latest[symbol] = here
-    t = now - origin
-    size, least = _align(mantissas, exponents, t - 1, longest - 1, masses)
-    mass = (masses[0] * literals[symbol]) >> 3
-    if size >= 3:
-        by_run[: size + 1] = 0
-        for i in range(count):
-            by_run[min(np.int64(runs[active[i]]), size)] += distances[now - active[i]]
-        total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
-        for run in range(3, size + 1):
-            total += masses[run - 1] * lengths[run]
-            upper += by_run[run] * (total >> _HALF)
-            lower += by_run[run] * (total & _MASK)
-        mass += upper + (lower >> _HALF)
-    mass = max(mass, 1)
-    shift = _bits(mass) - _MANTISSA
-    mantissas[t] = mass >> shift if shift > 0 else mass << -shift
-    exponents[t] = least + 17 - shift
-    for i in range(len(changes)):
-        if now < changes[i]:
-            break
-        begin[data[now - changes[i]]] += steps[i]
-    return count
+    return count, longest
 
 
 @_loop
@@ -116,6 +134,8 @@ def _weigh(
     origin: Any,
     count: Any,
     data: Any,
+    last_two: Any,
+    pairs: Any,
     runs: Any,
     active: Any,
     mantissas: Any,
@@ -128,29 +148,34 @@ def _weigh(
     masses: Any,
     sums: Any,
     weights: Any,
+    lower: Any,
 ) -> None:
-    """Fill (256,) ``weights`` of the next byte."""
-    longest = 0
+    """Fill (256,) ``weights`` of the next byte; ``lower`` is room for as many.
+
+    All positions behind a byte like the last one count as runs of 1, summed in ``pairs``. Longer runs add the rest.
+    """
+    last: Any = np.int64(0)
+    longest: Any = np.int64(0)
+    if now > origin:
+        last = np.int64(data[now - 1])
+        if last_two[0, last] >= 0 and now - (last_two[0, last] + 1) <= len(distances) - 1:
+            longest = np.int64(1)
     for i in range(count):
         longest = max(longest, np.int64(runs[active[i]]))
     size, _ = _align(mantissas, exponents, now - origin, longest, masses)
     sums[0] = 0
     for k in range(1, size):
         sums[k] = sums[k - 1] + masses[k] * tails[k]
-    all_lengths = np.int64(0)
-    for length in range(len(lengths)):
-        all_lengths += lengths[length]
-    started = masses[0] * all_lengths
-    lower = np.empty(256, dtype=np.int64)
+    started, one = masses[0] * (tails[0] + lengths[0]), sums[min(1, size - 1)]
     for b in range(256):
-        weights[b] = begin[b] * (started >> _HALF)
-        lower[b] = begin[b] * (started & _MASK)
+        weights[b] = begin[b] * (started >> _HALF) + pairs[last, b] * (one >> _HALF)
+        lower[b] = begin[b] * (started & _MASK) + pairs[last, b] * (one & _MASK)
     for i in range(count):
         place = active[i]
-        carried = sums[min(np.int64(runs[place]), size - 1)]
-        price = distances[now - place]
-        weights[data[place]] += price * (carried >> _HALF)
-        lower[data[place]] += price * (carried & _MASK)
+        carried = sums[runs[place]]
+        price = np.int64(distances[now - place])
+        weights[data[place]] += price * ((carried >> _HALF) - (one >> _HALF))
+        lower[data[place]] += price * ((carried & _MASK) - (one & _MASK))
     for b in range(256):
         weights[b] += (lower[b] >> _HALF) + ((masses[0] * literals[b]) >> 3)
 
@@ -158,11 +183,11 @@ def _weigh(
 @_loop
 def _share(weights: Any, frequencies: Any) -> None:
     """Fill (256,) ``frequencies`` by ``weights``, which are lost."""
-    most = np.int64(0)
+    most: Any = np.int64(0)
     for b in range(256):
         most = max(most, weights[b])
     shift = max(_bits(most) - 32, 0)
-    total = np.int64(0)
+    total: Any = np.int64(0)
     for b in range(256):
         weights[b] >>= shift
         total += weights[b]
@@ -176,18 +201,34 @@ def _share(weights: Any, frequencies: Any) -> None:
         frequencies[b] += 1
 
 
-@numba.njit(cache=True)
-def _link(data: Any, count: Any, before: Any, latest: Any) -> None:
+@_loop
+def _link(data: Any, count: Any, distances: Any, before: Any, latest: Any, last_two: Any, pairs: Any) -> None:
+    """Fill what ``link`` returns."""
     for here in range(count):
-        before[here] = latest[data[here]]
-        latest[data[here]] = here
+        symbol = data[here]
+        last_two[0, symbol] = last_two[1, symbol]
+        last_two[1, symbol] = here
+        if here > 0:
+            pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
+            before[here] = latest[pair]
+            latest[pair] = here
+            if count - here < len(distances):
+                pairs[data[here - 1], symbol] += distances[count - here]
 
 
-def link(data: Any, count: int) -> tuple[Any, Any]:
-    """Return, for each of ``count`` positions, the position before it of the same byte; and of each byte the last."""
-    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(256, -1, dtype=np.int32)
-    _link(data, count, before, latest)
-    return before, latest
+def link(data: Any, count: int, distances: Any) -> tuple[Any, Any, Any, Any]:
+    """Return what tells the loops where bytes lie among the first ``count`` of ``data``.
+
+    Returns:
+        (n,) for each position, the one before it whose byte, and the byte before that, are the same; -1 for none.
+        (65536,) the last position of each such pair.
+        (2, 256) the last position but one of each byte, and the last.
+        (256, 256) sums of the prices of distances, by the byte that lies so far back and, first, the byte before it.
+    """
+    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(1 << 16, -1, dtype=np.int32)
+    last_two, pairs = np.full((2, 256), -1, dtype=np.int32), np.zeros((256, 256), dtype=np.int32)
+    _link(data, count, distances, before, latest, last_two, pairs)
+    return before, latest, last_two, pairs
 
 
 @_loop
@@ -195,12 +236,12 @@ def run(
     given: Any,
     here: Any,
     origin: Any,
-    count: Any,
     data: Any,
     before: Any,
     latest: Any,
+    last_two: Any,
+    pairs: Any,
     runs: Any,
-    active: Any,
     mantissas: Any,
     exponents: Any,
     begin: Any,
@@ -214,18 +255,18 @@ def run(
     width: Any,
     frequencies: Any,
 ) -> Any:
-    """Append the bytes ``given``; return where they end, and how many positions are active.
+    """Append the bytes ``given``, and return where they end.
 
     Args:
         given: (T,) uint8.
         here: where the first of them goes.
         origin: where the pass began.
-        count: positions in ``active``.
         data: all bytes.
-        before: see ``link``.
-        latest: see ``link``.
-        runs: by position, how long a run has come to it.
-        active: the positions that runs have come to.
+        before: see ``link``, as the next three.
+        latest: see there.
+        last_two: see there.
+        pairs: see there.
+        runs: by position, how long a run has come to it, if 2 or more.
         mantissas: of boundary masses, from ``origin`` on.
         exponents: the same.
         begin: (256,) sums of the prices of distances.
@@ -241,12 +282,14 @@ def run(
     """
     masses, sums = np.empty(len(lengths) + 1, dtype=np.int64), np.empty(len(lengths) + 1, dtype=np.int64)
     by_run = np.empty(len(lengths) + 2, dtype=np.int64)
-    weights, shares = np.empty(256, dtype=np.int64), np.empty(256, dtype=np.int64)
+    weights, lower, shares = np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
+    active = np.empty(min(len(data), len(distances)) + 1, dtype=np.int32)
+    count, _ = _walk(here, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, False)
     for i in range(len(given)):
         if len(width):
             _weigh(
-                here, origin, count, data, runs, active, mantissas, exponents, begin, literals, lengths, tails,
-                distances, masses, sums, weights,
+                here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals,
+                lengths, tails, distances, masses, sums, weights, lower,
             )  # fmt: skip
             _share(weights, shares)
             total = np.int64(0)
@@ -254,14 +297,14 @@ def run(
                 total += shares[b]
             low[i], width[i] = total, shares[given[i]]
         count = _append(
-            given[i], here, origin, data, before, latest, runs, active, mantissas, exponents, begin, literals, lengths,
-            distances, changes, steps, masses, by_run,
+            given[i], here, origin, data, before, latest, last_two, pairs, runs, active, mantissas, exponents, begin,
+            literals, lengths, distances, changes, steps, masses, by_run,
         )  # fmt: skip
         here += 1
     if len(frequencies):
         _weigh(
-            here, origin, count, data, runs, active, mantissas, exponents, begin, literals, lengths, tails, distances,
-            masses, sums, weights,
+            here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals, lengths,
+            tails, distances, masses, sums, weights, lower,
         )  # fmt: skip
         _share(weights, frequencies)
-    return here, count
+    return here

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from compgen.jit import SMALL
 from compgen.models.base import PRECISION
-from compgen.models.quantise import FRACTION, exp2_table, frequencies_from_weights, weights_from_units
+from compgen.models.quantise import frequencies_from_weights, weights_from_units
+from compgen.powers import FRACTION, exp2_table
 from compgen.types import Frequencies
 
 WEIGHT_ONE = 1 << 16

@@ -12,7 +12,8 @@ from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import PRECISION, ByteModel, State
 from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import FRACTION, log2_units
+from compgen.models.quantise import log2_units
+from compgen.powers import FRACTION
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 

@@ -11,30 +11,11 @@ from numpy.typing import NDArray
 
 from compgen.jit import SMALL
 from compgen.models.base import ALPHABET, PRECISION
+from compgen.powers import FRACTION, exp2_table
 from compgen.types import Frequencies
-
-FRACTION = 12
-"""Binary places of code lengths and logarithms: they are rounded to 2**-12 bits. Chosen: tables of 4,096 entries."""
 
 SHARE_BITS = 30
 """log2 of what the shares of one expert sum to. Chosen: a share times an escape of 32 bits fits an int64."""
-
-_WEIGHT_BITS = 32
-"""log2 of the largest weight. A weight times 2**PRECISION must fit an int64."""
-
-
-@functools.cache
-def exp2_table() -> NDArray[np.int64]:
-    """Return (2**FRACTION,) integers: entry i is 2**(_WEIGHT_BITS - i / 2**FRACTION), rounded."""
-    guard = 128  # binary places of the intermediate results: far more than rounding needs
-    root = 1 << (guard - 1)  # one half, in units of 2**-guard
-    for _ in range(FRACTION):
-        root = math.isqrt(root << guard)
-    value, table = 1 << guard, []
-    for _ in range(1 << FRACTION):
-        table.append((value + (1 << (guard - _WEIGHT_BITS - 1))) >> (guard - _WEIGHT_BITS))
-        value = (value * root) >> guard
-    return np.array(table, dtype=np.int64)
 
 
 def weights_from_lengths(lengths: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from compgen.laws import deflate
-from compgen.laws.lz77 import LOOPS, Lz77Law, Pass, Prices, renewal
+from compgen.laws.lz77 import DEFLATE_RENEWALS, LOOPS, Lz77Law, Pass, Prices
 from tests.conftest import ROOT
 
 PROSE = (ROOT / "examples/prompts/lighthouse.txt").read_bytes()
@@ -85,7 +85,7 @@ def test_the_sum_over_parses_is_that_of_enumeration(known: bytes, written: list[
             law = Pass(known, TINY, 10)
             law.append(np.array(written, dtype=np.uint8))
             forms.append(law._weights())
-    assert np.array_equal(*forms)
+    assert np.array_equal(forms[0], forms[1])
     chances = {b: enumerated(TINY, known, bytes([*written, b])) for b in (97, 98, 99)}
     scale = Fraction(int(forms[0][97])) / chances[97]
     assert [Fraction(int(forms[0][b])) for b in chances] == [scale * chances[b] for b in chances]
@@ -107,9 +107,10 @@ def test_a_fresh_start_is_what_going_on_comes_to(form: str, size: int) -> None:
 
 
 def test_renewals_depend_on_the_number_of_bytes_alone_and_are_seldom() -> None:
-    places = sorted({renewal(size) for size in range(20_000)})
+    places = sorted({DEFLATE_RENEWALS.last(size) for size in range(20_000)})
     assert places == [0, 256, 512, 1024, 2048, 4096, 8192, 12_288, 16_384]
-    assert all(renewal(size) <= size for size in range(20_000))
+    assert all(DEFLATE_RENEWALS.last(size) <= size for size in range(20_000))
+    assert [DEFLATE_RENEWALS.after(place) for place in places[:-1]] == places[1:]
 
 
 @pytest.mark.parametrize("name", ["prose", "zeros", "records", "noise"])
@@ -188,7 +189,8 @@ def law_of(context: bytes, prices: Prices, written: bytes) -> np.ndarray:
     law = Pass(context, prices, 300)
     law.append(np.frombuffer(written, dtype=np.uint8))
     weights = law._weights().astype(np.float64)
-    return weights / weights.sum()
+    probabilities: np.ndarray = weights / weights.sum()
+    return probabilities
 
 
 def codes_alone(context: bytes) -> Prices:

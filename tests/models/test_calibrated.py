@@ -25,8 +25,9 @@ from compgen.models.derived.records import period
 from compgen.models.derived.row import WARM_UP, CalibratedRow, CalibratedRule
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import FRACTION, log2_units
+from compgen.models.quantise import log2_units
 from compgen.models.window import Window
+from compgen.powers import FRACTION
 from compgen.testing import check_model
 from tests.conftest import ROOT
 

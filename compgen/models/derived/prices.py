@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter
 from compgen.models.derived.effort import Effort
 from compgen.models.derived.history import History
-from compgen.models.quantise import FRACTION
+from compgen.powers import FRACTION
 
 _SPAN = 8
 """Bytes of a measured span. Chosen: a shorter one tells little of what a match costs, a longer one rarely comes."""

@@ -20,8 +20,9 @@ from compgen.models.derived.records import above, period
 from compgen.models.derived.signal import Signal
 from compgen.models.derived.weights import ABOVE_PERCENT, CODE_VALUES_PERCENT, initial_weights, with_experts
 from compgen.models.mixing import Mixer
-from compgen.models.quantise import FRACTION, SHARE_BITS, log2_units
+from compgen.models.quantise import SHARE_BITS, log2_units
 from compgen.models.window import Window
+from compgen.powers import FRACTION
 from compgen.types import Frequencies
 
 WARM_UP = 32

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
-from compgen.models.quantise import FRACTION, SHARE_BITS, exp2_table, log2_units
+from compgen.models.quantise import SHARE_BITS, log2_units
+from compgen.powers import FRACTION, exp2_table
 
 BINS = 44
 """Bins for the size of neighbouring errors; each spans half an octave. Errors of 16-bit samples need 41 of them."""

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compgen.models.base import ALPHABET, PRECISION
-from compgen.models.quantise import FRACTION, exp2_table
 from compgen.neural.bytes.cache import KVCache
 from compgen.neural.bytes.network import ByteNetwork
 from compgen.neural.bytes.state import BITS_PER_NAT, ByteLanguageState
 from compgen.neural.cuda_graphs import Graphs, intervals, located
 from compgen.neural.memory import room_for
+from compgen.powers import FRACTION, exp2_table
 from compgen.types import Frequencies, Symbols
 
 _BUCKET = 64

@@ -1,0 +1,280 @@
+"""The law of any compressor that copies what it has seen: prices fitted from its code lengths.
+
+**Probes.** The window is encoded again and again, each time with another probe behind it. Half of the probes are
+copies: 12 pieces of one length, each from a place in one octave of distances; L(window copies) - L(window), divided by
+12, is the price of one. The other half are strange literals, no three of which occur in the window: half of each
+probe's bytes are of one class of bytes (alike in how often the window has them), half are of the window at large. Exact
+least squares over all of these probes give each class its price. No more than ``MOST_PROBES`` encodings make a fit.
+
+**Fit.** Cells (length, octave) whose copies are cheaper than 0.92 of what their bytes cost as literals are matches.
+Least squares over these cells give the price of a match, a + b * log2(distance) + g * log2(length). A compressor
+without such cells has no matches; if it knows nothing (L(x) = 8 |x|), its law is uniform.
+
+**Share of matches.** Probes say what a match costs among matches and a literal among literals. How often one follows
+the other is priced by each format in a way of its own (flags, literal runs, shared Huffman codes). So the end of the
+window is parsed greedily by the fitted prices, and the share of matches is that of the parse.
+
+**Which compressors.** Block sorting and PPM do not copy. On a made text the law of a compressor that copies costs at
+most what the compressor itself does, to within some percent; theirs costs far more. Law / own, 8 KB of context, 1,000
+bytes (`made_text`, then windows of enwik8, tinyshakespeare, progc, cp.html, fields.c, trans):
+
+| | made | enwik8 | shakespeare | progc | html | C | trans |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+| gzip | 0.89 | 0.99 | 0.90 | 0.92 | 0.94 | 0.94 | 0.91 |
+| zstd | 0.89 | 1.00 | 0.96 | 0.96 | 0.95 | 1.04 | 1.42 |
+| zstd-dict | 0.83 | 1.09 | 0.85 | 0.89 | 0.93 | 0.94 | 0.82 |
+| xz | 0.97 | 1.14 | 0.96 | 0.96 | 1.04 | 1.06 | 1.01 |
+| brotli, quality 11 | 1.02 | 1.48 | 1.08 | 1.02 | 1.11 | 1.18 | 1.05 |
+| ppmd | 1.45 | 1.30 | 1.13 | 1.22 | 1.22 | 1.46 | 2.08 |
+| bz2 | 1.75 | 2.01 | 1.31 | 1.54 | 1.62 | 1.51 | 2.30 |
+
+The made text separates them best, so it decides, once for each compressor, at `MOST_MISFIT`.
+
+All arithmetic from code lengths to prices is of whole numbers and fractions, so prices are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.laws.base import Law, NoLaw
+from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, PRECISION, Lz77Law, Lz77State, Prices, Renewals
+from compgen.laws.probes import LENGTHS, PIECES, Probes, made_text
+from compgen.powers import FRACTION, exp2, log2
+from compgen.types import CodeLengths
+
+MOST_PROBES = 160
+"""Encodings of the window that a fit takes at most: about 100 at 8 KB."""
+
+MOST_MISFIT = 1.2
+"""Bits of the law per bit of the compressor itself on made text, from which on there is no law; see above."""
+
+RENEWALS = Renewals(first=256, every=8192)
+"""Fits are renewed at powers of two, then every 8 KB: some two fits at 8 KB for the first 8 KB of a context."""
+
+_WINDOW = 32768  # bytes of the context that are encoded for a fit, at most
+_REACH = 65536  # bytes that a match may look back, at most
+_LONGEST = 258  # bytes; longer copies are several matches. The compiled loops are fastest with short tables
+_BEFORE = 16384  # bytes of a static dictionary: with 8 KB brotli's law costs 1% more on text, with 32 KB as much
+_LAST = 1024  # bytes at the window's end that a conditional compressor encodes too, to fill its tables
+_CHEAPER = Fraction(92, 100)  # of literals' price: what is dearer is no match, or one that the encoder did not find
+_FEWEST = 8  # cells of matches for a fit of three numbers
+_LEAST_OCTAVE = 4  # nearer distances cost what 16 does: no probe fits there, and a line would give them nearly all
+_LEAST_PRICE = 1 << (FRACTION - 2)  # a quarter of a bit: least price of a literal
+_PARSED = 2048  # bytes at the window's end that are parsed for the share of matches
+_BIT = 1 << FRACTION
+
+LengthsOf = Callable[[bytes, Sequence[bytes]], CodeLengths]
+
+
+@dataclass(frozen=True)
+class FittedLaw(Law):
+    """The law of the compressor whose code lengths ``lengths`` gives.
+
+    Args:
+        lengths: as ``Compressor.code_lengths``: of a context and (n,) continuations, (n,) absolute bits.
+        dictionary: text that it can copy from before any context, the likeliest last.
+    """
+
+    lengths: LengthsOf
+    dictionary: bytes = b""
+
+    def start(self, context: bytes) -> Lz77State:
+        """Return the state after ``context``.
+
+        Raises:
+            NoLaw: fitted prices do not explain this compressor's code lengths.
+        """
+        share = misfit(self)
+        if share > MOST_MISFIT:
+            raise NoLaw(
+                f"the code lengths of this compressor are not those of literals and matches (fitted prices cost "
+                f"{share:.2f} times its own bits on made text, above {MOST_MISFIT}), so it has no decoder's law; "
+                "use --rule calibrated"
+            )
+        return self._unchecked().start(context)
+
+    def _unchecked(self) -> Lz77Law:
+        return Lz77Law(functools.partial(prices, self), self.dictionary[-_BEFORE:], RENEWALS)
+
+
+@functools.lru_cache(maxsize=64)
+def misfit(law: FittedLaw) -> float:
+    """Return the bits of the law per bit of the compressor itself on 1,000 bytes after 8 KB of made text."""
+    text = made_text(8192 + 1000)
+    known, span = text[:8192], text[8192:]
+    own = law.lengths(known, [b"", span])
+    _, width = law._unchecked().start(known).consume(np.frombuffer(span, dtype=np.uint8))
+    return float((PRECISION - np.log2(width)).sum() / max(own[1] - own[0], 1.0))
+
+
+@functools.lru_cache(maxsize=64)
+def prices(law: FittedLaw, context: bytes) -> Prices:
+    """Return the prices after ``context``, from at most ``MOST_PROBES`` encodings of its last 32 KB."""
+    window = context[-_WINDOW:]
+    if not window:
+        return _prices_without_matches([_BIT * 8] * 256)
+    probes = Probes(window)
+    literals, copied = _measured(law.lengths, probes)
+    fit = _fitted(probes, literals, copied)
+    if fit is None:
+        return _prices_without_matches(literals)
+    reach = min(len(law.dictionary[-_BEFORE:]) + 2 * max(len(context), RENEWALS.first), _REACH)
+    return _prices(window, literals, fit, reach)
+
+
+def _measured(lengths: LengthsOf, probes: Probes) -> tuple[list[int], dict[tuple[int, int], int]]:
+    """Return the 256 prices of literals, and by (length, octave) that of a copy, in units of 2**-12 bits."""
+    window = probes.window
+    cut = len(window) - min(_LAST, len(window) // 2)
+    before = window[cut:] + probes.lead
+    asked = [b"", *probes.copies.values(), *probes.literals]
+    found = lengths(window[:cut], [before + probe for probe in asked])
+    # Scaling by a power of two and rounding to whole numbers are exact on every machine.
+    start, *bits = (int(units) for units in np.rint(found * _BIT))
+    costs = [one - start for one in bits]
+    copied = {cell: cost // PIECES for cell, cost in zip(probes.copies, costs, strict=False)}
+    return _literal_prices(probes, costs[len(copied) :]), copied
+
+
+def _literal_prices(probes: Probes, costs: Sequence[int]) -> list[int]:
+    """Return the 256 prices: least squares over the classes, and lines between these by log2 of the bytes' counts."""
+    class_of = {byte: i for i, members in enumerate(probes.classes) for byte in members}
+    rows = [[0] * len(probes.classes) for _ in probes.literals]
+    for row, probe in zip(rows, probes.literals, strict=True):
+        for byte in probe:
+            row[class_of[byte]] += 1
+    level = sum(costs) // sum(len(probe) for probe in probes.literals)
+    wanted = [cost - level * len(probe) for cost, probe in zip(costs, probes.literals, strict=True)]
+    price = [level + round(one) for one in least_squares(rows, wanted)]
+    heights = [log2(2 * probes.window.count(byte) + 1) for byte in range(256)]
+    middle = [sum(heights[byte] for byte in members) // len(members) for members in probes.classes]
+    found = []
+    for byte, height in enumerate(heights):
+        seen = [i for i, place in enumerate(middle) if place > 0]
+        if height == 0 or len(seen) == 1:  # never seen, or all that was seen is alike
+            found.append(price[class_of[byte]])
+            continue
+        upper = min(max(bisect.bisect_right(middle, height), seen[1]), seen[-1])
+        lower = upper - 1
+        rise = (price[upper] - price[lower]) * (height - middle[lower]) // (middle[upper] - middle[lower])
+        found.append(price[lower] + rise)
+    return [max(one, _LEAST_PRICE) for one in found]
+
+
+def least_squares(rows: Sequence[Sequence[int]], wanted: Sequence[int]) -> list[Fraction]:
+    """Return the numbers whose sums, weighted by each row, miss ``wanted`` by the least squares; exactly.
+
+    A thousandth of a square of each number is added, so that there always is an answer.
+    """
+    size = len(rows[0])
+    matrix = [[Fraction(sum(row[i] * row[j] for row in rows)) for j in range(size)] for i in range(size)]
+    right = [Fraction(sum(row[i] * one for row, one in zip(rows, wanted, strict=True))) for i in range(size)]
+    for i in range(size):
+        matrix[i][i] += Fraction(1, 1000)
+    for i in range(size):  # the matrix is positive definite, so no pivot is zero
+        for j in range(i + 1, size):
+            factor = matrix[j][i] / matrix[i][i]
+            matrix[j] = [below - factor * above for below, above in zip(matrix[j], matrix[i], strict=True)]
+            right[j] -= factor * right[i]
+    found = [Fraction(0)] * size
+    for i in reversed(range(size)):
+        known = sum((matrix[i][j] * found[j] for j in range(i + 1, size)), start=Fraction(0))
+        found[i] = (right[i] - known) / matrix[i][i]
+    return found
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The price of a match: base + by_octave * log2(distance) + by_length * log2(length), units of 2**-12 bits."""
+
+    shortest: int
+    base: int
+    by_octave: Fraction
+    by_length: Fraction
+
+    def of_length(self, length: int) -> int:
+        """Return the part that depends on the length."""
+        return int(self.by_length * log2(length))
+
+    def of_distance(self, distance: int) -> int:
+        """Return the part that depends on the distance: steps of half an octave."""
+        halves = (distance * distance).bit_length() - 1
+        return int(self.by_octave * max(halves * _BIT // 2 - _BIT // 4, _LEAST_OCTAVE * _BIT))
+
+
+def _fitted(probes: Probes, literals: Sequence[int], copied: dict[tuple[int, int], int]) -> _Fit | None:
+    """Return the fit to the cells that are matches; None where they are too few."""
+    cheap = {
+        cell: price
+        for cell, price in copied.items()
+        if price < _CHEAPER * sum(literals[byte] for byte in probes.copies[cell]) / PIECES
+    }
+    shortest = [length for length in LENGTHS if 2 * _cells(cheap, length) >= max(_cells(copied, length), 1)]
+    if len(cheap) < _FEWEST or not shortest:
+        return None
+    rows = [[_BIT, octave * _BIT, log2(length)] for length, octave in cheap]
+    base, by_octave, by_length = least_squares(rows, list(cheap.values()))
+    return _Fit(shortest[0], int(base * _BIT), max(by_octave, Fraction(0)), max(by_length, Fraction(0)))
+
+
+def _cells(table: dict[tuple[int, int], int], length: int) -> int:
+    return sum(one == length for one, _ in table)
+
+
+def _share_of_matches(window: bytes, literals: Sequence[int], fit: _Fit) -> Fraction:
+    """Return the share of matches among the instructions of a greedy parse of the window's end."""
+    here = max(len(window) - _PARSED, len(window) // 2)
+    matches, all_of_them = 1, 2
+    while here < len(window):
+        length = _best_match(window, here, literals, fit)
+        matches += length > 0
+        all_of_them += 1
+        here += max(length, 1)
+    return Fraction(matches, all_of_them)
+
+
+def _best_match(window: bytes, here: int, literals: Sequence[int], fit: _Fit) -> int:
+    """Return the length of the match that saves most, each length from its nearest distance; 0 for a literal."""
+    best, most = 0, 0
+    cost = sum(literals[byte] for byte in window[here : here + fit.shortest - 1])
+    for length in range(fit.shortest, min(_LONGEST, len(window) - here) + 1):
+        place = window.rfind(window[here : here + length], 0, here + length - 1)
+        if place < 0:
+            break
+        cost += literals[window[here + length - 1]]
+        saved = cost - fit.base - fit.of_distance(here - place) - fit.of_length(length)
+        if saved > most:
+            best, most = length, saved
+    return best
+
+
+def _prices_without_matches(literals: Sequence[int]) -> Prices:
+    return Prices(_in_proportion(literals, 1 << LITERAL_BITS), np.zeros(2, np.int64), np.zeros(2, np.int64))
+
+
+def _prices(window: bytes, literals: Sequence[int], fit: _Fit, reach: int) -> Prices:
+    """Return what the coder takes: literals and lengths sum to 1 together, distances by themselves."""
+    share = _share_of_matches(window, literals, fit)
+    lengths = [fit.of_length(length) for length in range(fit.shortest, _LONGEST + 1)]
+    distances = [fit.of_distance(distance) for distance in range(1, reach + 1)]
+    return Prices(
+        _in_proportion(literals, int((1 - share) * (1 << LITERAL_BITS))),
+        np.append(np.zeros(fit.shortest, np.int64), _in_proportion(lengths, int(share * (1 << LENGTH_BITS)), 0)),
+        np.append(np.int64(0), _in_proportion(distances, 1 << DISTANCE_BITS)),
+    )
+
+
+def _in_proportion(units: Sequence[int], total: int, least: int = 1) -> NDArray[np.int64]:
+    """Return integers in proportion to 2**-(units / 2**12), each ``least`` or more, that sum to about ``total``."""
+    lowest = min(units)
+    weights = [exp2(one - lowest) for one in units]
+    everything = sum(weights)
+    return np.array([max(weight * total // everything, least) for weight in weights], dtype=np.int64)
