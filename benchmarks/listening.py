@@ -59,7 +59,8 @@ def rates(data: bytes, rule: str, scored: int) -> dict[str, tuple[float, float]]
 def centred(windows: dict[str, dict[str, tuple[float, float]]], members: tuple[str, ...]) -> np.ndarray:
     """Return (windows, members, 2) own and derived rates, each minus its window's mean over the members."""
     table = np.array([[window[name] for name in members] for window in windows.values()])
-    return table - table.mean(axis=1, keepdims=True)
+    centred_table: np.ndarray = table - table.mean(axis=1, keepdims=True)
+    return centred_table
 
 
 def agreement(table: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from compgen.coding import byte_segment, independent_segment, rans
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
 from compgen.coding.ordered_pool import OrderedPool
-from compgen.coding.trust import Model, model_of
+from compgen.coding.trust import DEFAULT_RULE, Model, model_of
 from compgen.errors import CorruptDataError, UsageError
 from compgen.models import ByteModel, State, load
 from compgen.types import Progress
@@ -32,7 +32,7 @@ class Reader(io.RawIOBase):
         if jobs < 1:
             raise UsageError(f"jobs must be 1 or more, not {jobs}")
         self._source = source
-        self._given = None if model is None else load(model)
+        self._given = None if model is None else load(model).resolved(DEFAULT_RULE)
         self._frames = FrameReader(source)
         self._jobs = jobs
         self._watch = watch

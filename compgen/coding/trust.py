@@ -6,7 +6,6 @@ is run, read from disk, or allocated. And the model must behave here as it did w
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TypeAlias
 
 from compgen.coding.container import ModelFrame
@@ -20,6 +19,10 @@ from compgen.registry import Spec, split_mixture
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
 """The forms in which a caller may give a model: a spec, a compressor, or the model itself."""
+
+DEFAULT_RULE = "calibrated"
+"""The rule of compressors in files, if none is named: to compress is to do the best one can. A file that compgen writes
+always names the rule. One written before 29 November 2026 may not, and means this."""
 
 _MOST_FROM_A_FILE = {"memory": 64, "window": 1 << 20}
 """The largest values of options that a file may choose: MB for ``memory``, bytes for ``window``. Part of the format
@@ -35,7 +38,7 @@ def load_from_file(spec: str) -> ByteModel:
     try:
         for member in split_mixture(spec):
             _check_member(spec, Spec.parse(member))
-        return load(spec)
+        return load(spec).resolved(DEFAULT_RULE)
     except UsageError as error:
         raise IncompatibleError(f"this file was written with '{spec}', which does not work here: {error}") from None
 
@@ -65,10 +68,18 @@ def _number(text: str) -> int:
         return 0
 
 
-def _without_paths(spec: str) -> list[Spec]:
-    """Return the members of ``spec`` without the paths of their weights. The fingerprint identifies the weights."""
-    members = map(Spec.parse, split_mixture(spec))
-    return [dataclasses.replace(m, argument=None) if m.name == "llm" else m for m in members]
+def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, str]]]]:
+    """Return what two specs must have in common to name the same model, member by member.
+
+    The paths of weights are left out, since the fingerprint identifies the weights; a rule that is not named is added.
+    """
+    found = []
+    for member in map(Spec.parse, split_mixture(spec)):
+        options = dict(member.options)
+        if member.name not in MODELS:
+            options.setdefault("rule", DEFAULT_RULE)
+        found.append((member.name, None if member.name == "llm" else member.argument, frozenset(options.items())))
+    return found
 
 
 def model_of(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
@@ -78,7 +89,7 @@ def model_of(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
         UsageError: the file was written with another model than ``given``.
         IncompatibleError: a file may not choose this model, or the model behaves otherwise here.
     """
-    if given is not None and _without_paths(str(given)) != _without_paths(frame.spec):
+    if given is not None and _comparable(str(given)) != _comparable(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
     model = given if given is not None else load_from_file(frame.spec)
     if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:

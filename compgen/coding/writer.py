@@ -14,7 +14,7 @@ from compgen.coding.container import MAX_LANES, MAX_SEGMENT, MAX_SPEC, FrameWrit
 from compgen.coding.fingerprint import fingerprint
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.segmenter import Segmenter
-from compgen.coding.trust import Model
+from compgen.coding.trust import DEFAULT_RULE, Model
 from compgen.errors import CompgenError, OutOfMemoryError, UsageError
 from compgen.models import State, load
 from compgen.models.base import PRECISION
@@ -55,7 +55,7 @@ class Writer(io.RawIOBase):
         self._stack = ExitStack()
         if jobs < 1 or not 1 <= (1 if lanes is None else lanes) <= MAX_LANES:
             raise UsageError(f"jobs must be 1 or more, and lanes 1 to {MAX_LANES:,}, not {jobs} and {lanes}")
-        self._model = load(model)
+        self._model = load(model).resolved(DEFAULT_RULE)
         if len(str(self._model).encode()) > MAX_SPEC:
             raise UsageError(f"a spec in a file is {MAX_SPEC:,} bytes at most; shorten the command or the paths")
         self._segmenter = Segmenter(self._model, jobs=jobs, lanes=lanes, total=total, segment_size=segment_size)

@@ -13,6 +13,7 @@ import numpy as np
 
 from compgen.errors import CorruptDataError, UsageError
 from compgen.laws.base import Law
+from compgen.laws.fitted import FittedLaw
 from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import CodeLengths
@@ -40,6 +41,9 @@ class Compressor(Configured, ABC):
     window: ClassVar[int] = 8192
     """The default context window of derived models, bytes. Chosen: as far as the compressor looks back, or less where
     each code length compresses the whole window again."""
+
+    law_kind: ClassVar[str] = "fitted"
+    """What ``law`` returns: ``exact``, read from the format; ``fitted``, from code lengths; or ``none``."""
 
     parallel: ClassVar[bool] = True
     """Whether threads speed up measurements: its encoder releases the interpreter's lock."""
@@ -73,9 +77,13 @@ class Compressor(Configured, ABC):
         """Return text that the encoder can copy from before any context, the likeliest text last; none by default."""
         return b""
 
-    def law(self) -> Law | None:
-        """Return the law of its decoder (``compgen/laws/``); None, the default, if it has none that is known."""
-        return None
+    def law(self) -> Law:
+        """Return the law of its decoder; see ``compgen/laws``. By default it is fitted from code lengths.
+
+        Raises:
+            NoLaw: it has none, or none that is known; the message says why.
+        """
+        return FittedLaw(self.code_lengths, self.static_dictionary()).checked()
 
     def laid_out(self, layout: Layout) -> Compressor:
         """Return the compressor for bytes with ``layout``; by default itself, since most see bytes in a line."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bz2
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.laws.base import NoLaw
 
 _END_MARK = 0x177245385090
 """48 bits that end a stream, before a checksum of 32 bits and up to 7 zeros of padding."""
@@ -20,6 +21,7 @@ class Bzip2(Compressor):
     level: int = 9
 
     name: ClassVar[str] = "bz2"
+    law_kind: ClassVar[str] = "none"
     resolution: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -30,6 +32,12 @@ class Bzip2(Compressor):
     def version(cls) -> str:
         """Return the name of the library. Python's bz2 module does not tell its version."""
         return "libbz2"
+
+    def law(self) -> NoReturn:
+        """Raise NoLaw: nothing is decoded before the end of a block."""
+        raise NoLaw(
+            "bzip2 decodes nothing before the end of a block, so it has no law of the next byte; use --rule calibrated"
+        )
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one .bz2 stream."""

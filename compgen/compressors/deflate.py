@@ -45,6 +45,7 @@ class Deflate(Compressor):
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 10.0
     window: ClassVar[int] = 32768
+    law_kind: ClassVar[str] = "exact"
     wbits: ClassVar[int] = _RAW
     container: ClassVar[int] = 0
     """Bits of header and trailer around the DEFLATE stream."""

@@ -15,13 +15,14 @@ import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 import soundfile
 
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
+from compgen.laws.base import NoLaw
 from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
@@ -53,6 +54,7 @@ class Flac(Compressor):
     bits: int = 8
 
     name: ClassVar[str] = "flac"
+    law_kind: ClassVar[str] = "none"
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 8.0 * (4 + 4 + 1)
     window: ClassVar[int] = 32768
@@ -77,6 +79,10 @@ class Flac(Compressor):
     def version(cls) -> str:
         """Return the version of libsndfile, which includes libFLAC."""
         return f"libsndfile {soundfile.__libsndfile_version__}"
+
+    def law(self) -> NoReturn:
+        """Raise NoLaw: that of its frames is not written yet."""
+        raise NoLaw("the law of FLAC's frames is not known to compgen yet; use --rule calibrated")
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one FLAC stream without tags, by libFLAC's strongest preset."""

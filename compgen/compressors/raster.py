@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import imagecodecs
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
 from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.laws.base import NoLaw
 from compgen.media.layout import Layout, completed
 
 _LENGTH = struct.Struct("<I")
@@ -36,6 +37,7 @@ class Raster(Compressor):
     bits: int = 8
 
     window: ClassVar[int] = 4096
+    law_kind: ClassVar[str] = "none"
     depths: ClassVar[tuple[int, ...]] = (8, 16)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,10 @@ class Raster(Compressor):
     def laid_out(self, layout: Layout) -> Raster:
         """Return the compressor with width, channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
+
+    def law(self) -> NoReturn:
+        """Raise NoLaw: pictures are decoded as a whole."""
+        raise NoLaw("picture codecs decode whole pictures, so they have no law of the next byte; use --rule calibrated")
 
     def compress(self, data: bytes) -> bytes:
         """Return the length of ``data``, and the codec's file."""

@@ -84,7 +84,7 @@ def score(
         UsageError: ``data`` is empty, or the spec is wrong.
         CompgenError: the compressor failed.
     """
-    model = load(compressor, rule=rule, effort=effort)
+    model = load(compressor, rule=rule, effort=effort).resolved()
     data, context = as_bytes(data, "data"), as_bytes(context, "the context")
     if not data:
         raise UsageError("there is nothing to score; give at least one byte")
@@ -93,9 +93,8 @@ def score(
     surprisals = np.empty(len(data))
     waste = np.empty(len(data))
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
-    block = (
-        1 if isinstance(model, CodeLengthModel) and model.rule != "decoder" else _BLOCK
-    )  # each byte has a code waste of its own
+    # Under a rule over code lengths each byte has a code waste of its own.
+    block = 1 if isinstance(model, CodeLengthModel) and model.rule != "decoder" else _BLOCK
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()

@@ -18,12 +18,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import CompgenError
+from compgen.errors import UsageError
 from compgen.types import Frequencies
 
 
-class NoLaw(CompgenError):  # noqa: N818 - the name says what there is not
-    """The code lengths of a compressor are not those of the instructions that a law is made of."""
+class NoLaw(UsageError):  # noqa: N818 - the name says what there is not
+    """A compressor has no decoder's law, or none that is known."""
 
 
 class Law(ABC):

@@ -40,6 +40,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,11 @@ class FittedLaw(Law):
     dictionary: bytes = b""
 
     def start(self, context: bytes) -> Lz77State:
-        """Return the state after ``context``.
+        """Return the state after ``context``; errors as in ``checked``."""
+        return self.checked()._unchecked().start(context)
+
+    def checked(self) -> Self:
+        """Return the law itself.
 
         Raises:
             NoLaw: fitted prices do not explain this compressor's code lengths.
@@ -99,7 +104,7 @@ class FittedLaw(Law):
                 f"{share:.2f} times its own bits on made text, above {MOST_MISFIT}), so it has no decoder's law; "
                 "use --rule calibrated"
             )
-        return self._unchecked().start(context)
+        return self
 
     def _unchecked(self) -> Lz77Law:
         return Lz77Law(functools.partial(prices, self), self.dictionary[-_BEFORE:], RENEWALS)

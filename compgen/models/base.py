@@ -111,6 +111,14 @@ class ByteModel(Configured, ABC):
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""
         return b""
 
+    def resolved(self, rule: str = "") -> ByteModel:
+        """Return the model with every rule named that it follows; itself if it is derived from no compressor.
+
+        Args:
+            rule: for models whose spec names no rule; without it, each compressor's default.
+        """
+        return self
+
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return the model for bytes with ``layout``; by default itself, since most models see bytes in a line."""
         return self

@@ -58,6 +58,10 @@ class Mixture(ByteModel):
     def __str__(self) -> str:
         return "+".join(map(str, self.members))
 
+    def resolved(self, rule: str = "") -> Mixture:
+        """Return the mixture with every member's rule named; see ``ByteModel.resolved``."""
+        return Mixture(tuple(model.resolved(rule) for model in self.members))
+
     def laid_out(self, layout: Layout) -> Mixture:
         """Return the mixture of its members for bytes with ``layout``."""
         return Mixture(tuple(model.laid_out(layout) for model in self.members))

@@ -118,7 +118,7 @@ def sample(
     if each is not None and not isinstance(sampler, Ancestral):
         raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
     request = Request(
-        model=load(compressor, rule=rule, effort=effort, layout=layout),
+        model=load(compressor, rule=rule, effort=effort, layout=layout).resolved(),
         prompt=as_bytes(prompt, "the prompt") if each is None else b"",
         each=each or (),
         length=length,

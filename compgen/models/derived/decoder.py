@@ -30,7 +30,6 @@ class DecoderState(State):
     def start(cls, compressor: Compressor, window: Window, prompts: Sequence[bytes]) -> DecoderState:
         """Return a state after ``prompts`` under the law of ``compressor``; equal prompts are opened once."""
         law = compressor.law()
-        assert law is not None  # noqa: S101 - CodeLengthModel asked
         opened = {prompt: _Row(compressor, law, window, prompt) for prompt in dict.fromkeys(prompts)}
         return cls([opened[prompt].fork() for prompt in prompts])
 

@@ -8,6 +8,7 @@ calibrated rule. Under all, a row's context window grows to 2N bytes and reopens
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import ClassVar
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
+from compgen.laws.base import NoLaw
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.derived.calibrated import CalibratedState
@@ -27,8 +29,8 @@ from compgen.registry import Spec, convert, suggest
 
 _CALIBRATED = "calibrated"
 _DECODER = "decoder"
-RULES = (_CALIBRATED, _DECODER, "one-step")
-"""The rules by which code lengths become a distribution, the default first."""
+RULES = (_DECODER, _CALIBRATED, "one-step")
+"""The rules by which a compressor becomes a distribution."""
 _WIDEST_PIXEL = 16
 """The most bytes of a pixel. Chosen: eight channels of 16 bits."""
 _PREFIXES = 24
@@ -41,7 +43,7 @@ class CodeLengthModel(ByteModel):
 
     Attributes:
         compressor: gives the code lengths.
-        rule: how code lengths become a distribution, one of RULES.
+        rule: how the compressor becomes a distribution, one of RULES; empty for the default (``chosen_rule``).
         effort: what the calibrated rule may spend, ``fast`` or ``best``.
         window: N, bytes of the context window; 0 for the compressor's own.
         stride: bytes in a row of a picture or in a record of a table. The calibrated rule looks at the bytes above.
@@ -52,7 +54,7 @@ class CodeLengthModel(ByteModel):
     """
 
     compressor: Compressor
-    rule: str = _CALIBRATED
+    rule: str = ""
     effort: str = FAST.name
     window: int = 0
     stride: int = 0
@@ -62,19 +64,16 @@ class CodeLengthModel(ByteModel):
     name: ClassVar[str] = "code-length"
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
+        if self.rule and self.rule not in RULES:
             raise UsageError(f"unknown rule '{self.rule}'{suggest(self.rule, RULES)}")
         if self.effort not in EFFORTS:
             raise UsageError(f"unknown effort '{self.effort}'{suggest(self.effort, EFFORTS)}")
-        if self.effort != FAST.name and self.rule != _CALIBRATED:
+        if self.effort != FAST.name and self.rule not in ("", _CALIBRATED):
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
         if self.rule == _DECODER and (self.stride or self.pixel):
             raise UsageError("stride and pixel are for the calibrated rule; leave them out with rule=decoder")
-        if self.rule == _DECODER and self.compressor.law() is None:
-            raise UsageError(
-                f"{self.compressor.name} has no law that compgen knows, so rule=decoder has nothing to follow; "
-                "use rule=calibrated"
-            )
+        if self.rule == _DECODER:
+            self.compressor.law()  # which says if there is none
         Layout(self.stride)
         if not 0 <= self.pixel <= _WIDEST_PIXEL or (self.pixel and self.stride % self.pixel):
             raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {self.pixel}")
@@ -88,7 +87,7 @@ class CodeLengthModel(ByteModel):
         """The compressor's spec, with the model's options that differ from their defaults."""
         spec = self.compressor.spec
         given = (
-            ("rule", self.rule, _CALIBRATED),
+            ("rule", self.rule, ""),
             ("effort", self.effort, FAST.name),
             ("window", self.window, 0),
             ("stride", self.stride, 0),
@@ -120,7 +119,7 @@ class CodeLengthModel(ByteModel):
         The calibrated rule takes stride, pixel and depth from ``layout`` if the model has neither stride nor pixel.
         """
         compressor = self.compressor.laid_out(layout)
-        if self.stride or self.pixel or self.rule != _CALIBRATED:
+        if self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
@@ -129,6 +128,26 @@ class CodeLengthModel(ByteModel):
     def context_window(self) -> Window:
         """The rule by which a row's window grows and reopens."""
         return Window(self.window or self.compressor.window)
+
+    @functools.cached_property
+    def chosen_rule(self) -> str:
+        """The rule, or if none is named: ``decoder`` for a compressor that has a law, ``calibrated`` for others.
+
+        Samples of pictures and sound, and whatever has an option of the calibrated rule, are ``calibrated`` too.
+        """
+        if self.rule:
+            return self.rule
+        if self.stride or self.pixel or self.effort != FAST.name:
+            return _CALIBRATED
+        try:
+            self.compressor.law()
+        except NoLaw:
+            return _CALIBRATED
+        return _DECODER
+
+    def resolved(self, rule: str = "") -> CodeLengthModel:
+        """Return the model with its rule named; see ``ByteModel.resolved``."""
+        return dataclasses.replace(self, rule=self.rule or rule or self.chosen_rule)
 
     @property
     def _rule(self) -> CalibratedRule:
@@ -139,7 +158,7 @@ class CodeLengthModel(ByteModel):
     @property
     def warm_up(self) -> int | None:
         """Bytes of the calibrated rule's warm-up; None under the other rules, which do not learn."""
-        return self._rule.warm_up if self.rule == _CALIBRATED else None
+        return self._rule.warm_up if self.chosen_rule == _CALIBRATED else None
 
     @property
     def versions(self) -> str:
@@ -153,8 +172,8 @@ class CodeLengthModel(ByteModel):
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""
-        if self.rule == _CALIBRATED:
+        if self.chosen_rule == _CALIBRATED:
             return CalibratedState.start(self._rule, prompts)
-        if self.rule == _DECODER:
+        if self.chosen_rule == _DECODER:
             return DecoderState.start(self.compressor, self.context_window, prompts)
         return OneStepState.start(self.compressor, self.context_window, prompts)
