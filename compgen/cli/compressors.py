@@ -24,6 +24,7 @@ def compressors(as_json: AsJson = False) -> None:
         ("name", "left"),
         ("resolution", "right"),
         ("window", "right"),
+        ("law", "left"),
         ("library", "left"),
         ("options", "left"),
     ):
@@ -34,6 +35,7 @@ def compressors(as_json: AsJson = False) -> None:
             entry["name"],
             f"{entry['resolution_bits']:g} bits" if entry.get("resolution_bits") else "-",
             f"{entry['window']}" if entry.get("window") else "-",
+            entry.get("law", "-"),
             entry.get("version", "-") if entry["available"] else Text("missing", style="red"),
             options or "-",
         )
@@ -44,7 +46,8 @@ def compressors(as_json: AsJson = False) -> None:
             console.print(Text(entry["problem"], style="red"))
     console.print(
         "\nresolution: the unit of code lengths. window: the default N; a derived model looks back N to 2N - 1 bytes.\n"
-        "Every compressor also takes rule=one-step, effort=best and window=N. A+B is a mixture.\n"
+        "law: what rule=decoder follows: exact, read from the format; fitted, from code lengths; or none.\n"
+        "Every compressor also takes rule=calibrated, rule=one-step, effort=best and window=N. A+B is a mixture.\n"
         "'command:PROGRAM ARGS' is any program that compresses standard input to standard output.\n"
         "'lzma' is another name for xz."
     )
@@ -70,5 +73,6 @@ def _entries() -> list[dict[str, Any]]:
                 continue
             entry["options"] = {f.name: f.default for f in dataclasses.fields(cls) if not f.metadata.get("argument")}
             if issubclass(cls, Compressor):
-                entry |= {"resolution_bits": cls.resolution, "window": cls.window, "version": cls.version()}
+                entry |= {"resolution_bits": cls.resolution, "window": cls.window, "law": cls.law_kind}
+                entry["version"] = cls.version()
     return entries

@@ -51,8 +51,8 @@ Rule: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
-        help="How code lengths become a distribution: calibrated, or one-step, which is the paper's rule. "
-        "Default: calibrated.",
+        help="How a compressor becomes a distribution: decoder, what its own decoder makes of random bits; calibrated, "
+        "the better predictor; one-step, the paper's rule.",
     ),
 ]
 Effort: TypeAlias = Annotated[

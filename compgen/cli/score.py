@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,10 @@ def score(
     length: Annotated[
         int | None, typer.Option(metavar="N", help="The number of bytes to score. Default: to the end of the file.")
     ] = None,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Also score the null compressor, which knows nothing, under the same rule."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score real bytes: print the derived rate, the compressor's own rate, and each byte's surprisal as a colour."""
@@ -36,12 +41,13 @@ def score(
 
     with progress("scoring", len(data)) as advance:
         result = measure(compressor, data, before, rule=rule, effort=effort, watch=advance)
+    null = _control(result, before) if control else None
     if as_json:
         import json
 
-        print(json.dumps(_report(result)))
+        print(json.dumps(_report(result) | ({} if null is None else {"control_bpb": null})))
     else:
-        _print(result)
+        _print(result, null)
 
 
 def _span(data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
@@ -65,6 +71,23 @@ def _span(data: bytes, context: int | None, offset: int | None, length: int | No
     return data[begin - known : begin], data[begin:end]
 
 
+def _control(result: Score, before: bytes) -> float:
+    """Return what the rule of ``result`` gives over the null compressor, bits per byte.
+
+    Raises:
+        UsageError: the model follows no rule, or its members may follow several.
+    """
+    from compgen.compressors import COMPRESSORS
+    from compgen.evaluation.score import score as measure
+    from compgen.models import CodeLengthModel
+
+    if not isinstance(result.model, CodeLengthModel):
+        raise UsageError(f"--control is for a compressor under a rule, and '{result.model}' is none; leave it out")
+    model = dataclasses.replace(result.model, compressor=COMPRESSORS.build("null"))
+    with progress("control", len(result.data)) as advance:
+        return measure(model, result.data, before, watch=advance).derived_bpb
+
+
 def _report(result: Score) -> dict[str, str | float | None]:
     return {
         "compressor": str(result.model),
@@ -78,7 +101,7 @@ def _report(result: Score) -> dict[str, str | float | None]:
     }
 
 
-def _print(result: Score) -> None:
+def _print(result: Score, null: float | None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -97,6 +120,11 @@ def _print(result: Score) -> None:
         ("compressor", str(result.model), ""),
         ("derived_bpb", f"{result.derived_bpb:.4f}", "bits per byte under the derived distribution"),
         ("own_bpb", own, "bits per byte that the compressor itself spends here"),
+        *(
+            []
+            if null is None
+            else [("control_bpb", f"{null:.4f}", "bits per byte of the same rule without a compressor")]
+        ),
         ("code_waste", f"{result.code_waste:.4f}", "bits per byte that normalising adds"),
         ("bytes", f"{len(result.data)}", f"after {result.context_bytes} bytes of context"),
         ("seconds", f"{result.seconds:.2f}", f"{result.bytes_per_second:.3g} bytes/s"),
