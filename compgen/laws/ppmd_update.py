@@ -19,7 +19,8 @@ NODES = 10  # contexts in use, with the unused one at index 0
 STATES = 11  # states in use
 TEXT = 12  # bytes of text in use
 STEPS = 13  # numbers written to ``steps``
-REGISTERS = 14
+UNITS = 14  # units of 12 bytes that 7-zip's allocator has taken from its free memory
+REGISTERS = 15
 
 MOST = 124  # a frequency beyond it halves those of its context
 PERIOD = 7  # bits by which these chances, and the totals of escapes, average over time
@@ -75,6 +76,7 @@ def halve(m: Any) -> None:
         end -= 1
     escape += first + count - end
     m.count[node] = end - first
+    give_back(m, (count + 1) >> 1, (end - first + 1) >> 1 if end - first > 1 else 0)
     if end - first == 1:
         while True:
             freqs[first] -= freqs[first] >> 1
@@ -83,6 +85,35 @@ def halve(m: Any) -> None:
                 break
         return
     m.total[node] = known + escape - (escape >> 1)
+
+
+def take(m: Any, kind: Any) -> None:
+    """Count a block for states, of a size class, that 7-zip's allocator gives out: one given back, or a new one."""
+    if m.free[kind] > 0:
+        m.free[kind] -= 1
+    else:
+        m.registers[UNITS] += m.units[kind]
+
+
+def give_back(m: Any, old: Any, new: Any) -> None:
+    """Count what 7-zip's allocator gets back where a block of ``old`` units shrinks to ``new`` ones, maybe 0."""
+    free, units, kinds = m.free, m.units, m.kinds
+    if new == 0:
+        free[kinds[old]] += 1
+        return
+    before, after = kinds[old], kinds[new]
+    if before == after:
+        return
+    if free[after] > 0:
+        free[after] -= 1
+        free[before] += 1
+        return
+    rest = units[before] - units[after]
+    kind = kinds[rest]
+    if units[kind] != rest:
+        kind -= 1
+        free[rest - units[kind] - 1] += 1
+    free[kind] += 1
 
 
 def follow(m: Any) -> None:
@@ -195,8 +226,18 @@ def extend(m: Any, node: Any, around: Any, successor: Any) -> None:
 
 
 def make_room(m: Any, node: Any) -> None:
-    """Move the states of a context to twice the space if there is no room for one more."""
+    """Move the states of a context to twice the space if there is no room for one more.
+
+    7-zip's allocator, which is only counted here, has finer sizes. It holds two states in a unit, and one in the context.
+    """
     size = m.count[node]
+    if size & 1 == 0:
+        kind = m.kinds[size >> 1]
+        if m.kinds[(size >> 1) + 1] != kind:
+            take(m, kind + 1)
+            m.free[kind] += 1
+    elif size == 1:
+        take(m, 0)
     if size < m.room[node]:
         return
     old, new = m.first[node], m.registers[STATES]
@@ -238,6 +279,7 @@ def create(m: Any, skip: Any) -> Any:
         child, state = registers[NODES], registers[STATES]
         registers[NODES] += 1
         registers[STATES] += 1
+        registers[UNITS] += 1
         m.symbols[state] = symbol
         m.freqs[state] = freq
         m.successors[state] = after + 1
