@@ -41,9 +41,9 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def compiled_family(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
     """Return the functions of ``modules`` by their names, compiled; they call one another in compiled form.
 
-    The modules may hold nothing but functions that numba can compile, and constants. Their names must differ. numba
-    keeps compiled code on disk for as long as a function's own file is unchanged; here a digest of all the files is part
-    of the name that it is kept under, so that a change of one is noticed in the others.
+    The modules hold functions that numba can compile, and constants, under names that differ. numba keeps compiled code
+    on disk for as long as a function's own file is unchanged. Here a digest of all the files is part of the name that
+    the code is kept under, so that a change in one of them counts for all.
     """
     import numba
 

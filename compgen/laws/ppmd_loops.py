@@ -181,7 +181,7 @@ def binary_cell(m: Any, node: Any) -> Any:
 
 
 def see_cell(m: Any, node: Any, masked: Any) -> Any:
-    """Return which estimate of escapes serves context ``node``, of whose bytes ``masked`` are; -1 if it knows all 256."""
+    """Return which estimate of escapes serves context ``node`` with ``masked`` bytes masked; -1 if it knows all 256."""
     count = m.count[node]
     if count == 256:
         return -1

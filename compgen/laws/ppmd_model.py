@@ -11,8 +11,8 @@ from compgen.jit import Loops, compiled_family
 from compgen.laws import ppmd_loops, ppmd_update
 from compgen.laws.ppmd_update import FALL, FIRST_RUN, MAX, MIN, NODES, REGISTERS, RUN, STATES, STEPS, TEXT, UNITS
 
-LOOPS = Loops(cost=1.5)
-"""Compiled loops: importing numba and loading them takes about that many seconds."""
+LOOPS = Loops(cost=0.6)
+"""Compiled loops: importing numba and loading them from its cache takes about that many seconds; compiling anew, 15."""
 
 _ROOT = 1
 _PIECE = 1024  # bytes after which a run asks anew whether to go on compiled
@@ -96,6 +96,11 @@ _GROWING = {
 _SHARED = {"see_rows", "units", "kinds", "reserve"}
 
 
+def free_units(memory: int) -> int:
+    """Return how many units of 12 bytes 7-zip keeps for contexts and states in ``memory`` bytes; the rest is for text."""
+    return memory // 96 * 7
+
+
 def _see_rows() -> NDArray[np.int16]:
     rows = [0, 1, 2]
     while len(rows) < 256:
@@ -141,9 +146,13 @@ def _fresh(order: int) -> Pools:
         chain=np.zeros(order + 1, dtype=np.int64),
         weights=np.zeros(256, dtype=np.int64),
         shares=np.zeros(256, dtype=np.int64),
-        # A byte adds at most one context for each length up to the order, and each of these may move to twice the space.
+        # A byte adds at most one context of each length, and each of these may move to twice the space.
         reserve=np.array([order + 1, (order + 1) * 257], dtype=np.int64),
     )
+
+
+def _view(array: Any) -> Any:
+    return memoryview(array)
 
 
 class Model:
@@ -167,8 +176,7 @@ class Model:
 
         Where it is not, its allocator begins to put blocks together, and at last the model starts anew.
         """
-        registers = self._arrays.registers
-        units = memory // 96 * 7
+        registers, units = self._arrays.registers, free_units(memory)
         return bool(registers[UNITS] <= units and registers[TEXT] < memory - 12 * units)
 
     def fork(self) -> Model:
@@ -201,8 +209,8 @@ class Model:
         if LOOPS.run_compiled:
             return compiled_family(ppmd_loops, ppmd_update)[name](self._arrays, *args)
         if self._views is None:
-            self._views = Pools(*map(memoryview, self._arrays))
-        plain = [memoryview(one) if isinstance(one, np.ndarray) else one for one in args]
+            self._views = Pools(*map(_view, self._arrays))
+        plain = [_view(one) if isinstance(one, np.ndarray) else one for one in args]
         with LOOPS.fallback():
             return getattr(ppmd_loops, name)(self._views, *plain)
 

@@ -228,7 +228,7 @@ def extend(m: Any, node: Any, around: Any, successor: Any) -> None:
 def make_room(m: Any, node: Any) -> None:
     """Move the states of a context to twice the space if there is no room for one more.
 
-    7-zip's allocator, which is only counted here, has finer sizes. It holds two states in a unit, and one in the context.
+    7-zip's allocator has finer sizes, which are counted here: two states in a unit, a single one inside its context.
     """
     size = m.count[node]
     if size & 1 == 0:
