@@ -16,9 +16,9 @@ that is never written: all bytes get that share in proportion.
 
 That it is the same model is tested to the last byte: a range coder that it drives writes what pyppmd writes.
 
-**Memory.** 7-zip's model forgets everything when its memory is full. This one does not: it is the law of PPMd as long as
-``PpmdState.fits(memory)``. Bytes of input for each MB of memory, until this ends; pyppmd's code parts from that of a
-model without a limit after 3 to 30% more bytes:
+**Memory.** 7-zip's model forgets everything when its memory is full. This one does not, so it is the law of PPMd only
+while ``PpmdState.fits(memory)``. The table says after how many bytes of input that ends, in 1 MB of memory. 7-zip's
+model starts anew after 3 to 30% more bytes, measured by where pyppmd's code parts from that of a model without a limit.
 
 | order | novel | enwik8 | C source | program | noise | made to be bad |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -47,11 +47,11 @@ from compgen.types import Frequencies
 def safe_length(order: int, memory: int) -> int:
     """Return how many bytes, whatever they are, PPMd of ``order`` reads in ``memory`` bytes without a new start.
 
-    Each byte creates ``order`` contexts at most, of one unit (12 bytes) each. It adds one state to a context on average at
-    most, since each state added shortens the context by a byte, and a byte lengthens it by one. States move to a larger
-    block once for each 8 added, where blocks are largest: 128 units, so 16 for a state. Bytes dropped by a halving may
-    come back and cost such a block, 8 units for each of the 16 bytes at least between two halvings. One more is for the
-    first halving of a context.
+    Each byte creates ``order`` contexts at most, of one unit (12 bytes) each. It adds one state to a context on average
+    at most, since each state added shortens the context by a byte, and a byte lengthens it by one. States move to a
+    larger block once for each 8 added, where blocks are largest: 128 units, so 16 for a state. Bytes dropped by a
+    halving may come back and cost such a block, 8 units for each of the 16 bytes at least between two halvings. One more
+    is for the first halving of a context.
     """
     return max((free_units(memory) - 129) // (order + 25), 0)
 

@@ -97,7 +97,7 @@ _SHARED = {"see_rows", "units", "kinds", "reserve"}
 
 
 def free_units(memory: int) -> int:
-    """Return how many units of 12 bytes 7-zip keeps for contexts and states in ``memory`` bytes; the rest is for text."""
+    """Return how many units of 12 bytes 7-zip keeps for contexts and states in ``memory`` bytes; text has the rest."""
     return memory // 96 * 7
 
 
