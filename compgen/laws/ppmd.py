@@ -50,8 +50,8 @@ def safe_length(order: int, memory: int) -> int:
     Each byte creates ``order`` contexts at most, of one unit (12 bytes) each. It adds one state to a context on average
     at most, since each state added shortens the context by a byte, and a byte lengthens it by one. States move to a
     larger block once for each 8 added, where blocks are largest: 128 units, so 16 for a state. Bytes dropped by a
-    halving may come back and cost such a block, 8 units for each of the 16 bytes at least between two halvings. One more
-    is for the first halving of a context.
+    halving may come back and cost such a block: 8 units for each of the 16 bytes at least between two halvings. One
+    more is for the first halving of a context.
     """
     return max((free_units(memory) - 129) // (order + 25), 0)
 
