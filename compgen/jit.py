@@ -11,10 +11,13 @@ go on.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -33,6 +36,33 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
     compiled: Callable[..., Any] = numba.njit(cache=True)(function)
+    return compiled
+
+
+@functools.cache
+def compiled_family(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Return the functions of ``modules`` by their names, compiled; they call one another in compiled form.
+
+    The modules hold functions that numba can compile, and constants, under names that differ. numba keeps compiled code
+    on disk for as long as a function's own file is unchanged. Here a digest of all the files is part of the name that
+    the code is kept under, so that a change in one of them counts for all.
+    """
+    import numba
+
+    digest = hashlib.sha256()
+    names: dict[str, Any] = {}
+    for module in modules:
+        digest.update(inspect.getsource(module).encode())
+        names |= vars(module)
+    family = {
+        name: FunctionType(value.__code__, names, name, value.__defaults__)
+        for name, value in names.items()
+        if isinstance(value, FunctionType) and value.__module__ in {module.__name__ for module in modules}
+    }
+    for function in family.values():
+        function.__qualname__ += "_" + digest.hexdigest()[:16]
+    compiled: dict[str, Callable[..., Any]] = {name: numba.njit(cache=True)(one) for name, one in family.items()}
+    names |= compiled
     return compiled
 
 
