@@ -64,8 +64,7 @@ SamplerSpec: TypeAlias = Annotated[
     typer.Option(
         metavar="NAME",
         help="ancestral draws byte by byte. beam finds the most probable continuations. smc draws weighted particles "
-        "over whole continuations. decode sends random bits through the coder. decode-native sends noise through "
-        "ppmd's own decoder.",
+        "over whole continuations. decode sends random bits through the coder.",
     ),
 ]
 Samples: TypeAlias = Annotated[

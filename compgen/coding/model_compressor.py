@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compgen.coding import byte_segment, rans
 from compgen.coding.sizing import SEGMENT
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CorruptDataError
+from compgen.laws.base import Law, LawState
 from compgen.models import ByteModel, State, load
-from compgen.types import CodeLengths
+from compgen.types import CodeLengths, Frequencies
 
 _HEAD = struct.Struct("<II")
 """Bytes of the data of a piece, bytes of its code."""
@@ -35,6 +37,7 @@ class ModelCompressor(Compressor):
     model: ByteModel = field(metadata={"argument": True, "parse": load})
 
     name: ClassVar[str] = "model"
+    law_kind: ClassVar[str] = "exact"
     resolution: ClassVar[float] = 0.0
     conditional: ClassVar[bool] = True
     parallel: ClassVar[bool] = False
@@ -44,6 +47,10 @@ class ModelCompressor(Compressor):
     def version(cls) -> str:
         """Return that any model will do. The versions that a model depends on are in ``ByteModel.versions``."""
         return "any model"
+
+    def law(self) -> Law:
+        """Return the model's own distribution: random bits through its coder are a sample of it."""
+        return ModelLaw(self.model)
 
     def compress(self, data: bytes) -> bytes:
         """Return the code of ``data``. The model knows nothing before it."""
@@ -92,6 +99,42 @@ class ModelCompressor(Compressor):
         meter = ModelMeter(self.model.start([b""]))
         meter.extend(context)
         return meter
+
+
+@dataclass(frozen=True)
+class ModelLaw(Law):
+    """The law of a model behind its arithmetic coder: the model's own distribution."""
+
+    model: ByteModel
+
+    def start(self, context: bytes) -> ModelLawState:
+        """Return the state after ``context``."""
+        return ModelLawState(self.model.start([context]))
+
+
+class ModelLawState(LawState):
+    """One row of the model's state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies; see ``LawState``."""
+        frequencies: Frequencies = self._state.frequencies()[0]
+        return frequencies
+
+    def append(self, symbol: int) -> None:
+        """Append one byte."""
+        self._state.extend(np.array([symbol], dtype=np.uint8))
+
+    def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Append (T,) known bytes; see ``LawState``."""
+        low, width = self._state.consume(data.reshape(-1, 1))
+        return low[:, 0], width[:, 0]
+
+    def fork(self) -> ModelLawState:
+        """Return an independent state."""
+        return ModelLawState(self._state.fork([0]))
 
 
 class ModelMeter(Meter):

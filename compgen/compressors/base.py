@@ -85,17 +85,14 @@ class Compressor(Configured, ABC):
         """
         return FittedLaw(self.code_lengths, self.static_dictionary()).checked()
 
+    @property
+    def law_window(self) -> int:
+        """Default context window of its law, bytes."""
+        return self.window
+
     def laid_out(self, layout: Layout) -> Compressor:
         """Return the compressor for bytes with ``layout``; by default itself, since most see bytes in a line."""
         return self
-
-    def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
-        """Return ``length`` bytes that the decoder makes of random bytes which follow the code of ``context``.
-
-        Raises:
-            UsageError: random bytes are not a valid code for this decoder.
-        """
-        raise UsageError(f"{self.name}'s decoder does not take noise; ppmd's does, and the decode sampler suits all")
 
     def open(self, context: bytes) -> Meter:
         """Return a meter that stands after ``context``."""

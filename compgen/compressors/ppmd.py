@@ -23,13 +23,13 @@ import pyppmd  # noqa: F401 - so that a missing package is an error here and not
 
 from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CompressorError, CorruptDataError, UsageError
+from compgen.laws.base import Law
+from compgen.laws.ppmd import PpmdLaw
 
 _LENGTH = struct.Struct("<Q")
 """Bytes of the data: the header of a blob."""
 _REQUEST = struct.Struct("<IIQ")
 """What ``ppmd_child.py`` reads before data: order, megabytes of memory, bytes of data."""
-_ATTEMPTS = 8
-"""Streams of noise that are tried before sampling gives up. Chosen."""
 _PIECES = 1000
 """Pieces of data that one child codes, by when it has leaked 35 MB. Chosen: memory against starts of children."""
 _CHILD = (sys.executable, "-I", str(Path(__file__).with_name("ppmd_child.py")))
@@ -48,6 +48,7 @@ class Ppmd(Compressor):
     memory: int = 16
 
     name: ClassVar[str] = "ppmd"
+    law_kind: ClassVar[str] = "exact"
     parallel: ClassVar[bool] = False  # two threads in pyppmd are slower than one
 
     def __post_init__(self) -> None:
@@ -55,6 +56,15 @@ class Ppmd(Compressor):
             raise UsageError(f"ppmd:order must be between 2 and 64, not {self.order}")
         if not 1 <= self.memory <= 1024:
             raise UsageError(f"ppmd:memory must be between 1 and 1024 (MB), not {self.memory}")
+
+    def law(self) -> Law:
+        """Return the law of its own model."""
+        return PpmdLaw(self.order, self.memory << 20)
+
+    @property
+    def law_window(self) -> int:
+        """N, bytes: 2N of them fit into its memory, of all inputs that were tried (see ``laws/ppmd.py``)."""
+        return (self.memory << 17) // (self.order + 2)
 
     def open(self, context: bytes) -> PpmdMeter:
         """Return a meter that can read the range coder's codes."""
@@ -87,22 +97,6 @@ class Ppmd(Compressor):
         if self.compress(child.stdout) != blob:
             raise CorruptDataError("the ppmd blob is damaged: it is not what its data is coded as")
         return child.stdout
-
-    def decode_noise(self, context: bytes, length: int, seed: int) -> bytes:
-        """Return ``length`` bytes that random bytes decode to after the code of ``context``: a sample of PPMd itself.
-
-        Raises:
-            CompressorError: the decoder rejected all streams of noise that were tried.
-        """
-        if not length:
-            return b""
-        # Some noise crashes the decoder, so others are tried.
-        for attempt in range(_ATTEMPTS):
-            words = [*_CHILD, "noise", *map(str, (self.order, self.memory, length, seed + attempt))]
-            child = subprocess.run(words, input=self.compress(context), capture_output=True, check=False)
-            if child.returncode == 0:
-                return child.stdout
-        raise CompressorError(f"ppmd's decoder gave up on {_ATTEMPTS} streams of noise; use the decode sampler instead")
 
 
 class PpmdMeter(ReplayMeter):

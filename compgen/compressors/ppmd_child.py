@@ -3,14 +3,12 @@
 It imports nothing of compgen, so that it starts fast. A crash on hostile input and the memory that encoders leak stay
 in this process.
 
-    ppmd_child.py encode                          encode pieces of data, until standard input ends ppmd_child.py
-    decode ORDER MEMORY             decode a blob ppmd_child.py noise ORDER MEMORY LENGTH SEED  decode a blob followed
-    by noise, and write the LENGTH bytes of the noise
+    ppmd_child.py encode                    encode pieces of data, until standard input ends
+    ppmd_child.py decode ORDER MEMORY       decode a blob
 """
 
 from __future__ import annotations
 
-import random
 import struct
 import sys
 from typing import BinaryIO
@@ -26,10 +24,6 @@ _CODED = 1 << 14
 "what did not decode")."""
 _PIECE = 1 << 20
 """Bytes decoded in one call. Chosen: a forged length allocates no more."""
-_UNDECIDED = 4
-"""Bytes that the range coder writes last. They only tell where in its final interval the code lies."""
-_TRIES = 4000
-"""Streams of noise that are tried for one sample. Chosen: most noise changes the data and is rejected."""
 
 
 def encode(source: BinaryIO, sink: BinaryIO) -> None:
@@ -61,43 +55,11 @@ def decode(order: int, memory: int, source: BinaryIO, sink: BinaryIO) -> None:
         left -= len(data)
 
 
-def decode_noise(order: int, memory: int, length: int, seed: int, source: BinaryIO, sink: BinaryIO) -> None:
-    """Write ``length`` bytes that noise decodes to after a blob's data. Exit with code 1 if all noise tried fails.
-
-    The noise replaces the last bytes of the code, which say nothing about the data. Noise that changes the data is
-    rejected. The rest is uniform over the codes that begin with the data, so that each continuation comes with the
-    probability that the coder gives it.
-    """
-    (known,) = _LENGTH.unpack(source.read(_LENGTH.size))
-    code = source.read()
-    kept = code[: len(code) - _UNDECIDED]
-    generator = random.Random(seed)  # noqa: S311 - samples, not secrets
-    data = decoder_output(order, memory, code, known)
-    for _ in range(_TRIES):
-        noise = generator.randbytes(_UNDECIDED + 4 * length + 16)
-        found = decoder_output(order, memory, kept + noise, known + length)
-        if len(found) == known + length and found[:known] == data:
-            sink.write(found[known:])
-            return
-    raise SystemExit(1)
-
-
-def decoder_output(order: int, memory: int, code: bytes, length: int) -> bytes:
-    """Return up to ``length`` decoded bytes; none if the decoder raises an error."""
-    try:
-        return bytes(pyppmd.Ppmd7Decoder(order, memory << 20).decode(code, length)) if length else b""
-    except ValueError:
-        return b""
-
-
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:]
     streams = sys.stdin.buffer, sys.stdout.buffer
     if what == "encode":
         encode(*streams)
-    elif what == "decode":
+    else:
         order, memory = map(int, numbers)
         decode(order, memory, *streams)
-    else:
-        order, memory, length, seed = map(int, numbers)
-        decode_noise(order, memory, length, seed, *streams)

@@ -13,7 +13,6 @@ Several instruction sequences may write the same bytes, and the law sums over th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,5 +49,5 @@ class LawState(ABC):
         """Append (T,) known bytes, and return (T,) low and (T,) frequency of each one's interval in [0, 2**24)."""
 
     @abstractmethod
-    def fork(self) -> Self:
+    def fork(self) -> LawState:
         """Return an independent state."""

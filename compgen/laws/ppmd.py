@@ -27,7 +27,9 @@ model starts anew after 3 to 30% more bytes, measured by where pyppmd's code par
 | 16 | 40,400 | 37,600 | 31,400 | 35,800 | 37,600 | 14,500 |
 | 64 | 36,600 | 28,100 | 24,300 | 14,500 | 37,600 | 11,200 |
 
-Whoever opens a law bounds the context: by ``safe_length``, which holds for all input, or by asking ``fits``.
+So the law, too, starts anew: every 4,096 bytes it asks ``fits``, and if it does not, the model reads the last half of
+its bytes again. Within the window that ``Ppmd.law_window`` gives this was not seen to happen. ``safe_length`` bounds
+where it may, for all input.
 """
 
 from __future__ import annotations
@@ -42,6 +44,9 @@ from numpy.typing import NDArray
 from compgen.laws.base import Law, LawState
 from compgen.laws.ppmd_model import Model, free_units
 from compgen.types import Frequencies
+
+_CHECKED_EVERY = 4096
+"""Bytes between two questions whether the memory still suffices. Chosen: the answer costs a pass over free lists."""
 
 
 def safe_length(order: int, memory: int) -> int:
@@ -62,22 +67,27 @@ class PpmdLaw(Law):
 
     Attributes:
         order: bytes of the longest context, 2 to 64.
+        memory: bytes; see above.
     """
 
     order: int = 6
+    memory: int = 16 << 20
 
     def start(self, context: bytes) -> PpmdState:
         """Return the state after ``context``, all of which the model reads."""
-        return PpmdState(self.order, context)
+        return PpmdState(self, context)
 
 
 class PpmdState(LawState):
     """A model that has read the context."""
 
-    def __init__(self, order: int, context: bytes) -> None:
-        self._model = Model(order)
+    def __init__(self, law: PpmdLaw, context: bytes) -> None:
+        self._law = law
+        self._model = Model(law.order)
+        self._read = bytearray()  # by the model
         self._frequencies: Frequencies | None = None
-        self._model.append(np.frombuffer(context, dtype=np.uint8))
+        nothing = np.empty(0, dtype=np.int64)
+        self._consume(np.frombuffer(context, dtype=np.uint8), nothing, nothing)
 
     def fits(self, memory: int) -> bool:
         """Return whether PPMd in ``memory`` bytes has surely not started anew on the bytes so far."""
@@ -91,18 +101,38 @@ class PpmdState(LawState):
 
     def append(self, symbol: int) -> None:
         """Append one byte."""
-        self._frequencies = None
-        self._model.append(np.array([symbol], dtype=np.uint8))
+        nothing = np.empty(0, dtype=np.int64)
+        self._consume(np.array([symbol], dtype=np.uint8), nothing, nothing)
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T,) known bytes; see ``LawState``."""
-        self._frequencies = None
         low, width = np.empty(len(data), dtype=np.int64), np.empty(len(data), dtype=np.int64)
-        self._model.append(data, low, width)
+        self._consume(data, low, width)
         return low, width
+
+    def _consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Append ``data``; fill ``low`` and ``width`` unless they are empty."""
+        self._frequencies = None
+        done = 0
+        while done < len(data):
+            part = slice(done, done + _CHECKED_EVERY - len(self._read) % _CHECKED_EVERY)
+            if len(low):
+                self._model.append(data[part], low[part], width[part])
+            else:
+                self._model.append(data[part])
+            self._read += data[part].tobytes()
+            done = part.stop
+            if len(self._read) % _CHECKED_EVERY == 0 and not self.fits(self._law.memory):
+                self._start_anew(bytes(self._read[len(self._read) // 2 :]))
+
+    def _start_anew(self, context: bytes) -> None:
+        self._model = Model(self._law.order)
+        self._model.append(np.frombuffer(context, dtype=np.uint8))
+        self._read = bytearray(context)
 
     def fork(self) -> Self:
         """Return an independent state."""
         fork = copy.copy(self)
         fork._model = self._model.fork()
+        fork._read = self._read.copy()
         return fork

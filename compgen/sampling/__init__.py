@@ -27,7 +27,6 @@ SAMPLERS: Registry[Sampler] = Registry(
         "beam": Entry("compgen.sampling.beam:Beam"),
         "smc": Entry("compgen.sampling.smc:SequentialMonteCarlo"),
         "decode": Entry("compgen.sampling.decode:Decode"),
-        "decode-native": Entry("compgen.sampling.decode:DecodeNative"),
     },
 )
 
@@ -79,7 +78,7 @@ def sample(
         prompt: the bytes before the sample; text is encoded as UTF-8. Several prompts get one sample each.
         length: bytes to draw.
         samples: continuations to draw: rows, beams or particles.
-        sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, ``decode-native``, a plugin's name, a spec, or a sampler.
+        sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, a plugin's name, a spec, or a sampler.
         rule: how code lengths become a distribution: ``calibrated`` or ``one-step``.
         effort: how much work the calibrated rule does: ``fast`` or ``best``.
         temperature: above 1 it flattens the distribution, below 1 it sharpens it, 0 is greedy. For ``smc``, see there.

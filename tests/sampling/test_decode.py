@@ -95,17 +95,3 @@ def test_a_file_of_bits_is_decoded(tmp_path: Path) -> None:
     path.write_bytes(b"abc")
     with pytest.raises(UsageError, match="too few"):
         compgen.sample("backoff", PROMPT, length=5, sampler="decode", bits=str(path))
-
-
-def test_noise_through_ppmds_own_decoder(prose: bytes) -> None:
-    pytest.importorskip("pyppmd")
-    one, other = (compgen.sample("ppmd", prose, length=150, sampler="decode-native", seed=s)[0] for s in (1, 2))
-    assert len(one.data) == len(other.data) == 150
-    assert one.data != other.data
-    assert one.data == compgen.sample("ppmd", prose, length=150, sampler="decode-native", seed=1)[0].data
-    assert one.bits_per_byte is not None
-    assert one.bits_per_byte < 4, "it dreams of what it has read"
-    assert compgen.sample("ppmd", prose, length=0, sampler="decode-native", seed=1)[0].data == b""
-    for spec in ("gzip", "backoff", "gzip+ppmd"):
-        with pytest.raises(UsageError, match="ppmd"):
-            compgen.sample(spec, prose, length=5, sampler="decode-native")

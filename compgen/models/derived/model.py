@@ -127,7 +127,8 @@ class CodeLengthModel(ByteModel):
     @property
     def context_window(self) -> Window:
         """The rule by which a row's window grows and reopens."""
-        return Window(self.window or self.compressor.window)
+        own = self.compressor.law_window if self.chosen_rule == _DECODER else self.compressor.window
+        return Window(self.window or own)
 
     @functools.cached_property
     def chosen_rule(self) -> str:
