@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import importlib
 import math
 import time
+from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 from compgen import jit
-from compgen.jit import Loops
+from compgen.jit import Loops, compiled_family
 
 
 def counted(loops: Loops) -> list[str]:
@@ -51,3 +54,19 @@ def test_a_fallback_that_fails_counts_all_the_same() -> None:
     with pytest.raises(ValueError, match="fails"):
         loops.loop(fails)(fails)()
     assert loops.spent >= 0.01
+
+
+def test_a_family_of_functions_is_compiled_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    (tmp_path / "family_lower.py").write_text("SHIFT = 5\ndef shifted(x):\n    return x + SHIFT\n")
+    (tmp_path / "family_upper.py").write_text(
+        "from family_lower import shifted\ndef twice(x):\n    return shifted(shifted(x))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lower, upper = importlib.import_module("family_lower"), importlib.import_module("family_upper")
+    family = compiled_family(upper, lower)
+    assert set(family) == {"twice", "shifted"}
+    assert family["twice"](1) == upper.twice(1) == 11
+    assert family["twice"].__name__ == "twice"
+    assert type(upper.twice) is FunctionType, "the modules are as they were"
+    assert list(tmp_path.glob("__pycache__/*twice_*.nbi")), "compiled code is kept on disk"

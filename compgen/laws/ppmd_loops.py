@@ -192,16 +192,16 @@ def see_cell(m: Any, node: Any, masked: Any) -> Any:
     return cell + (4 if masked > new else 0)
 
 
-def note(m: Any, steps: Any, low: Any, width: Any, total: Any) -> None:
-    """Write what the range coder is told to ``steps``, if there is room: an interval, and what it is a part of.
+def note(m: Any, steps: Any) -> None:
+    """Write what the range coder is told, (3,) ``m.told``, to ``steps``, if there is room.
 
-    The total is 0 where the coder takes a chance of 14 bits, which it does without a division.
+    It is told where an interval begins, how wide it is, and what total it is a part of. The total is 0 where the coder
+    takes a chance of 14 bits, which it does without a division.
     """
     place = m.registers[STEPS]
     if place + 3 <= len(steps):
-        steps[place] = low
-        steps[place + 1] = width
-        steps[place + 2] = total
+        for i in range(3):
+            steps[place + i] = m.told[i]
         m.registers[STEPS] = place + 3
 
 
@@ -221,7 +221,8 @@ def code_single(m: Any, symbol: Any, steps: Any) -> Any:
     chance = m.bins[cell]
     mean = (chance + (1 << (PERIOD - 2))) >> PERIOD
     if m.symbols[state] == symbol:
-        note(m, steps, 0, chance, 0)
+        m.told[0], m.told[1], m.told[2] = 0, chance, 0
+        note(m, steps)
         m.bins[cell] = chance + (1 << PERIOD) - mean
         m.freqs[state] += 1 if m.freqs[state] < 128 else 0
         registers[FOUND] = state
@@ -229,7 +230,8 @@ def code_single(m: Any, symbol: Any, steps: Any) -> Any:
         registers[RUN] += 1
         follow(m)
         return True
-    note(m, steps, chance, (1 << BINARY) - chance, 0)
+    m.told[0], m.told[1], m.told[2] = chance, (1 << BINARY) - chance, 0
+    note(m, steps)
     m.bins[cell] = chance - mean
     registers[ESCAPE] = ESCAPES[(chance - mean) >> 10]
     registers[SUCCESS] = 0
@@ -249,13 +251,15 @@ def code_among(m: Any, symbol: Any, steps: Any) -> Any:
         low += freqs[state]
         state += 1
     if state == end:
-        note(m, steps, low, m.total[node] - low, m.total[node])
+        m.told[0], m.told[1], m.told[2] = low, m.total[node] - low, m.total[node]
+        note(m, steps)
         registers[SUCCESS] = 0
         registers[STAMP] += 1
         for known in range(first, end):
             m.mask[symbols[known]] = registers[STAMP]
         return False
-    note(m, steps, low, freqs[state], m.total[node])
+    m.told[0], m.told[1], m.told[2] = low, freqs[state], m.total[node]
+    note(m, steps)
     registers[SUCCESS] = 1 if state == first and 2 * freqs[state] > m.total[node] else 0
     registers[RUN] += registers[SUCCESS]
     m.total[node] += 4
@@ -296,11 +300,13 @@ def code_masked(m: Any, symbol: Any, steps: Any) -> Any:
         m.see_totals[cell] -= mean
         escape = max(mean, 1)
     if hit < 0:
-        note(m, steps, known, escape, known + escape)
+        m.told[0], m.told[1], m.told[2] = known, escape, known + escape
+        note(m, steps)
         if cell >= 0:
             m.see_totals[cell] = (m.see_totals[cell] + known + escape) & WORD
         return False
-    note(m, steps, low, freqs[hit], known + escape)
+    m.told[0], m.told[1], m.told[2] = low, freqs[hit], known + escape
+    note(m, steps)
     if cell >= 0:
         slow_down(m, cell)
     m.total[node] += 4

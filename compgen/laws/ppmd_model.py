@@ -12,7 +12,7 @@ from compgen.laws import ppmd_loops, ppmd_update
 from compgen.laws.ppmd_update import FALL, FIRST_RUN, MAX, MIN, NODES, REGISTERS, RUN, STATES, STEPS, TEXT, UNITS
 
 LOOPS = Loops(cost=0.6)
-"""Compiled loops: importing numba and loading them from its cache takes about that many seconds; compiling anew, 15."""
+"""Compiled loops: importing numba and loading them from its cache takes about that many seconds; compiling anew, 16."""
 
 _ROOT = 1
 _PIECE = 1024  # bytes after which a run asks anew whether to go on compiled
@@ -29,7 +29,7 @@ class Pools(NamedTuple):
     A *context* is a node of the tree, by its index; a *state* is one byte that some context knows, by its index.
 
     Attributes:
-        registers: (14,) int64: places named in ``ppmd_update.py``.
+        registers: (15,) int64: places named in ``ppmd_update.py``.
         suffix: (N,) int32 of a context: the context without its first byte; 0 of the empty one.
         first: (N,) int32 of a context: its first state. The others follow, by falling frequency, roughly.
         count: (N,) int16 of a context: how many bytes it knows.
@@ -50,6 +50,7 @@ class Pools(NamedTuple):
         trial: (400,) int32: a copy of ``see_totals``.
         mask: (256,) int64: the stamp with which a byte was last masked.
         chain: (order + 1,) int64: states whose successors are being created.
+        told: (3,) int64: see ``ppmd_loops.note``.
         weights: (256,) int64 of the next byte.
         shares: (256,) int64 of the next byte: frequencies.
         reserve: (2,) int64: contexts, and states, that one more byte may need.
@@ -76,6 +77,7 @@ class Pools(NamedTuple):
     trial: Any
     mask: Any
     chain: Any
+    told: Any
     weights: Any
     shares: Any
     reserve: Any
@@ -144,6 +146,7 @@ def _fresh(order: int) -> Pools:
         trial=np.zeros(400, dtype=np.int32),
         mask=np.zeros(256, dtype=np.int64),
         chain=np.zeros(order + 1, dtype=np.int64),
+        told=np.zeros(3, dtype=np.int64),
         weights=np.zeros(256, dtype=np.int64),
         shares=np.zeros(256, dtype=np.int64),
         # A byte adds at most one context of each length, and each of these may move to twice the space.

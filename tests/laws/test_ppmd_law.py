@@ -151,7 +151,7 @@ def test_it_does_so_on_long_input(name: str, order: int) -> None:
     assert code(data, order) == pyppmd_code(data, order, memory=512)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", [2, 6, 16, 64])
 @pytest.mark.parametrize("name", ["text/enwik8_head.xml", "corpora/canterbury/kennedy.xls"])
 @pytest.mark.usefixtures("compiled")
 def test_it_does_so_on_real_data(request: pytest.FixtureRequest, name: str, order: int) -> None:
