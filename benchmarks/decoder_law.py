@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration import read, windows
+from calibration import read, windows  # type: ignore[import-not-found]
 
 from compgen.compressors import COMPRESSORS
 from compgen.laws import deflate

@@ -217,7 +217,7 @@ class Pass:
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
-        self._links: tuple[NDArray[np.int32], ...] | None = None  # for loops: see lz77_loops.link
+        self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see lz77_loops.link
         self._begin = np.zeros(
             256, dtype=np.int64
         )  # sums of the prices of distances, by the byte that lies so far back
@@ -275,6 +275,7 @@ class Pass:
 
         if self._links is None:
             self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
+        self._links = lz77_loops.with_rows(self._links, data)
         prices = self._prices
         nothing = np.empty(0, dtype=np.int64)
         state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin

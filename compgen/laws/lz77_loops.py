@@ -17,6 +17,13 @@ _MASK = (1 << 31) - 1
 _HALF = 31
 _MANTISSA = 34
 _PRECISION = 24
+_SLOTS = 4096  # of pairs of bytes: a small table makes forks cheap, and 167 spreads letters
+
+
+@_loop
+def _slot(first: Any, second: Any) -> Any:
+    """Return the place of a pair of bytes in a table of ``_SLOTS``."""
+    return (np.int64(first) * 167 + np.int64(second)) & (_SLOTS - 1)
 
 
 @_loop
@@ -54,6 +61,7 @@ def _append(
     before: Any,
     latest: Any,
     last_two: Any,
+    rows: Any,
     pairs: Any,
     runs: Any,
     active: Any,
@@ -72,9 +80,9 @@ def _append(
     data[here] = symbol
     now = here + 1
     if here > 0:
-        pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
-        before[here] = latest[pair]
-        latest[pair] = here
+        slot = _slot(data[here - 1], symbol)
+        before[here] = latest[slot]
+        latest[slot] = here
     last_two[0, symbol] = last_two[1, symbol]
     last_two[1, symbol] = here
     count, longest = _walk(now, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, True)
@@ -98,7 +106,7 @@ def _append(
             break
         begin[data[place]] += steps[i]
         if place > 0:
-            pairs[data[place - 1], data[place]] += steps[i]
+            pairs[rows[data[place - 1]], data[place]] += steps[i]
     return count
 
 
@@ -115,7 +123,11 @@ def _walk(
     if now - origin < 2 or most < 2:
         return count, longest
     place = before[now - 1]
+    first, second = data[now - 2], data[now - 1]
     while place >= 0 and now - (place + 1) <= reach:
+        if data[place] != second or data[place - 1] != first:  # another pair in the same slot
+            place = before[place]
+            continue
         if extend:
             run: Any = 2
             if now - origin > 2 and place > 1 and data[place - 2] == data[now - 3]:
@@ -135,6 +147,7 @@ def _weigh(
     count: Any,
     data: Any,
     last_two: Any,
+    rows: Any,
     pairs: Any,
     runs: Any,
     active: Any,
@@ -154,10 +167,11 @@ def _weigh(
 
     All positions behind a byte like the last one count as runs of 1, summed in ``pairs``. Longer runs add the rest.
     """
-    last: Any = np.int64(0)
+    row: Any = np.int64(0)
     longest: Any = np.int64(0)
     if now > origin:
-        last = np.int64(data[now - 1])
+        last = data[now - 1]
+        row = np.int64(rows[last])
         if last_two[0, last] >= 0 and now - (last_two[0, last] + 1) <= len(distances) - 1:
             longest = np.int64(1)
     for i in range(count):
@@ -168,8 +182,8 @@ def _weigh(
         sums[k] = sums[k - 1] + masses[k] * tails[k]
     started, one = masses[0] * (tails[0] + lengths[0]), sums[min(1, size - 1)]
     for b in range(256):
-        weights[b] = begin[b] * (started >> _HALF) + pairs[last, b] * (one >> _HALF)
-        lower[b] = begin[b] * (started & _MASK) + pairs[last, b] * (one & _MASK)
+        weights[b] = begin[b] * (started >> _HALF) + pairs[row, b] * (one >> _HALF)
+        lower[b] = begin[b] * (started & _MASK) + pairs[row, b] * (one & _MASK)
     for i in range(count):
         place = active[i]
         carried = sums[runs[place]]
@@ -202,33 +216,47 @@ def _share(weights: Any, frequencies: Any) -> None:
 
 
 @_loop
-def _link(data: Any, count: Any, distances: Any, before: Any, latest: Any, last_two: Any, pairs: Any) -> None:
+def _link(
+    data: Any, count: Any, distances: Any, before: Any, latest: Any, last_two: Any, rows: Any, pairs: Any
+) -> None:
     """Fill what ``link`` returns."""
     for here in range(count):
         symbol = data[here]
         last_two[0, symbol] = last_two[1, symbol]
         last_two[1, symbol] = here
         if here > 0:
-            pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
-            before[here] = latest[pair]
-            latest[pair] = here
+            slot = _slot(data[here - 1], symbol)
+            before[here] = latest[slot]
+            latest[slot] = here
             if count - here < len(distances):
-                pairs[data[here - 1], symbol] += distances[count - here]
+                pairs[rows[data[here - 1]], symbol] += distances[count - here]
 
 
-def link(data: Any, count: int, distances: Any) -> tuple[Any, Any, Any, Any]:
+def link(data: Any, count: int, distances: Any) -> tuple[Any, ...]:
     """Return what tells the loops where bytes lie among the first ``count`` of ``data``.
 
     Returns:
-        (n,) for each position, the one before it whose byte, and the byte before that, are the same; -1 for none.
-        (65536,) the last position of each such pair.
-        (2, 256) the last position but one of each byte, and the last.
-        (256, 256) sums of the prices of distances, by the byte that lies so far back and, first, the byte before it.
+        (n,) for each position, the one before it in the chain of its slot, a hash of its byte and the one before.
+        (4096,) the last position of each slot.
+        (2, 256) the last position but one of each byte, and the last; -1 for none, as above.
+        (256,) the row of each byte in the next table; -1 for none.
+        (r, 256) sums of the prices of distances, by the byte that lies so far back; a row for the byte before it.
     """
-    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(1 << 16, -1, dtype=np.int32)
-    last_two, pairs = np.full((2, 256), -1, dtype=np.int32), np.zeros((256, 256), dtype=np.int32)
-    _link(data, count, distances, before, latest, last_two, pairs)
-    return before, latest, last_two, pairs
+    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(_SLOTS, -1, dtype=np.int32)
+    last_two, rows = np.full((2, 256), -1, dtype=np.int32), np.full(256, -1, dtype=np.int16)
+    links = with_rows((before, latest, last_two, rows, np.zeros((1, 256), dtype=np.int32)), data[:count])
+    _link(data, count, distances, *links)
+    return links
+
+
+def with_rows(links: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    """Return the same with a row for every byte of ``data``. Few bytes have one at first: that makes forks cheap."""
+    *others, rows, pairs = links
+    if (rows[data] >= 0).all():
+        return links
+    missing = np.unique(data[rows[data] < 0])
+    rows[missing] = len(pairs) + np.arange(len(missing))
+    return *others, rows, np.vstack([pairs, np.zeros((len(missing), 256), dtype=np.int32)])
 
 
 @_loop
@@ -240,6 +268,7 @@ def run(
     before: Any,
     latest: Any,
     last_two: Any,
+    rows: Any,
     pairs: Any,
     runs: Any,
     mantissas: Any,
@@ -262,9 +291,10 @@ def run(
         here: where the first of them goes.
         origin: where the pass began.
         data: all bytes.
-        before: see ``link``, as the next three.
+        before: see ``link``, as the next four.
         latest: see there.
         last_two: see there.
+        rows: see there.
         pairs: see there.
         runs: by position, how long a run has come to it, if 2 or more.
         mantissas: of boundary masses, from ``origin`` on.
@@ -288,7 +318,7 @@ def run(
     for i in range(len(given)):
         if len(width):
             _weigh(
-                here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals,
+                here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
                 lengths, tails, distances, masses, sums, weights, lower,
             )  # fmt: skip
             _share(weights, shares)
@@ -297,14 +327,14 @@ def run(
                 total += shares[b]
             low[i], width[i] = total, shares[given[i]]
         count = _append(
-            given[i], here, origin, data, before, latest, last_two, pairs, runs, active, mantissas, exponents, begin,
-            literals, lengths, distances, changes, steps, masses, by_run,
+            given[i], here, origin, data, before, latest, last_two, rows, pairs, runs, active, mantissas, exponents,
+            begin, literals, lengths, distances, changes, steps, masses, by_run,
         )  # fmt: skip
         here += 1
     if len(frequencies):
         _weigh(
-            here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals, lengths,
-            tails, distances, masses, sums, weights, lower,
+            here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
+            lengths, tails, distances, masses, sums, weights, lower,
         )  # fmt: skip
         _share(weights, frequencies)
     return here
