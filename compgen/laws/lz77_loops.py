@@ -73,6 +73,7 @@ def _append(
     distances: Any,
     changes: Any,
     steps: Any,
+    again: Any,
     masses: Any,
     by_run: Any,
 ) -> Any:
@@ -92,14 +93,19 @@ def _append(
     for i in range(count):
         by_run[runs[active[i]]] += distances[now - active[i]]
     total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
-    for run in range(2, size + 1):
+    for run in range(1, size + 1):
         total += masses[run - 1] * lengths[run]
         upper += by_run[run] * (total >> _HALF)
         lower += by_run[run] * (total & _MASK)
-    mass = max(mass + upper + (lower >> _HALF), 1)
+        by_run[run] = total
+    mass += upper + (lower >> _HALF)
+    mass = max(mass + _again(now, origin, data, exponents, least, literals[symbol], distances, by_run, again), 1)
     shift = _bits(mass) - _MANTISSA
     mantissas[now - origin] = mass >> shift if shift > 0 else mass << -shift
     exponents[now - origin] = least + 17 - shift
+    for j in range(len(again[0])):
+        one = again[3][j, now - origin]
+        again[3][j, now - origin] = one >> shift if shift > 0 else one << -shift
     for i in range(len(changes)):
         place = now - changes[i]
         if place < 0:
@@ -108,6 +114,54 @@ def _append(
         if place > 0:
             pairs[rows[data[place - 1]], data[place]] += steps[i]
     return count
+
+
+@_loop
+def _again(
+    now: Any,
+    origin: Any,
+    data: Any,
+    exponents: Any,
+    least: Any,
+    literal: Any,
+    distances: Any,
+    matched: Any,
+    again: Any,
+) -> Any:
+    """See ``LastDistances.append``; ``matched`` is B by the length of a run. Return what the boundary mass gains."""
+    followed, lengths, _, masses, runs = again
+    gained, t = np.int64(0), now - origin
+    for j in range(len(followed)):
+        place = now - 1 - followed[j]
+        if place < 0 or data[place] != data[now - 1]:
+            runs[j] = 0
+        else:
+            runs[j] = min(runs[j] + 1, len(lengths) - 1)
+        repeated = np.int64(0)
+        for k in range(1, runs[j] + 1):
+            repeated += (masses[j, t - k] >> min(exponents[t - k] - least, 62)) * lengths[k]
+        repeated >>= 3
+        gained += repeated
+        newest = masses[j, t - 1] >> min(exponents[t - 1] - least, 62)
+        fresh = np.int64(0)
+        if runs[j] > 0:
+            price, total = np.int64(distances[followed[j]]), matched[runs[j]]
+            fresh = price * (total >> _HALF) + (price * (total & _MASK) >> _HALF)
+        masses[j, t] = (newest * literal >> 3) + fresh + repeated
+    return gained
+
+
+@_loop
+def _weigh_again(now: Any, origin: Any, data: Any, exponents: Any, least: Any, again: Any, weights: Any) -> None:
+    """See ``LastDistances.weigh``."""
+    followed, _, tails, masses, runs = again
+    t = now - origin
+    for j in range(len(followed)):
+        if followed[j] <= now:
+            total = np.int64(0)
+            for k in range(runs[j] + 1):
+                total += (masses[j, t - k] >> min(exponents[t - k] - least, 62)) * tails[k]
+            weights[data[now - followed[j]]] += total >> 3
 
 
 @_loop
@@ -158,6 +212,7 @@ def _weigh(
     lengths: Any,
     tails: Any,
     distances: Any,
+    again: Any,
     masses: Any,
     sums: Any,
     weights: Any,
@@ -176,7 +231,7 @@ def _weigh(
             longest = np.int64(1)
     for i in range(count):
         longest = max(longest, np.int64(runs[active[i]]))
-    size, _ = _align(mantissas, exponents, now - origin, longest, masses)
+    size, least = _align(mantissas, exponents, now - origin, longest, masses)
     sums[0] = 0
     for k in range(1, size):
         sums[k] = sums[k - 1] + masses[k] * tails[k]
@@ -192,6 +247,7 @@ def _weigh(
         lower[data[place]] += price * ((carried & _MASK) - (one & _MASK))
     for b in range(256):
         weights[b] += (lower[b] >> _HALF) + ((masses[0] * literals[b]) >> 3)
+    _weigh_again(now, origin, data, exponents, least, again, weights)
 
 
 @_loop
@@ -280,6 +336,11 @@ def run(
     distances: Any,
     changes: Any,
     steps: Any,
+    distances_again: Any,
+    lengths_again: Any,
+    tails_again: Any,
+    masses_again: Any,
+    runs_again: Any,
     low: Any,
     width: Any,
     frequencies: Any,
@@ -306,6 +367,11 @@ def run(
         distances: see there.
         changes: see there.
         steps: see there.
+        distances_again: see ``Repeats``, as the next two.
+        lengths_again: see there.
+        tails_again: see there.
+        masses_again: see ``LastDistances``, as the next.
+        runs_again: see there.
         low: (T,) or (0,): written, where each byte's interval begins.
         width: (T,) or (0,): written, how wide it is.
         frequencies: (256,) or (0,): written, of the byte that comes next.
@@ -314,12 +380,13 @@ def run(
     by_run = np.empty(len(lengths) + 2, dtype=np.int64)
     weights, lower, shares = np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
     active = np.empty(min(len(data), len(distances)) + 1, dtype=np.int32)
+    again = distances_again, lengths_again, tails_again, masses_again, runs_again
     count, _ = _walk(here, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, False)
     for i in range(len(given)):
         if len(width):
             _weigh(
                 here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
-                lengths, tails, distances, masses, sums, weights, lower,
+                lengths, tails, distances, again, masses, sums, weights, lower,
             )  # fmt: skip
             _share(weights, shares)
             total = np.int64(0)
@@ -328,13 +395,13 @@ def run(
             low[i], width[i] = total, shares[given[i]]
         count = _append(
             given[i], here, origin, data, before, latest, last_two, rows, pairs, runs, active, mantissas, exponents,
-            begin, literals, lengths, distances, changes, steps, masses, by_run,
+            begin, literals, lengths, distances, changes, steps, again, masses, by_run,
         )  # fmt: skip
         here += 1
     if len(frequencies):
         _weigh(
             here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
-            lengths, tails, distances, masses, sums, weights, lower,
+            lengths, tails, distances, again, masses, sums, weights, lower,
         )  # fmt: skip
         _share(weights, frequencies)
     return here
