@@ -281,15 +281,14 @@ class Pass:
         if self._links is None:
             self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
         self._links = lz77_loops.with_rows(self._links, data)
-        prices = self._prices
+        prices, last = self._prices, self._last
         nothing = np.empty(0, dtype=np.int64)
-        state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin
+        state = self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
-        last = self._last
-        repeats = last.repeats.distances, last.repeats.lengths, last.repeats.tails, last.masses, last.runs
+        again = prices.repeats.distances, prices.repeats.lengths, prices.repeats.tails, last.masses, last.runs
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
         run: Any = lz77_loops.run
-        self.end = run(data, self.end, self._origin, *state, *fixed, *repeats, *asked)
+        self.end = run(data, self.end, self._origin, self._data, self._links, state, fixed, again, *asked)
 
     def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
         """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""

@@ -54,30 +54,13 @@ def _align(mantissas: Any, exponents: Any, newest: Any, most: Any, masses: Any) 
 
 @_loop
 def _append(
-    symbol: Any,
-    here: Any,
-    origin: Any,
-    data: Any,
-    before: Any,
-    latest: Any,
-    last_two: Any,
-    rows: Any,
-    pairs: Any,
-    runs: Any,
-    active: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    distances: Any,
-    changes: Any,
-    steps: Any,
-    again: Any,
-    masses: Any,
-    by_run: Any,
+    symbol: Any, here: Any, origin: Any, data: Any, links: Any, state: Any, prices: Any, again: Any, room: Any
 ) -> Any:
     """Append one byte at ``here``; return how many positions have a run of 2 or more."""
+    before, latest, last_two, rows, pairs = links
+    runs, mantissas, exponents, begin = state
+    literals, lengths, _, distances, changes, steps = prices
+    active, masses, by_run, _, _ = room
     data[here] = symbol
     now = here + 1
     if here > 0:
@@ -196,32 +179,16 @@ def _walk(
 
 @_loop
 def _weigh(
-    now: Any,
-    origin: Any,
-    count: Any,
-    data: Any,
-    last_two: Any,
-    rows: Any,
-    pairs: Any,
-    runs: Any,
-    active: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    tails: Any,
-    distances: Any,
-    again: Any,
-    masses: Any,
-    sums: Any,
-    weights: Any,
-    lower: Any,
+    now: Any, origin: Any, count: Any, data: Any, links: Any, state: Any, prices: Any, again: Any, room: Any
 ) -> None:
-    """Fill (256,) ``weights`` of the next byte; ``lower`` is room for as many.
+    """Fill (256,) weights of the next byte, the fourth part of ``room``.
 
     All positions behind a byte like the last one count as runs of 1, summed in ``pairs``. Longer runs add the rest.
     """
+    _, _, last_two, rows, pairs = links
+    runs, mantissas, exponents, begin = state
+    literals, lengths, tails, distances, _, _ = prices
+    active, masses, sums, weights, lower = room
     row: Any = np.int64(0)
     longest: Any = np.int64(0)
     if now > origin:
@@ -321,26 +288,10 @@ def run(
     here: Any,
     origin: Any,
     data: Any,
-    before: Any,
-    latest: Any,
-    last_two: Any,
-    rows: Any,
-    pairs: Any,
-    runs: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    tails: Any,
-    distances: Any,
-    changes: Any,
-    steps: Any,
-    distances_again: Any,
-    lengths_again: Any,
-    tails_again: Any,
-    masses_again: Any,
-    runs_again: Any,
+    links: Any,
+    state: Any,
+    prices: Any,
+    again: Any,
     low: Any,
     width: Any,
     frequencies: Any,
@@ -352,56 +303,36 @@ def run(
         here: where the first of them goes.
         origin: where the pass began.
         data: all bytes.
-        before: see ``link``, as the next four.
-        latest: see there.
-        last_two: see there.
-        rows: see there.
-        pairs: see there.
-        runs: by position, how long a run has come to it, if 2 or more.
-        mantissas: of boundary masses, from ``origin`` on.
-        exponents: the same.
-        begin: (256,) sums of the prices of distances.
-        literals: see ``Prices``, as the next five.
-        lengths: see there.
-        tails: see there.
-        distances: see there.
-        changes: see there.
-        steps: see there.
-        distances_again: see ``Repeats``, as the next two.
-        lengths_again: see there.
-        tails_again: see there.
-        masses_again: see ``LastDistances``, as the next.
-        runs_again: see there.
+        links: see ``link``.
+        state: by position, how long a run has come to it, if 2 or more; mantissas and exponents of boundary masses,
+            from ``origin`` on; (256,) sums of the prices of distances.
+        prices: literals, lengths, tails, distances, changes and steps; see ``Prices``.
+        again: distances, lengths and tails of ``Repeats``; masses and runs of ``LastDistances``.
         low: (T,) or (0,): written, where each byte's interval begins.
         width: (T,) or (0,): written, how wide it is.
         frequencies: (256,) or (0,): written, of the byte that comes next.
     """
-    masses, sums = np.empty(len(lengths) + 1, dtype=np.int64), np.empty(len(lengths) + 1, dtype=np.int64)
-    by_run = np.empty(len(lengths) + 2, dtype=np.int64)
-    weights, lower, shares = np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
-    active = np.empty(min(len(data), len(distances)) + 1, dtype=np.int32)
-    again = distances_again, lengths_again, tails_again, masses_again, runs_again
-    count, _ = _walk(here, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, False)
+    longest, reach = len(prices[1]) - 1, len(prices[3]) - 1
+    room = (
+        np.empty(min(len(data), reach + 1) + 1, np.int32),  # positions that runs of 2 or more have come to
+        np.empty(longest + 2, np.int64),  # aligned masses
+        np.empty(longest + 3, np.int64),  # sums by length
+        np.empty(256, np.int64),
+        np.empty(256, np.int64),
+    )
+    weights, shares = room[3], np.empty(256, np.int64)
+    count, _ = _walk(here, origin, data, links[0], state[0], room[0], longest, reach, False)
     for i in range(len(given)):
         if len(width):
-            _weigh(
-                here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
-                lengths, tails, distances, again, masses, sums, weights, lower,
-            )  # fmt: skip
+            _weigh(here, origin, count, data, links, state, prices, again, room)
             _share(weights, shares)
             total = np.int64(0)
             for b in range(given[i]):
                 total += shares[b]
             low[i], width[i] = total, shares[given[i]]
-        count = _append(
-            given[i], here, origin, data, before, latest, last_two, rows, pairs, runs, active, mantissas, exponents,
-            begin, literals, lengths, distances, changes, steps, again, masses, by_run,
-        )  # fmt: skip
+        count = _append(given[i], here, origin, data, links, state, prices, again, room)
         here += 1
     if len(frequencies):
-        _weigh(
-            here, origin, count, data, last_two, rows, pairs, runs, active, mantissas, exponents, begin, literals,
-            lengths, tails, distances, again, masses, sums, weights, lower,
-        )  # fmt: skip
+        _weigh(here, origin, count, data, links, state, prices, again, room)
         _share(weights, frequencies)
     return here
