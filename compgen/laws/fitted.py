@@ -36,6 +36,7 @@ All arithmetic from code lengths to prices is of whole numbers and fractions, so
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ from numpy.typing import NDArray
 
 from compgen.laws.base import Law, NoLaw
 from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, PRECISION, Lz77Law, Lz77State, Prices, Renewals
+from compgen.laws.parse import LONGEST, Fit, Parse, RepeatFit, parse
 from compgen.laws.probes import LENGTHS, PIECES, Probes, made_text
+from compgen.laws.repeats import MOST, NONE, Repeats
 from compgen.powers import FRACTION, exp2, log2
 from compgen.types import CodeLengths
 
@@ -61,14 +64,13 @@ RENEWALS = Renewals(first=256, every=8192)
 
 _WINDOW = 32768  # bytes of the context that are encoded for a fit, at most
 _REACH = 65536  # bytes that a match may look back, at most
-_LONGEST = 258  # bytes; longer copies are several matches. The compiled loops are fastest with short tables
 _BEFORE = 16384  # bytes of a static dictionary: with 8 KB brotli's law costs 1% more on text, with 32 KB as much
 _LAST = 1024  # bytes at the window's end that a conditional compressor encodes too, to fill its tables
 _CHEAPER = Fraction(92, 100)  # of literals' price: what is dearer is no match, or one that the encoder did not find
 _FEWEST = 8  # cells of matches for a fit of three numbers
-_LEAST_OCTAVE = 4  # nearer distances cost what 16 does: no probe fits there, and a line would give them nearly all
+_FEWEST_REPEATS = 4  # lengths for a fit of two numbers
+_SPARED = 3 << FRACTION  # bits that a repeated distance spares; Huffman codes spare less for a distance used often
 _LEAST_PRICE = 1 << (FRACTION - 2)  # a quarter of a bit: least price of a literal
-_PARSED = 2048  # bytes at the window's end that are parsed for the share of matches
 _BIT = 1 << FRACTION
 
 LengthsOf = Callable[[bytes, Sequence[bytes]], CodeLengths]
@@ -122,26 +124,32 @@ def prices(law: FittedLaw, context: bytes) -> Prices:
     if not window:
         return _prices_without_matches([_BIT * 8] * 256)
     probes = Probes(window)
-    literals, copied = _measured(law.lengths, probes)
+    literals, copied, repeated = _measured(law.lengths, probes)
     fit = _fitted(probes, literals, copied)
     if fit is None:
         return _prices_without_matches(literals)
+    fit = dataclasses.replace(fit, repeat=_fitted_repeat(probes, literals, fit, repeated))
     reach = min(len(law.dictionary[-_BEFORE:]) + 2 * max(len(context), RENEWALS.first), _REACH)
     return _prices(window, literals, fit, reach)
 
 
-def _measured(lengths: LengthsOf, probes: Probes) -> tuple[list[int], dict[tuple[int, int], int]]:
-    """Return the 256 prices of literals, and by (length, octave) that of a copy, in units of 2**-12 bits."""
+def _measured(lengths: LengthsOf, probes: Probes) -> tuple[list[int], dict[tuple[int, int], int], dict[int, int]]:
+    """Return the 256 prices of literals, by (length, octave) that of a copy, and by length the cost of all repeats.
+
+    All are in units of 2**-12 bits.
+    """
     window = probes.window
     cut = len(window) - min(_LAST, len(window) // 2)
     before = window[cut:] + probes.lead
-    asked = [b"", *probes.copies.values(), *probes.literals]
+    again = [probe for _, probe, _ in probes.repeats.values()]
+    asked = [b"", *probes.copies.values(), *again, *probes.literals]
     found = lengths(window[:cut], [before + probe for probe in asked])
     # Scaling by a power of two and rounding to whole numbers are exact on every machine.
     start, *bits = (int(units) for units in np.rint(found * _BIT))
     costs = [one - start for one in bits]
     copied = {cell: cost // PIECES for cell, cost in zip(probes.copies, costs, strict=False)}
-    return _literal_prices(probes, costs[len(copied) :]), copied
+    repeated = dict(zip(probes.repeats, costs[len(copied) :], strict=False))
+    return _literal_prices(probes, costs[len(copied) + len(again) :]), copied, repeated
 
 
 def _literal_prices(probes: Probes, costs: Sequence[int]) -> list[int]:
@@ -191,26 +199,7 @@ def least_squares(rows: Sequence[Sequence[int]], wanted: Sequence[int]) -> list[
     return found
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """The price of a match: base + by_octave * log2(distance) + by_length * log2(length), units of 2**-12 bits."""
-
-    shortest: int
-    base: int
-    by_octave: Fraction
-    by_length: Fraction
-
-    def of_length(self, length: int) -> int:
-        """Return the part that depends on the length."""
-        return int(self.by_length * log2(length))
-
-    def of_distance(self, distance: int) -> int:
-        """Return the part that depends on the distance: steps of half an octave."""
-        halves = (distance * distance).bit_length() - 1
-        return int(self.by_octave * max(halves * _BIT // 2 - _BIT // 4, _LEAST_OCTAVE * _BIT))
-
-
-def _fitted(probes: Probes, literals: Sequence[int], copied: dict[tuple[int, int], int]) -> _Fit | None:
+def _fitted(probes: Probes, literals: Sequence[int], copied: dict[tuple[int, int], int]) -> Fit | None:
     """Return the fit to the cells that are matches; None where they are too few."""
     cheap = {
         cell: price
@@ -222,53 +211,62 @@ def _fitted(probes: Probes, literals: Sequence[int], copied: dict[tuple[int, int
         return None
     rows = [[_BIT, octave * _BIT, log2(length)] for length, octave in cheap]
     base, by_octave, by_length = least_squares(rows, list(cheap.values()))
-    return _Fit(shortest[0], int(base * _BIT), max(by_octave, Fraction(0)), max(by_length, Fraction(0)))
+    return Fit(shortest[0], int(base * _BIT), max(by_octave, Fraction(0)), max(by_length, Fraction(0)))
+
+
+def _fitted_repeat(probes: Probes, literals: Sequence[int], fit: Fit, costs: dict[int, int]) -> RepeatFit | None:
+    """Return the fit to copies from the last distance; None where they are hardly cheaper than others.
+
+    The first copy of a probe is a match; the others repeat its distance.
+    """
+    cheap, spared = {}, []
+    for length, cost in costs.items():
+        distance, probe, foreign = probes.repeats[length]
+        match = fit.base + fit.of_distance(distance) + fit.of_length(length)
+        outside = sum(literals[byte] for byte in foreign)
+        as_literals = sum(literals[byte] for byte in probe) - outside
+        price = (cost - outside - min(match, as_literals // PIECES)) // (PIECES - 1)
+        if price < _CHEAPER * as_literals / PIECES:
+            cheap[length] = max(price, _LEAST_PRICE)
+            spared.append(match - price)
+    if len(cheap) < _FEWEST_REPEATS or sum(spared) < _SPARED * len(spared):
+        return None
+    base, by_length = least_squares([[_BIT, log2(length)] for length in cheap], list(cheap.values()))
+    return RepeatFit(min(cheap), int(base * _BIT), max(by_length, Fraction(0)))
 
 
 def _cells(table: dict[tuple[int, int], int], length: int) -> int:
     return sum(one == length for one, _ in table)
 
 
-def _share_of_matches(window: bytes, literals: Sequence[int], fit: _Fit) -> Fraction:
-    """Return the share of matches among the instructions of a greedy parse of the window's end."""
-    here = max(len(window) - _PARSED, len(window) // 2)
-    matches, all_of_them = 1, 2
-    while here < len(window):
-        length = _best_match(window, here, literals, fit)
-        matches += length > 0
-        all_of_them += 1
-        here += max(length, 1)
-    return Fraction(matches, all_of_them)
-
-
-def _best_match(window: bytes, here: int, literals: Sequence[int], fit: _Fit) -> int:
-    """Return the length of the match that saves most, each length from its nearest distance; 0 for a literal."""
-    best, most = 0, 0
-    cost = sum(literals[byte] for byte in window[here : here + fit.shortest - 1])
-    for length in range(fit.shortest, min(_LONGEST, len(window) - here) + 1):
-        place = window.rfind(window[here : here + length], 0, here + length - 1)
-        if place < 0:
-            break
-        cost += literals[window[here + length - 1]]
-        saved = cost - fit.base - fit.of_distance(here - place) - fit.of_length(length)
-        if saved > most:
-            best, most = length, saved
-    return best
-
-
 def _prices_without_matches(literals: Sequence[int]) -> Prices:
     return Prices(_in_proportion(literals, 1 << LITERAL_BITS), np.zeros(2, np.int64), np.zeros(2, np.int64))
 
 
-def _prices(window: bytes, literals: Sequence[int], fit: _Fit, reach: int) -> Prices:
+def _prices(window: bytes, literals: Sequence[int], fit: Fit, reach: int) -> Prices:
     """Return what the coder takes: literals and lengths sum to 1 together, distances by themselves."""
-    share = _share_of_matches(window, literals, fit)
-    lengths = [fit.of_length(length) for length in range(fit.shortest, _LONGEST + 1)]
+    found = parse(window, literals, fit)
+    lengths = [fit.of_length(length) for length in range(fit.shortest, LONGEST + 1)]
     distances = [fit.of_distance(distance) for distance in range(1, reach + 1)]
     return Prices(
-        _in_proportion(literals, int((1 - share) * (1 << LITERAL_BITS))),
-        np.append(np.zeros(fit.shortest, np.int64), _in_proportion(lengths, int(share * (1 << LENGTH_BITS)), 0)),
+        _in_proportion(literals, int((1 - found.matches - found.repeats) * (1 << LITERAL_BITS))),
+        np.append(
+            np.zeros(fit.shortest, np.int64), _in_proportion(lengths, int(found.matches * (1 << LENGTH_BITS)), 0)
+        ),
         np.append(np.int64(0), _in_proportion(distances, 1 << DISTANCE_BITS)),
+        NONE if fit.repeat is None else _repeats(found, fit.repeat),
+    )
+
+
+def _repeats(found: Parse, fit: RepeatFit) -> Repeats:
+    """Return the prices of repeats, and the distances that the parse used most."""
+    often = sorted(found.distances, key=lambda distance: (-found.distances[distance], distance))
+    lengths = [fit.of_length(length) for length in range(fit.shortest, LONGEST + 1)]
+    return Repeats(
+        np.array(sorted(often[:MOST]), dtype=np.int64),
+        np.append(
+            np.zeros(fit.shortest, np.int64), _in_proportion(lengths, int(found.repeats * (1 << LENGTH_BITS)), 0)
+        ),
     )
 
 
