@@ -10,6 +10,9 @@ least squares over all of these probes give each class its price. No more than `
 Least squares over these cells give the price of a match, a + b * log2(distance) + g * log2(length). A compressor
 without such cells has no matches; if it knows nothing (L(x) = 8 |x|), its law is uniform.
 
+**Repeats.** LZMA, zstd and brotli have cheap codes for the last distance. Copies from one distance, a foreign byte behind
+each, show it: where they are cheaper than the fit says by 3 bits or more, their price is fitted too, a + g * log2(length).
+
 **Share of matches.** Probes say what a match costs among matches and a literal among literals. How often one follows
 the other is priced by each format in a way of its own (flags, literal runs, shared Huffman codes). So the end of the
 window is parsed greedily by the fitted prices, and the share of matches is that of the parse.
@@ -53,8 +56,8 @@ from compgen.laws.repeats import MOST, NONE, Repeats
 from compgen.powers import FRACTION, exp2, log2
 from compgen.types import CodeLengths
 
-MOST_PROBES = 160
-"""Encodings of the window that a fit takes at most: about 100 at 8 KB."""
+MOST_PROBES = 128
+"""Encodings of the window that a fit takes at most: 96 at 8 KB of text, 120 at 32 KB."""
 
 MOST_MISFIT = 1.2
 """Bits of the law per bit of the compressor itself on made text, from which on there is no law; see above."""
@@ -68,6 +71,7 @@ _BEFORE = 16384  # bytes of a static dictionary: with 8 KB brotli's law costs 1%
 _LAST = 1024  # bytes at the window's end that a conditional compressor encodes too, to fill its tables
 _CHEAPER = Fraction(92, 100)  # of literals' price: what is dearer is no match, or one that the encoder did not find
 _FEWEST = 8  # cells of matches for a fit of three numbers
+_STEEPEST = 3  # bits for each doubling of the length; dearer ones are of copies that a fast encoder saw in part
 _FEWEST_REPEATS = 4  # lengths for a fit of two numbers
 _SPARED = 3 << FRACTION  # bits that a repeated distance spares; Huffman codes spare less for a distance used often
 _LEAST_PRICE = 1 << (FRACTION - 2)  # a quarter of a bit: least price of a literal
@@ -211,6 +215,9 @@ def _fitted(probes: Probes, literals: Sequence[int], copied: dict[tuple[int, int
         return None
     rows = [[_BIT, octave * _BIT, log2(length)] for length, octave in cheap]
     base, by_octave, by_length = least_squares(rows, list(cheap.values()))
+    if by_length > _STEEPEST:
+        rest = [price - _STEEPEST * row[2] for row, price in zip(rows, cheap.values(), strict=True)]
+        (base, by_octave), by_length = least_squares([row[:2] for row in rows], rest), Fraction(_STEEPEST)
     return Fit(shortest[0], int(base * _BIT), max(by_octave, Fraction(0)), max(by_length, Fraction(0)))
 
 
