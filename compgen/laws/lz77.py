@@ -12,7 +12,8 @@ most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
     A(m, t) = sum for k = 1..m of a(t-k) Tail(k)                         Tail(k) = sum of len(l) for l > k
 
 A and B do not depend on d, so a byte costs two prefix sums and one pass over the distances that agree with the last
-byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``.
+byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``, which walk only distances that
+have run 2 or more: the others are all alike but for dist(d), and sums of it by pairs of bytes are kept.
 
 **Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary
 mass is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can
