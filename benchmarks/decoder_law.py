@@ -4,8 +4,9 @@
 
 Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then gzip's, read from its own
 blocks, at 32,000. Rates are bits per byte, means of five windows spread evenly over each file; the ratio is law / own.
-The row ``null`` is a compressor that knows nothing: whatever its law gained would be no compressor's knowledge. Texts
-are enwik8_tail.xml, tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one window of 100 bytes.
+Bytes per second of fitted laws hold the fit at 8,192 bytes, which the segments cross. The row ``null`` is a compressor
+that knows nothing: whatever its law gained would be no compressor's knowledge. Texts are enwik8_tail.xml,
+tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one window of 100 bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration import read, windows
+from calibration import read, windows  # type: ignore[import-not-found]
 
 from compgen.compressors import COMPRESSORS
 from compgen.laws import deflate

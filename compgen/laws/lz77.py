@@ -12,7 +12,8 @@ most the longest match, with x[t-k:t] = x[t-k-d:t-d]. Then
     A(m, t) = sum for k = 1..m of a(t-k) Tail(k)                         Tail(k) = sum of len(l) for l > k
 
 A and B do not depend on d, so a byte costs two prefix sums and one pass over the distances that agree with the last
-byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``.
+byte. The same numbers come from NumPy here and from compiled loops in ``lz77_loops.py``, which walk only distances that
+have run 2 or more: the others are all alike but for dist(d), and sums of it by pairs of bytes are kept.
 
 **Arithmetic.** Prices are integers: literals in units of 2**-20, lengths in 2**-20, distances in 2**-28. A boundary
 mass is a mantissa of 34 bits and an exponent. Where masses are summed they are aligned to the largest that a run can
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from compgen.jit import Loops
 from compgen.laws.base import Law, LawState
+from compgen.laws.repeats import NONE, LastDistances, Repeats
 from compgen.types import Frequencies
 
 LITERAL_BITS = 20
@@ -63,11 +65,13 @@ class Prices:
         literals: (256,) in units of 2**-20.
         lengths: (longest + 1,) of matches by their length, in units of 2**-20; those of 0 and 1 byte have none.
         distances: (reach + 1,) of matches by their distance, in units of 2**-28.
+        repeats: of matches from the last distance, for formats that have them; see ``repeats.py``.
     """
 
     literals: NDArray[np.int64]
     lengths: NDArray[np.int64]
     distances: NDArray[np.int64]
+    repeats: Repeats = NONE
 
     @property
     def reach(self) -> int:
@@ -217,7 +221,8 @@ class Pass:
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
-        self._links: tuple[NDArray[np.int32], ...] | None = None  # for loops: see lz77_loops.link
+        self._last = LastDistances(prices.repeats, room)
+        self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see lz77_loops.link
         self._begin = np.zeros(
             256, dtype=np.int64
         )  # sums of the prices of distances, by the byte that lies so far back
@@ -234,6 +239,7 @@ class Pass:
         fork = copy.copy(self)
         for name in ("_data", "_runs", "_mantissas", "_exponents", "_begin"):
             setattr(fork, name, getattr(self, name).copy())
+        fork._last = self._last.copy()
         if self._links is not None:
             fork._links = tuple(one.copy() for one in self._links)
         return fork
@@ -275,13 +281,15 @@ class Pass:
 
         if self._links is None:
             self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
-        prices = self._prices
+        self._links = lz77_loops.with_rows(self._links, data)
+        prices, last = self._prices, self._last
         nothing = np.empty(0, dtype=np.int64)
-        state = self._data, *self._links, self._runs, self._mantissas, self._exponents, self._begin
+        state = self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
+        again = prices.repeats.distances, prices.repeats.lengths, prices.repeats.tails, last.masses, last.runs
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
         run: Any = lz77_loops.run
-        self.end = run(data, self.end, self._origin, *state, *fixed, *asked)
+        self.end = run(data, self.end, self._origin, self._data, self._links, state, fixed, again, *asked)
 
     def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
         """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""
@@ -291,6 +299,11 @@ class Pass:
         masses = mantissas >> np.minimum(exponents - least, 62)
         masses[0] = max(int(masses[0]), 1)
         return masses, least
+
+    def _shifts(self, newest: int, count: int, least: int) -> NDArray[np.int64]:
+        """Return what aligns the masses of ``count`` boundaries from ``newest`` back to the exponent ``least``."""
+        exponents = self._exponents[newest + 1 - count : newest + 1][::-1]
+        return np.minimum(exponents - least, 62)
 
     def _active(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the positions that runs have come to, and how long these are."""
@@ -333,10 +346,18 @@ class Pass:
         # Sums of integers under 2**53 are exact in float64, in any order.
         by_run = np.bincount(np.minimum(runs, size), prices.distances[here - same], size + 1)[1:].astype(np.int64)
         mass += int((by_run * (sums >> HALF)).sum()) + (int((by_run * (sums & _MASK)).sum()) >> HALF)
-        mass = max(mass, 1)
+
+        def matched(distance: int, run: int) -> int:
+            price, total = int(prices.distances[distance]), int(sums[run - 1]) if run else 0
+            return price * (total >> HALF) + (price * (total & _MASK) >> HALF)
+
+        shifts = self._shifts(now - 1, size, least)
+        found, gained = self._last.append(data, here, now, shifts, int(prices.literals[symbol]), matched)
+        mass = max(mass + gained, 1)
         shift = mass.bit_length() - MANTISSA
         self._mantissas[now] = mass >> shift if shift > 0 else mass << -shift
         self._exponents[now] = least + SCALE - MANTISSA - shift
+        self._last.masses[:, now] = [one >> shift if shift > 0 else one << -shift for one in found]
         back = here - prices.changes
         inside = back >= 0
         np.add.at(self._begin, data[back[inside]], prices.steps[inside])
@@ -344,7 +365,7 @@ class Pass:
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""
         prices, (active, runs) = self._prices, self._active()
-        masses, _ = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
+        masses, least = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
         size = len(masses)
         sums = np.zeros(size, dtype=np.int64)
         np.cumsum(masses[1:] * prices.tails[1:size], out=sums[1:])
@@ -355,6 +376,8 @@ class Pass:
         np.add.at(upper, symbols, price * (going >> HALF))
         np.add.at(lower, symbols, price * (going & _MASK))
         weights: NDArray[np.int64] = upper + (lower >> HALF) + ((masses[0] * prices.literals) >> _LITERAL_SHIFT)
+        now = self.end - self._origin
+        self._last.weigh(self._data, self.end, now, self._shifts(now, size, least), weights)
         return weights
 
 

@@ -17,6 +17,13 @@ _MASK = (1 << 31) - 1
 _HALF = 31
 _MANTISSA = 34
 _PRECISION = 24
+_SLOTS = 4096  # of pairs of bytes: a small table makes forks cheap, and 167 spreads letters
+
+
+@_loop
+def _slot(first: Any, second: Any) -> Any:
+    """Return the place of a pair of bytes in a table of ``_SLOTS``."""
+    return (np.int64(first) * 167 + np.int64(second)) & (_SLOTS - 1)
 
 
 @_loop
@@ -47,34 +54,19 @@ def _align(mantissas: Any, exponents: Any, newest: Any, most: Any, masses: Any) 
 
 @_loop
 def _append(
-    symbol: Any,
-    here: Any,
-    origin: Any,
-    data: Any,
-    before: Any,
-    latest: Any,
-    last_two: Any,
-    pairs: Any,
-    runs: Any,
-    active: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    distances: Any,
-    changes: Any,
-    steps: Any,
-    masses: Any,
-    by_run: Any,
+    symbol: Any, here: Any, origin: Any, data: Any, links: Any, state: Any, prices: Any, again: Any, room: Any
 ) -> Any:
     """Append one byte at ``here``; return how many positions have a run of 2 or more."""
+    before, latest, last_two, rows, pairs = links
+    runs, mantissas, exponents, begin = state
+    literals, lengths, _, distances, changes, steps = prices
+    active, masses, by_run, _, _ = room
     data[here] = symbol
     now = here + 1
     if here > 0:
-        pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
-        before[here] = latest[pair]
-        latest[pair] = here
+        slot = _slot(data[here - 1], symbol)
+        before[here] = latest[slot]
+        latest[slot] = here
     last_two[0, symbol] = last_two[1, symbol]
     last_two[1, symbol] = here
     count, longest = _walk(now, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, True)
@@ -84,22 +76,75 @@ def _append(
     for i in range(count):
         by_run[runs[active[i]]] += distances[now - active[i]]
     total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
-    for run in range(2, size + 1):
+    for run in range(1, size + 1):
         total += masses[run - 1] * lengths[run]
         upper += by_run[run] * (total >> _HALF)
         lower += by_run[run] * (total & _MASK)
-    mass = max(mass + upper + (lower >> _HALF), 1)
+        by_run[run] = total
+    mass += upper + (lower >> _HALF)
+    mass = max(mass + _again(now, origin, data, exponents, least, literals[symbol], distances, by_run, again), 1)
     shift = _bits(mass) - _MANTISSA
     mantissas[now - origin] = mass >> shift if shift > 0 else mass << -shift
     exponents[now - origin] = least + 17 - shift
+    for j in range(len(again[0])):
+        one = again[3][j, now - origin]
+        again[3][j, now - origin] = one >> shift if shift > 0 else one << -shift
     for i in range(len(changes)):
         place = now - changes[i]
         if place < 0:
             break
         begin[data[place]] += steps[i]
         if place > 0:
-            pairs[data[place - 1], data[place]] += steps[i]
+            pairs[rows[data[place - 1]], data[place]] += steps[i]
     return count
+
+
+@_loop
+def _again(
+    now: Any,
+    origin: Any,
+    data: Any,
+    exponents: Any,
+    least: Any,
+    literal: Any,
+    distances: Any,
+    matched: Any,
+    again: Any,
+) -> Any:
+    """See ``LastDistances.append``; ``matched`` is B by the length of a run. Return what the boundary mass gains."""
+    followed, lengths, _, masses, runs = again
+    gained, t = np.int64(0), now - origin
+    for j in range(len(followed)):
+        place = now - 1 - followed[j]
+        if place < 0 or data[place] != data[now - 1]:
+            runs[j] = 0
+        else:
+            runs[j] = min(runs[j] + 1, len(lengths) - 1)
+        repeated = np.int64(0)
+        for k in range(1, runs[j] + 1):
+            repeated += (masses[j, t - k] >> min(exponents[t - k] - least, 62)) * lengths[k]
+        repeated >>= 3
+        gained += repeated
+        newest = masses[j, t - 1] >> min(exponents[t - 1] - least, 62)
+        fresh = np.int64(0)
+        if runs[j] > 0:
+            price, total = np.int64(distances[followed[j]]), matched[runs[j]]
+            fresh = price * (total >> _HALF) + (price * (total & _MASK) >> _HALF)
+        masses[j, t] = (newest * literal >> 3) + fresh + repeated
+    return gained
+
+
+@_loop
+def _weigh_again(now: Any, origin: Any, data: Any, exponents: Any, least: Any, again: Any, weights: Any) -> None:
+    """See ``LastDistances.weigh``."""
+    followed, _, tails, masses, runs = again
+    t = now - origin
+    for j in range(len(followed)):
+        if followed[j] <= now:
+            total = np.int64(0)
+            for k in range(runs[j] + 1):
+                total += (masses[j, t - k] >> min(exponents[t - k] - least, 62)) * tails[k]
+            weights[data[now - followed[j]]] += total >> 3
 
 
 @_loop
@@ -115,7 +160,11 @@ def _walk(
     if now - origin < 2 or most < 2:
         return count, longest
     place = before[now - 1]
+    first, second = data[now - 2], data[now - 1]
     while place >= 0 and now - (place + 1) <= reach:
+        if data[place] != second or data[place - 1] != first:  # another pair in the same slot
+            place = before[place]
+            continue
         if extend:
             run: Any = 2
             if now - origin > 2 and place > 1 and data[place - 2] == data[now - 3]:
@@ -130,46 +179,33 @@ def _walk(
 
 @_loop
 def _weigh(
-    now: Any,
-    origin: Any,
-    count: Any,
-    data: Any,
-    last_two: Any,
-    pairs: Any,
-    runs: Any,
-    active: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    tails: Any,
-    distances: Any,
-    masses: Any,
-    sums: Any,
-    weights: Any,
-    lower: Any,
+    now: Any, origin: Any, count: Any, data: Any, links: Any, state: Any, prices: Any, again: Any, room: Any
 ) -> None:
-    """Fill (256,) ``weights`` of the next byte; ``lower`` is room for as many.
+    """Fill (256,) weights of the next byte, the fourth part of ``room``.
 
     All positions behind a byte like the last one count as runs of 1, summed in ``pairs``. Longer runs add the rest.
     """
-    last: Any = np.int64(0)
+    _, _, last_two, rows, pairs = links
+    runs, mantissas, exponents, begin = state
+    literals, lengths, tails, distances, _, _ = prices
+    active, masses, sums, weights, lower = room
+    row: Any = np.int64(0)
     longest: Any = np.int64(0)
     if now > origin:
-        last = np.int64(data[now - 1])
+        last = data[now - 1]
+        row = np.int64(rows[last])
         if last_two[0, last] >= 0 and now - (last_two[0, last] + 1) <= len(distances) - 1:
             longest = np.int64(1)
     for i in range(count):
         longest = max(longest, np.int64(runs[active[i]]))
-    size, _ = _align(mantissas, exponents, now - origin, longest, masses)
+    size, least = _align(mantissas, exponents, now - origin, longest, masses)
     sums[0] = 0
     for k in range(1, size):
         sums[k] = sums[k - 1] + masses[k] * tails[k]
     started, one = masses[0] * (tails[0] + lengths[0]), sums[min(1, size - 1)]
     for b in range(256):
-        weights[b] = begin[b] * (started >> _HALF) + pairs[last, b] * (one >> _HALF)
-        lower[b] = begin[b] * (started & _MASK) + pairs[last, b] * (one & _MASK)
+        weights[b] = begin[b] * (started >> _HALF) + pairs[row, b] * (one >> _HALF)
+        lower[b] = begin[b] * (started & _MASK) + pairs[row, b] * (one & _MASK)
     for i in range(count):
         place = active[i]
         carried = sums[runs[place]]
@@ -178,6 +214,7 @@ def _weigh(
         lower[data[place]] += price * ((carried & _MASK) - (one & _MASK))
     for b in range(256):
         weights[b] += (lower[b] >> _HALF) + ((masses[0] * literals[b]) >> 3)
+    _weigh_again(now, origin, data, exponents, least, again, weights)
 
 
 @_loop
@@ -202,33 +239,47 @@ def _share(weights: Any, frequencies: Any) -> None:
 
 
 @_loop
-def _link(data: Any, count: Any, distances: Any, before: Any, latest: Any, last_two: Any, pairs: Any) -> None:
+def _link(
+    data: Any, count: Any, distances: Any, before: Any, latest: Any, last_two: Any, rows: Any, pairs: Any
+) -> None:
     """Fill what ``link`` returns."""
     for here in range(count):
         symbol = data[here]
         last_two[0, symbol] = last_two[1, symbol]
         last_two[1, symbol] = here
         if here > 0:
-            pair = np.int64(data[here - 1]) << 8 | np.int64(symbol)
-            before[here] = latest[pair]
-            latest[pair] = here
+            slot = _slot(data[here - 1], symbol)
+            before[here] = latest[slot]
+            latest[slot] = here
             if count - here < len(distances):
-                pairs[data[here - 1], symbol] += distances[count - here]
+                pairs[rows[data[here - 1]], symbol] += distances[count - here]
 
 
-def link(data: Any, count: int, distances: Any) -> tuple[Any, Any, Any, Any]:
+def link(data: Any, count: int, distances: Any) -> tuple[Any, ...]:
     """Return what tells the loops where bytes lie among the first ``count`` of ``data``.
 
     Returns:
-        (n,) for each position, the one before it whose byte, and the byte before that, are the same; -1 for none.
-        (65536,) the last position of each such pair.
-        (2, 256) the last position but one of each byte, and the last.
-        (256, 256) sums of the prices of distances, by the byte that lies so far back and, first, the byte before it.
+        (n,) for each position, the one before it in the chain of its slot, a hash of its byte and the one before.
+        (4096,) the last position of each slot.
+        (2, 256) the last position but one of each byte, and the last; -1 for none, as above.
+        (256,) the row of each byte in the next table; -1 for none.
+        (r, 256) sums of the prices of distances, by the byte that lies so far back; a row for the byte before it.
     """
-    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(1 << 16, -1, dtype=np.int32)
-    last_two, pairs = np.full((2, 256), -1, dtype=np.int32), np.zeros((256, 256), dtype=np.int32)
-    _link(data, count, distances, before, latest, last_two, pairs)
-    return before, latest, last_two, pairs
+    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(_SLOTS, -1, dtype=np.int32)
+    last_two, rows = np.full((2, 256), -1, dtype=np.int32), np.full(256, -1, dtype=np.int16)
+    links = with_rows((before, latest, last_two, rows, np.zeros((1, 256), dtype=np.int32)), data[:count])
+    _link(data, count, distances, *links)
+    return links
+
+
+def with_rows(links: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    """Return the same with a row for every byte of ``data``. Few bytes have one at first: that makes forks cheap."""
+    *others, rows, pairs = links
+    if (rows[data] >= 0).all():
+        return links
+    missing = np.unique(data[rows[data] < 0])
+    rows[missing] = len(pairs) + np.arange(len(missing))
+    return *others, rows, np.vstack([pairs, np.zeros((len(missing), 256), dtype=np.int32)])
 
 
 @_loop
@@ -237,20 +288,10 @@ def run(
     here: Any,
     origin: Any,
     data: Any,
-    before: Any,
-    latest: Any,
-    last_two: Any,
-    pairs: Any,
-    runs: Any,
-    mantissas: Any,
-    exponents: Any,
-    begin: Any,
-    literals: Any,
-    lengths: Any,
-    tails: Any,
-    distances: Any,
-    changes: Any,
-    steps: Any,
+    links: Any,
+    state: Any,
+    prices: Any,
+    again: Any,
     low: Any,
     width: Any,
     frequencies: Any,
@@ -262,49 +303,36 @@ def run(
         here: where the first of them goes.
         origin: where the pass began.
         data: all bytes.
-        before: see ``link``, as the next three.
-        latest: see there.
-        last_two: see there.
-        pairs: see there.
-        runs: by position, how long a run has come to it, if 2 or more.
-        mantissas: of boundary masses, from ``origin`` on.
-        exponents: the same.
-        begin: (256,) sums of the prices of distances.
-        literals: see ``Prices``, as the next five.
-        lengths: see there.
-        tails: see there.
-        distances: see there.
-        changes: see there.
-        steps: see there.
+        links: see ``link``.
+        state: by position, how long a run has come to it, if 2 or more; mantissas and exponents of boundary masses,
+            from ``origin`` on; (256,) sums of the prices of distances.
+        prices: literals, lengths, tails, distances, changes and steps; see ``Prices``.
+        again: distances, lengths and tails of ``Repeats``; masses and runs of ``LastDistances``.
         low: (T,) or (0,): written, where each byte's interval begins.
         width: (T,) or (0,): written, how wide it is.
         frequencies: (256,) or (0,): written, of the byte that comes next.
     """
-    masses, sums = np.empty(len(lengths) + 1, dtype=np.int64), np.empty(len(lengths) + 1, dtype=np.int64)
-    by_run = np.empty(len(lengths) + 2, dtype=np.int64)
-    weights, lower, shares = np.empty(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
-    active = np.empty(min(len(data), len(distances)) + 1, dtype=np.int32)
-    count, _ = _walk(here, origin, data, before, runs, active, len(lengths) - 1, len(distances) - 1, False)
+    longest, reach = len(prices[1]) - 1, len(prices[3]) - 1
+    room = (
+        np.empty(min(len(data), reach + 1) + 1, np.int32),  # positions that runs of 2 or more have come to
+        np.empty(longest + 2, np.int64),  # aligned masses
+        np.empty(longest + 3, np.int64),  # sums by length
+        np.empty(256, np.int64),
+        np.empty(256, np.int64),
+    )
+    weights, shares = room[3], np.empty(256, np.int64)
+    count, _ = _walk(here, origin, data, links[0], state[0], room[0], longest, reach, False)
     for i in range(len(given)):
         if len(width):
-            _weigh(
-                here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals,
-                lengths, tails, distances, masses, sums, weights, lower,
-            )  # fmt: skip
+            _weigh(here, origin, count, data, links, state, prices, again, room)
             _share(weights, shares)
             total = np.int64(0)
             for b in range(given[i]):
                 total += shares[b]
             low[i], width[i] = total, shares[given[i]]
-        count = _append(
-            given[i], here, origin, data, before, latest, last_two, pairs, runs, active, mantissas, exponents, begin,
-            literals, lengths, distances, changes, steps, masses, by_run,
-        )  # fmt: skip
+        count = _append(given[i], here, origin, data, links, state, prices, again, room)
         here += 1
     if len(frequencies):
-        _weigh(
-            here, origin, count, data, last_two, pairs, runs, active, mantissas, exponents, begin, literals, lengths,
-            tails, distances, masses, sums, weights, lower,
-        )  # fmt: skip
+        _weigh(here, origin, count, data, links, state, prices, again, room)
         _share(weights, frequencies)
     return here

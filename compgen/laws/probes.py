@@ -15,6 +15,9 @@ STRANGE = 2 * PIECES
 LENGTHS = (2, 3, 4, 5, 6, 8, 12, 16, 24, 40)
 """Lengths of copies, bytes."""
 
+REPEATED = (1, 2, 3, 4, 6, 8, 12, 16, 24, 40)
+"""Lengths of copies from one distance, bytes."""
+
 FIRST_OCTAVE = 5
 """The nearest distances of copies are 2**5 bytes to twice that."""
 
@@ -78,6 +81,27 @@ def copies(window: bytes, length: int, octave: int, generator: Generator) -> byt
     return out
 
 
+def repeats(window: bytes, length: int, generator: Generator) -> tuple[int, bytes, bytes] | None:
+    """Return a distance, ``PIECES`` copies from it, a foreign byte behind each, and the foreign bytes.
+
+    None where there is no room.
+    """
+    octave = (PIECES * (length + 1) - 1).bit_length()
+    if len(window) < 2 << octave:
+        return None
+    distance = (1 << octave) + generator.below(1 << octave)
+    out, foreign = b"", b""
+    for _ in range(PIECES):
+        place = len(window) + len(out) - distance
+        for _ in range(_TRIES):
+            byte = window[generator.below(len(window))]
+            if byte != window[place + length]:
+                break
+        out += window[place : place + length] + bytes([byte])
+        foreign += bytes([byte])
+    return distance, out, foreign
+
+
 @dataclass(frozen=True)
 class Probes:
     """The probes of one window.
@@ -88,6 +112,7 @@ class Probes:
         classes: see ``literal_classes``.
         copies: probes by (length, octave).
         literals: probes of strange literals.
+        repeats: by length, what ``repeats`` returns.
     """
 
     window: bytes
@@ -95,6 +120,7 @@ class Probes:
     classes: list[list[int]] = field(init=False)
     copies: dict[tuple[int, int], bytes] = field(init=False)
     literals: list[bytes] = field(init=False)
+    repeats: dict[int, tuple[int, bytes, bytes]] = field(init=False)
 
     def __post_init__(self) -> None:
         generator = Generator(2 * len(self.window) + 1)
@@ -108,6 +134,9 @@ class Probes:
                 for _ in range(_ROUNDS)
                 for members in [*classes, self.window]
             ],
+            "repeats": {
+                length: probe for length in REPEATED if (probe := repeats(self.window, length, generator)) is not None
+            },
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)

@@ -122,9 +122,17 @@ def test_prices_are_whole_numbers_that_sum_to_one() -> None:
     found = fitted.prices(law_of("xz"), MADE[:8192])
     assert all(one.dtype == np.int64 for one in (found.literals, found.lengths, found.distances))
     assert found.lengths[:2].sum() == 0
-    assert found.literals.sum() + found.lengths.sum() == pytest.approx(1 << 20, rel=1e-3)
+    whole = found.literals.sum() + found.lengths.sum() + found.repeats.lengths.sum()
+    assert whole == pytest.approx(1 << 20, rel=1e-3)
     assert found.distances.sum() == pytest.approx(1 << 28, rel=1e-3)
     assert found.distances.sum() <= 1 << 28
+
+
+@pytest.mark.parametrize(("spec", "has_them"), [("gzip", False), ("zstd", True), ("xz", True), ("brotli", True)])
+def test_cheap_repeats_of_a_distance_are_found_where_the_format_has_them(spec: str, has_them: bool) -> None:
+    repeats = fitted.prices(law_of(spec), (RECORDS + MADE)[: len(RECORDS) + 3000]).repeats
+    assert (repeats.lengths.sum() > 0) == has_them
+    assert 0 < len(repeats.distances) <= 32 if has_them else len(repeats.distances) == 0
 
 
 def test_prices_are_those_of_other_machines() -> None:
