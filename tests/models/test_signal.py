@@ -130,7 +130,7 @@ def test_a_signal_that_is_frozen_predicts_alike_in_like_places() -> None:
         for symbol in noise + place:
             signal.append(symbol)
         found.append(signal.shares())
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_long_samples_of_a_picture_stay_pictures() -> None:
