@@ -114,7 +114,7 @@ def main() -> None:
             continue
         results += measured(spec, law, lengths, data, SMALL, (8000, scored, offsets))
     print("\ngzip's law, from its blocks, at 32,000 bytes")
-    exact = Lz77Law(lambda context: deflate.prices(raw_deflate(context)))
+    exact = Lz77Law(lambda context: deflate.prices_in(raw_deflate(context)))
     gzip = COMPRESSORS.build("gzip").code_lengths
     results += measured("gzip, exact", exact, gzip, data, LARGE, (32_000, 2 * scored, offsets))
     report = {"benchmark": "decoder_law", "quick": arguments.quick, "misfits": misfits, "results": results}

@@ -28,6 +28,16 @@ def test_encoder_and_decoder_leave_equal_states(prose: bytes) -> None:
     assert np.array_equal(encoder.frequencies(), decoder.frequencies())
 
 
+def test_progress_counts_the_bytes_of_all_lanes(prose: bytes) -> None:
+    model, data = load("backoff:order=0"), prose[:400]
+    coded: list[int] = []
+    decoded: list[int] = []
+    code = byte_segment.encode(model.start([b""] * 3), data, coded.append)
+    byte_segment.decode(model.start([b""] * 3), code, len(data), decoded.append)
+    assert coded == [192, 384, 400], "after each 64 steps"
+    assert decoded == [*range(3, 400, 3), 400]
+
+
 @pytest.mark.parametrize("spec", ["backoff", "gzip"])
 def test_the_rate_is_what_score_reports(spec: str, prose: bytes) -> None:
     data = prose[:3000]

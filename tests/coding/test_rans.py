@@ -55,7 +55,7 @@ def test_decoding_undoes_encoding(message: dict[str, Any]) -> None:
         symbols = generator.integers(0, message["symbols"], (steps, lanes))
     pick = np.arange(steps)[:, None]
     low, width = lows[pick, symbols].astype(np.uint32), widths[pick, symbols].astype(np.uint32)
-    begin = [rans.LEAST + int(generator.integers(1 << 32)) for _ in range(lanes)]
+    begin = [rans.LEAST, *(rans.LEAST + int(generator.integers(1 << 32)) for _ in range(lanes - 1))]
     code = rans.encode(low, width, precision, begin)
     decoder = rans.Decoder(code, lanes, precision)
     for t in range(steps):
@@ -80,7 +80,7 @@ def test_compiled_loops_do_what_numpy_does(message: dict[str, Any]) -> None:
     symbols = generator.integers(0, len(widths), (steps, LANES))
     low, width = lows[symbols].astype(np.uint32), widths[symbols].astype(np.uint32)
     low[-1:, 200:], width[-1:, 200:] = 0, 1 << precision
-    begin = [rans.LEAST + int(generator.integers(1 << 32)) for _ in range(LANES)]
+    begin = [rans.LEAST, *(rans.LEAST + int(generator.integers(1 << 32)) for _ in range(LANES - 1))]
     with pytest.MonkeyPatch.context() as patch:
         codes, decoders = [], []
         for cost in (0.0, math.inf):
@@ -96,6 +96,19 @@ def test_compiled_loops_do_what_numpy_does(message: dict[str, Any]) -> None:
                 one.advance(low[t].astype(np.int64), width[t].astype(np.int64))
     assert decoder.states == plain.states == begin
     assert decoder.left == plain.left == 0
+
+
+@pytest.mark.parametrize("block", [1, 8, 50])
+def test_a_code_does_not_depend_on_how_many_symbols_are_prepared_at_a_time(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(6)
+    widths = table(generator, 256, 24, 8.0)
+    symbols = generator.integers(0, 256, (50, 3))
+    low, width = (np.cumsum(widths) - widths)[symbols].astype(np.uint32), widths[symbols].astype(np.uint32)
+    code = rans.encode(low, width, 24, [rans.LEAST] * 3)
+    monkeypatch.setattr(rans, "_BLOCK", block)
+    assert rans.encode(low, width, 24, [rans.LEAST] * 3) == code
 
 
 @pytest.mark.parametrize("lanes", [1, LANES])
@@ -124,12 +137,16 @@ def test_a_symbol_that_owns_every_point_costs_nothing() -> None:
     assert decoder.states == begin
 
 
-def test_codes_that_are_cut_or_impossible_are_refused() -> None:
+@pytest.mark.parametrize("cost", [0.0, math.inf])
+def test_codes_that_are_cut_or_impossible_are_refused(cost: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SMALL, "cost", cost)
     low, width = np.zeros((100, 1), np.uint32), np.full((100, 1), 1 << 12, np.uint32)
     code = rans.encode(low, width, 24, [rans.LEAST])
     for wrong in (code[:7], code[:-1], b"\0" * len(code)):
         with pytest.raises(CorruptDataError):
             rans.Decoder(wrong, 1, 24)
+    with pytest.raises(CorruptDataError, match="state that no encoder writes"):
+        rans.Decoder(code[:8] + bytes(8), 2, 24)
     decoder = rans.Decoder(code[:-4], 1, 24)
     one = low[0].astype(np.int64), width[0].astype(np.int64)
     while decoder.left:

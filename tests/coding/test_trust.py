@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -15,7 +16,9 @@ import compgen
 from compgen.coding import container
 from compgen.coding.container import FrameReader, ModelFrame, SegmentFrame
 from compgen.coding.fingerprint import fingerprint
-from compgen.coding.trust import load_from_file
+from compgen.coding.trust import load_from_file, model_of
+from compgen.compressors import COMPRESSORS
+from compgen.compressors.deflate import Gzip
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from tests.fuzz.containers import frames
@@ -23,7 +26,7 @@ from tests.fuzz.containers import frames
 ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
 
 
-def test_a_file_chooses_no_program_no_plugin_no_path_and_no_great_memory(prose: bytes) -> None:
+def test_a_file_chooses_no_program_no_path_and_no_great_memory(prose: bytes) -> None:
     data = prose[:60] * 6
     for spec in ("command:gzip -9 -n", 'model:"backoff"', "ppmd:memory=65", "gzip:window=1048577"):
         blob = compgen.compress(data, spec, verify=False)
@@ -33,6 +36,21 @@ def test_a_file_chooses_no_program_no_plugin_no_path_and_no_great_memory(prose: 
         assert compgen.decompress(blob, spec) == data
         with pytest.raises(UsageError, match="written with"):
             compgen.decompress(blob, "backoff")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin(Gzip):
+    """A compressor that is not of this package."""
+
+    name: ClassVar[str] = "test-plugin"
+
+
+def test_a_file_chooses_no_plugin(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMPRESSORS._registered, Plugin.name, Plugin)
+    blob = compgen.compress(prose[:100] * 3, Plugin.name)
+    with pytest.raises(IncompatibleError, match="no file may choose what is run"):
+        compgen.decompress(blob)
+    assert compgen.decompress(blob, Plugin.name) == prose[:100] * 3
 
 
 def forged(spec: str) -> bytes:
@@ -60,6 +78,19 @@ def test_great_memory_does_not_hide_behind_an_odd_number(spec: str) -> None:
     """Python's int takes these texts for numbers. The check once did not, and let them pass."""
     with pytest.raises(IncompatibleError, match="more memory than a file may ask for"):
         load_from_file(spec)
+
+
+@pytest.mark.parametrize("spec", ["ppmd:memory=64", "gzip:window=1048576"])
+def test_a_file_may_ask_for_as_much_as_the_format_allows(spec: str) -> None:
+    assert str(load_from_file(spec)) == spec
+
+
+def test_frequencies_of_another_sum_are_refused(prose: bytes) -> None:
+    named = frames(compgen.compress(prose[:300], "backoff"))[0]
+    assert isinstance(named, ModelFrame)
+    assert model_of(named, None) == load("backoff")
+    with pytest.raises(IncompatibleError, match="behaves otherwise here"):
+        model_of(dataclasses.replace(named, precision=23), None)
 
 
 def test_another_build_is_refused_before_a_byte_is_written(prose: bytes, tmp_path: Path) -> None:

@@ -71,14 +71,22 @@ def lanes(blob: bytes) -> int:
 def test_segments_suit_jobs_and_lanes() -> None:
     model, much = load("backoff:order=0"), 1 << 30
     assert sizes(model, 100_000, 2) == Sizes(1, 50_000)
+    assert sizes(model, 20_001, 2) == Sizes(1, 1 << 14), "at least 16 KB a job"
+    assert sizes(model, 100_001, 2) == Sizes(1, 50_001), "no third segment for the last byte"
     assert sizes(model, much, 2) == sizes(model, 100_000, 1) == Sizes(1, SEGMENT)
     assert sizes(model, much, 1, 256) == Sizes(256, SEGMENT)
     assert sizes(model, much, 1, 2048) == Sizes(2048, 8 * SEGMENT), "4 KB a lane"
     assert sizes(model, much, 1, MAX_LANES) == Sizes(MAX_LANES, MAX_SEGMENT)
+    assert sizes(Floats(), much) == Sizes(3, 1 << 17), "checksums lie closer where floats decide"
     data = random.Random(1).randbytes(2 * SEGMENT)
     blob = compgen.compress(data, "uniform", lanes=512)
     assert sum(isinstance(frame, SegmentFrame) for frame in frames(blob)) == 1
     assert compgen.decompress(blob) == data
+
+
+def test_lanes_suit_a_segment_and_not_the_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stub, "most_lanes", 100)
+    assert sizes(Stub(), 100_000, jobs=4) == Sizes(6, 25_000)
 
 
 @pytest.mark.usefixtures("_short_lanes")
@@ -123,6 +131,56 @@ def test_a_writer_holds_back_little_and_then_streams(monkeypatch: pytest.MonkeyP
     assert lanes(out.getvalue()) == 2
     assert compgen.decompress(out.getvalue(), Stub()) == data[: 3 * most]
     assert compgen.compress(data[: 3 * most], Stub()) == out.getvalue()
+
+
+def cut(segmenter: Segmenter, data: bytes) -> tuple[list[bytes], int]:
+    """The segments of a stream that comes in small pieces, and how many are given back before it ends."""
+    found: list[bytes] = []
+    for begin in range(0, len(data), 100):
+        segmenter.append(memoryview(data)[begin : begin + 100])
+        found += segmenter.full_segments()
+    early = len(found)
+    segmenter.end()
+    return [*found, *segmenter.full_segments(), segmenter.last_segment()], early
+
+
+@pytest.mark.parametrize("spec", ["uniform", Stub.name])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("chosen", [None, 2])
+def test_a_stream_is_cut_as_a_file_is_whose_size_is_known(spec: str, jobs: int, chosen: int | None) -> None:
+    data, model = bytes(40_001), load(spec)
+    known = Segmenter(model, jobs=jobs, lanes=chosen, total=len(data))
+    unknown = Segmenter(model, jobs=jobs, lanes=chosen)
+    assert cut(known, data)[0] == cut(unknown, data)[0]
+    assert known.lanes == unknown.lanes
+
+
+@pytest.mark.usefixtures("_short_lanes")
+def test_a_stream_too_long_to_hold_back_is_cut_as_a_long_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("segmenter", "sizing"):
+        monkeypatch.setattr(f"compgen.coding.{module}.MAX_SEGMENT", 2 * LANE)
+    monkeypatch.setattr("compgen.coding.sizing._LEAST_OF_A_JOB", LANE)
+    data = bytes(9 * LANE)
+    known, unknown = Segmenter(Stub(), jobs=2, total=len(data)), Segmenter(Stub(), jobs=2)
+    assert cut(known, data)[0] == cut(unknown, data)[0]
+    assert known.lanes == unknown.lanes == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "jobs", "chosen", "early"),
+    [
+        ("uniform", 1, None, 3),
+        (Stub.name, 1, 2, 3),
+        (Floats.name, 1, 2, 2),  # the byte after a segment is awaited: it may belong to the last character
+        ("uniform", 2, None, 0),
+        (Stub.name, 1, None, 0),
+    ],
+)
+def test_a_stream_is_held_back_only_if_its_size_decides_something(
+    spec: str, jobs: int, chosen: int | None, early: int
+) -> None:
+    segmenter = Segmenter(load(spec), jobs=jobs, lanes=chosen, segment_size=100)
+    assert cut(segmenter, bytes(300))[1] == early
 
 
 @given(st.text("aé日🙂", max_size=60), st.integers(1, 9), st.sampled_from([Stub, Floats]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import math
@@ -21,6 +22,7 @@ from compgen.models import ByteModel, load
 from compgen.models.derived import experts
 from compgen.models.derived.effort import BEST, EFFORTS, FAST
 from compgen.models.derived.history import History, suffix
+from compgen.models.derived.prices import Prices
 from compgen.models.derived.records import period
 from compgen.models.derived.row import WARM_UP, CalibratedRow, CalibratedRule
 from compgen.models.derived.weights import initial_weights
@@ -81,6 +83,20 @@ def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_l
     fresh._prices.table[:] = row._prices.table
     assert np.array_equal(row.frequencies(), fresh.frequencies())
     assert any((a != b).any() for a, b in zip(learnt, initial_weights("fast"), strict=True))
+
+
+def test_a_row_that_is_frozen_keeps_its_weights_and_so_do_its_forks() -> None:
+    rule = CalibratedRule(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
+    row = CalibratedRow(rule, TEXT[:60])
+    row.extend(TEXT[60])
+    learnt = [family.copy() for family in row.mixer.families]
+    row.freeze()
+    fork = row.fork()
+    for each in (row, fork):
+        for symbol in TEXT[61:200]:  # the window reopens on the way
+            each.extend(symbol)
+        assert all(map(np.array_equal, each.mixer.families, learnt))
+    assert any(map(np.any, (a != b for a, b in zip(learnt, initial_weights("fast"), strict=True))))
 
 
 def test_code_values_are_ppmds_own_probabilities(prose: bytes) -> None:
@@ -194,6 +210,12 @@ def test_a_dictionary_is_what_came_before_all(dictionary: bytes, data: bytes, mo
     assert all(p >= len(dictionary) for p in history.occurrences(len(orders), most))
 
 
+def test_a_dictionary_gives_no_occurrences_of_a_context_that_only_begins_alike() -> None:
+    """Suffixes are ranges of 64-bit keys. The first key after the range of "a" is that of "b" after seven zeros."""
+    dictionary = bytes(7) + b"b; a "
+    assert History(b"a", [suffix(1)], dictionary).occurrences(0, 9) == [11]
+
+
 def test_a_fork_of_a_history_is_its_own() -> None:
     history = History(b"abab", [suffix(1)])
     fork = history.fork()
@@ -204,10 +226,49 @@ def test_a_fork_of_a_history_is_its_own() -> None:
     assert fork.occurrences(0, 9) == [1, 3]
 
 
+def test_a_history_that_is_frozen_counts_no_more_occurrences_and_neither_do_its_forks() -> None:
+    history = History(b"abab", [suffix(1)])
+    history.freeze()
+    fork = history.fork()
+    for each in (history, fork):
+        each.append(97)
+        each.append(98)
+        assert bytes(each.data) == b"ababab"
+        assert each.occurrences(0, 9) == [2]
+
+
 def test_a_span_past_the_end_goes_on_with_its_period() -> None:
     history = History(b"xyzabc", [suffix(1)])
     assert history.span(3, 8) == b"abcabcab"
     assert history.span(0, 4) == b"xyza"
+
+
+@pytest.mark.parametrize("opened", [3, 300])
+def test_a_price_is_what_the_compressor_charges_for_a_span_after_the_present(opened: int) -> None:
+    """Prices are measured behind an anchor, which must tell what a fresh meter on the same bytes tells."""
+    gzip, effort, first = COMPRESSORS.build("gzip"), dataclasses.replace(FAST, spans=1), 16 << FRACTION
+    history = History(TEXT[:opened], [suffix(3)])
+    prices = Prices(gzip, history)
+    for measured in range(1, 26):
+        prices.table[:] = first
+        for symbol in TEXT[len(history.data) : opened + measured * effort.every]:
+            assert (prices.table == first).all(), "not measured yet"
+            history.append(symbol)
+            found = history.occurrences(0, 9)
+            prices.update(gzip.open(b""), history, [found], effort)
+        if not found:
+            continue
+        end = len(history.data)
+        behind = history.data[prices._anchored :]
+        assert end - prices._anchored >= min(8, end)
+        assert end - prices._anchored < 64
+        meter = gzip.open(bytes(history.data[: prices._anchored])).flushed()
+        assert meter is not None
+        span, none = meter.code_lengths([bytes(behind) + history.span(found[-1], 8), bytes(behind)])
+        price = int(prices.table[(end - found[-1]).bit_length()])
+        assert price == first + ((int((span - none) * (1 << FRACTION)) - first) >> 5)
+        assert np.count_nonzero(prices.table != first) == (price != first)
+    assert found
 
 
 @given(st.lists(st.integers(1, 1 << 52), min_size=1, max_size=20))
@@ -231,6 +292,31 @@ def test_the_mixer_is_a_product_of_experts_that_steps_up_the_gradient() -> None:
     gradient = np.log2(shares[:, 7]) - (exact * np.log2(shares)).sum(axis=1)
     step = (mixer.families[0] - before)[0] / WEIGHT_ONE
     assert np.allclose(step, gradient * (1 << 20) / (1 << 24) * (1 << FRACTION) / WEIGHT_ONE, atol=1e-3)
+
+
+def mixed(rate: int, common_rate: int) -> Mixer:
+    """A mixer of three experts and two families, after a mix of set 1 of the first and set 2 of the second."""
+    shares = np.random.default_rng(1).dirichlet(np.ones(256), size=3)
+    mixer = Mixer([np.full((2, 3), WEIGHT_ONE // 4), np.full((4, 3), WEIGHT_ONE // 4)], rate, common_rate)
+    mixer.mix(np.rint(np.log2(shares) * (1 << FRACTION)).astype(np.int64), [1, 2])
+    return mixer
+
+
+def test_the_chosen_set_of_each_family_learns_and_no_other() -> None:
+    mixer = mixed(1 << 20, 1 << 20)
+    mixer.learn(7)
+    changed = [(family != WEIGHT_ONE // 4).all(axis=1).tolist() for family in mixer.families]
+    assert changed == [[False, True], [False, False, True, False]]
+
+
+def test_what_experts_agree_on_has_a_learning_rate_of_its_own() -> None:
+    apart, together = mixed(1 << 20, 0), mixed(0, 1 << 20)
+    for mixer in (apart, together):
+        mixer.learn(7)
+    step = apart.families[0][1] - WEIGHT_ONE // 4
+    assert abs(int(step.sum())) <= 3 < np.abs(step).min(), "the mean of the weights stays, to within rounding"
+    assert len(set(together.families[0][1])) == 1
+    assert together.families[0][1, 0] != WEIGHT_ONE // 4
 
 
 def test_a_mixture_beats_members_that_differ_and_keeps_up_with_those_that_do_not(prose: bytes) -> None:

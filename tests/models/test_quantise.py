@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from compgen.models.base import PRECISION
+<<<<<<< HEAD
 from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights
 from compgen.powers import exp2_table
+=======
+from compgen.models.quantise import exp2_table, frequencies_from_lengths, frequencies_from_weights, weights_from_lengths
+>>>>>>> 3ba8637677df3833746b9753b1d86d07a69d071c
 
 LENGTHS = arrays.arrays(np.float64, (3, 256), elements=st.integers(0, 2**20).map(float))
 FRACTIONAL = arrays.arrays(np.float64, (2, 256), elements=st.floats(0, 80))
@@ -50,6 +54,11 @@ def test_the_table_is_two_to_the_minus_i_over_its_size() -> None:
         assert (2 * entry - 1) ** size <= target << size <= (2 * entry + 1) ** size
 
 
+def test_the_weight_of_a_length_is_a_power_of_two_and_0_over_32_bits() -> None:
+    weights = weights_from_lengths(np.array([[3.0, 4.0, 13.0, 35.0, 36.0, 90.0, 1e6]]))
+    assert weights.tolist() == [[1 << 32, 1 << 31, 1 << 22, 1, 0, 0, 0]]
+
+
 def test_whole_bits_halve_and_far_ones_get_the_floor() -> None:
     lengths = np.full((1, 256), 100.0)
     lengths[0, :3] = 10, 11, 12
@@ -57,3 +66,10 @@ def test_whole_bits_halve_and_far_ones_get_the_floor() -> None:
     assert frequencies[3:].max() <= 2
     assert abs(frequencies[0] / frequencies[1] - 2) < 1e-5
     assert abs(frequencies[1] / frequencies[2] - 2) < 1e-5
+
+
+def test_lengths_count_to_the_nearest_2_to_the_minus_12_bits() -> None:
+    lengths = np.linspace(0, 30, 256)[None]
+    whole = np.rint(lengths * 4096) / 4096
+    errors = np.where(np.arange(256) % 2, 0.4, -0.4) / 4096
+    assert np.array_equal(frequencies_from_lengths(whole + errors), frequencies_from_lengths(whole))

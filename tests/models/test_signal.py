@@ -121,6 +121,18 @@ def test_a_frozen_state_learns_no_more() -> None:
         assert not np.array_equal(state.frequencies(), twin.frequencies())
 
 
+def test_a_signal_that_is_frozen_predicts_alike_in_like_places() -> None:
+    data, place = waves(20, 40), waves(1, 80)
+    signal = Signal(data, Layout(0, 1))
+    signal.freeze()
+    found = []
+    for noise in (b"", np.random.default_rng(2).bytes(1500)):
+        for symbol in noise + place:
+            signal.append(symbol)
+        found.append(signal.shares())
+    assert np.array_equal(found[0], found[1])
+
+
 def test_long_samples_of_a_picture_stay_pictures() -> None:
     """Learning from its own sample, the model ended in noise, or in one level for ever."""
     data = waves(120, 60)

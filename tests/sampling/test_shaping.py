@@ -48,6 +48,7 @@ def test_a_tiny_temperature_does_not_overflow() -> None:
 def test_top_k_keeps_ties_together() -> None:
     assert kept(Shaping(top_k=2), row(5, 3, 1)) == [0, 1]
     assert kept(Shaping(top_k=2), row(5, 3, 3, 1)) == [0, 1, 2]
+    assert kept(Shaping(top_k=255), np.arange(1, 2561, 10)[None]) == list(range(1, 256))
     assert kept(Shaping(top_k=256), row(5)) == list(range(256))
     assert kept(Shaping(top_k=1000), row(5)) == list(range(256))
 
@@ -57,6 +58,9 @@ def test_top_p_keeps_the_fewest_that_reach_it_and_ties_together() -> None:
     assert kept(Shaping(top_p=0.6), row(5, 3, 2)) == [0, 1]
     assert kept(Shaping(top_p=0.6), row(4, 3, 3)) == [0, 1, 2]
     assert kept(Shaping(top_p=1.0), row(5)) == list(range(256))
+    half = np.zeros((1, 256), dtype=np.int64)
+    half[0, :3] = 1 << 23, 1 << 22, 1 << 22
+    assert kept(Shaping(top_p=0.5), half) == [0], "half of the probability reaches a half"
 
 
 def test_no_shape_breaks_a_tie_by_byte_order() -> None:
@@ -80,6 +84,38 @@ def test_levelling_joins_neighbours_and_no_chains() -> None:
 def test_min_p_is_a_share_of_the_best() -> None:
     assert kept(Shaping(min_p=0.5), row(6, 4, 2)) == [0, 1]
     assert kept(Shaping(min_p=0), row(6)) == list(range(256))
+
+
+def test_shapes_apply_in_the_order_of_transformers() -> None:
+    assert kept(Shaping(min_p=0.5), row(6, 4, 2)) == [0, 1]
+    assert kept(Shaping(temperature=2.0, min_p=0.5), row(6, 4, 2)) == [0, 1, 2]
+    assert kept(Shaping(top_k=2, top_p=0.6), row(5, 4, 2, 2, 2)) == [0, 1]
+    assert kept(Shaping(top_k=2, top_p=0.5), row(5, 4, 2, 2, 2)) == [0], "half of what top-k keeps"
+
+
+@pytest.mark.parametrize(
+    "shaping",
+    [Shaping(), Shaping(0), Shaping(1e-4), Shaping(0.5), Shaping(top_k=2), Shaping(top_p=0.6), Shaping(min_p=0.5)],
+)
+def test_a_rows_shape_does_not_depend_on_other_rows(shaping: Shaping) -> None:
+    rows = np.vstack([row(5, 3, 1), row(0, 1, 1, 1, 1), row(9, 1)])
+    shaped = shaping.apply(rows, EVERY.repeat(3, axis=0))
+    for one, alone in zip(rows, shaped, strict=True):
+        assert np.array_equal(shaping.apply(one[None], EVERY)[0], alone)
+
+
+def test_what_ties_does_not_depend_on_what_is_allowed() -> None:
+    frequencies = np.ones((1, 256), dtype=np.int64)
+    frequencies[0, :3] = 9, 8, 7
+    mask = EVERY.copy()
+    mask[0, 0] = False
+    assert kept(Shaping(0), frequencies, mask) == [1]
+
+
+def test_shaping_leaves_the_models_frequencies_as_they_are() -> None:
+    frequencies = np.array([[9, 8, 7, 6, 4, 4, 2]])
+    level(frequencies)
+    assert frequencies.tolist() == [[9, 8, 7, 6, 4, 4, 2]]
 
 
 @given(
