@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from compgen.models.base import PRECISION
-<<<<<<< HEAD
-from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights
+from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights, weights_from_lengths
 from compgen.powers import exp2_table
-=======
-from compgen.models.quantise import exp2_table, frequencies_from_lengths, frequencies_from_weights, weights_from_lengths
->>>>>>> 3ba8637677df3833746b9753b1d86d07a69d071c
 
 LENGTHS = arrays.arrays(np.float64, (3, 256), elements=st.integers(0, 2**20).map(float))
 FRACTIONAL = arrays.arrays(np.float64, (2, 256), elements=st.floats(0, 80))
