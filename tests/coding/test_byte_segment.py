@@ -28,7 +28,7 @@ def test_encoder_and_decoder_leave_equal_states(prose: bytes) -> None:
     assert np.array_equal(encoder.frequencies(), decoder.frequencies())
 
 
-@pytest.mark.parametrize("spec", ["backoff", "gzip"])
+@pytest.mark.parametrize("spec", ["backoff", "gzip:rule=calibrated", "gzip:rule=decoder"])
 def test_the_rate_is_what_score_reports(spec: str, prose: bytes) -> None:
     data = prose[:3000]
     code = byte_segment.encode(load(spec).start([b""]), data)
