@@ -113,7 +113,7 @@ def main() -> None:
     for name in config["text"]:
         pairs = windows(read(data, name), run["context"], count, offsets)
         row = {"file": name, **one_step(pairs, count)}
-        for spec in ("gzip", config["backoff"]):
+        for spec in ("gzip:rule=calibrated", config["backoff"]):
             row[spec] = rate(spec, pairs)["derived"]
         results.append(row)
         print(

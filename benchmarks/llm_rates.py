@@ -47,8 +47,8 @@ def main() -> None:
     if not arguments.data:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
     model = arguments.model
-    mixture = f"{model}+ppmd+gzip"
-    members = (model, "ppmd", "gzip")
+    mixture = f"{model}+ppmd:rule=calibrated+gzip:rule=calibrated"
+    members = (model, "ppmd:rule=calibrated", "gzip:rule=calibrated")
     rows: list[dict[str, Any]] = []
     print(f"{'whole file':<34}{model:>10}" + "".join(f"{name:>10}" for name in CLASSICAL))
     for name in FILES:
@@ -58,13 +58,15 @@ def main() -> None:
             rates[classical] = 8 * len(COMPRESSORS.build(classical).compress(data)) / len(data)
         print(f"{name:<26}{len(data):>8}" + "".join(f"{rate:>10.3f}" for rate in rates.values()), flush=True)
         rows.append({"file": name, "bytes": len(data), "rates": rates})
-    print(f"\n{'excerpt':<34}{'mixture':>10}" + "".join(f"{member:>10}" for member in members))
+    print(f"\n{'excerpt':<34}{'mixture':>10}" + "".join(f"{member:>22}" for member in members))
     for row in rows:
         data = (Path(arguments.data) / row["file"]).read_bytes()
         context = data[OFFSET - CONTEXT : OFFSET]
         excerpt = data[OFFSET : OFFSET + arguments.excerpt]
         rates = {spec: compgen.score(spec, excerpt, context).derived_bpb for spec in (mixture, *members)}
-        print(f"{row['file']:<26}{len(excerpt):>8}" + "".join(f"{rate:>10.3f}" for rate in rates.values()), flush=True)
+        mixed, *alone = rates.values()
+        shown = f"{mixed:>10.3f}" + "".join(f"{rate:>22.3f}" for rate in alone)
+        print(f"{row['file']:<26}{len(excerpt):>8}{shown}", flush=True)
         row["excerpt"] = rates
     print(json.dumps({"benchmark": "llm_rates", "model": model, "rows": rows}))
 

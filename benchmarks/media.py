@@ -73,9 +73,9 @@ def main() -> None:
                 if spec == "gzip":
                     ways = [("no layout", None), ("rows alone", Layout(fitted.layout.stride)), *ways]
                 for way, layout in ways if spec in (arguments.spec or [spec]) else ():
-                    rate = score(load(spec, layout=layout), scored, context).derived_bpb
+                    rate = score(load(spec, rule="calibrated", layout=layout), scored, context).derived_bpb
                     row.setdefault(f"{spec}, {way}", []).append(rate)
-                model = load(spec, layout=fitted.layout)
+                model = load(spec, rule="calibrated", layout=fitted.layout)
                 if isinstance(model, CodeLengthModel):
                     before, after = model.compressor.code_lengths(context, [b"", segment])
                     row.setdefault(f"{spec}, own rate", []).append(float(after - before) / len(segment))

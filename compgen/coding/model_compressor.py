@@ -107,6 +107,11 @@ class ModelLaw(Law):
 
     model: ByteModel
 
+    @property
+    def warm_up(self) -> int | None:
+        """That of the model."""
+        return self.model.warm_up
+
     def start(self, context: bytes) -> ModelLawState:
         """Return the state after ``context``."""
         return ModelLawState(self.model.start([context]))
@@ -135,6 +140,10 @@ class ModelLawState(LawState):
     def fork(self) -> ModelLawState:
         """Return an independent state."""
         return ModelLawState(self._state.fork([0]))
+
+    def freeze(self) -> None:
+        """Stop learning, in place."""
+        self._state.freeze()
 
 
 class ModelMeter(Meter):

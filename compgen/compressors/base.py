@@ -7,6 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -83,7 +84,7 @@ class Compressor(Configured, ABC):
         Raises:
             NoLaw: it has none, or none that is known; the message says why.
         """
-        return FittedLaw(self.code_lengths, self.static_dictionary()).checked()
+        return FittedLaw(_LengthsOf(self), self.static_dictionary()).checked()
 
     @property
     def law_window(self) -> int:
@@ -97,6 +98,17 @@ class Compressor(Configured, ABC):
     def open(self, context: bytes) -> Meter:
         """Return a meter that stands after ``context``."""
         return ReplayMeter(self, context)
+
+
+@dataclass(frozen=True)
+class _LengthsOf:
+    """The code lengths of ``compressor``, as a function. Those of equal compressors are equal, and share their fits."""
+
+    compressor: Compressor
+
+    def __call__(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
+        """Return (n,) L(context + continuation), bits."""
+        return self.compressor.code_lengths(context, continuations)
 
 
 def whole_stream(what: str, eof: bool, unused: bytes) -> None:

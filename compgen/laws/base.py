@@ -28,6 +28,11 @@ class NoLaw(UsageError):  # noqa: N818 - the name says what there is not
 class Law(ABC):
     """What a compressor's decoder expects, from the compressor's own output for the context."""
 
+    @property
+    def warm_up(self) -> int | None:
+        """See ``ByteModel.warm_up``: None for a law that learns nothing, so that a fresh start equals going on."""
+        return None
+
     @abstractmethod
     def start(self, context: bytes) -> LawState:
         """Return the state after ``context``, a function of its bytes alone."""
@@ -51,3 +56,6 @@ class LawState(ABC):
     @abstractmethod
     def fork(self) -> LawState:
         """Return an independent state."""
+
+    def freeze(self) -> None:
+        """Stop learning, in place; see ``State.freeze``. By default there is nothing to stop."""

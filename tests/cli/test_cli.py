@@ -32,7 +32,7 @@ def test_bytes_go_to_stdout_and_the_summary_to_stderr(cgn: Run, prompt: str) -> 
     done = cgn("sample", "--compressor", "gzip", "--prompt", prompt, "--length", "30", "--seed", "1")
     assert done.returncode == 0
     assert done.stdout == compgen.sample("gzip", PROMPT * 3, length=30, seed=1)[0].data
-    assert done.stderr.startswith(b"gzip, ancestral, seed 1: 30 bytes, ")
+    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral, seed 1: 30 bytes, ")
     assert b"bits per byte" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
@@ -329,12 +329,49 @@ def test_score_prints_the_rates(cgn: Run, prompt: str) -> None:
     assert report["derived_bpb"] == pytest.approx(expected.derived_bpb)
     assert report["own_bpb"] == pytest.approx(expected.own_bpb)
     assert report["code_waste"] == pytest.approx(expected.code_waste)
-    assert (report["bytes"], report["context_bytes"], report["compressor"]) == (20, 48, "gzip")
+    assert (report["bytes"], report["context_bytes"], report["compressor"]) == (20, 48, "gzip:rule=decoder")
     assert report["seconds"] > 0
     text = cgn("score", prompt, "-c", "gzip", "--context", "48", "--length", "20")
     assert text.stdout.startswith((PROMPT * 3)[48:68])
     assert f"derived_bpb  {expected.derived_bpb:.4f}".encode() in text.stdout
     assert text.stderr == b""
+
+
+def test_score_has_a_control(cgn: Run, prompt: str) -> None:
+    """What the rule gives over a compressor that knows nothing: nothing for the decoder's, much for the calibrated."""
+    span = ("--context", "48", "--length", "60", "--control")
+    report = json.loads(cgn("score", prompt, *span, "--json").stdout)
+    assert report["control_bpb"] == 8.0
+    assert report["derived_bpb"] < 8.0
+    assert "control_bpb" not in json.loads(cgn("score", prompt, "--length", "5", "--json").stdout)
+    calibrated = json.loads(cgn("score", prompt, *span, "--json", "--rule", "calibrated").stdout)
+    assert calibrated["control_bpb"] < 7.0
+    assert b"control_bpb  8.0000" in cgn("score", prompt, *span).stdout
+    refused = cgn("score", prompt, "-c", "backoff", *span)
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (2, 1)
+    assert b"--control" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["sample", "score", "compress"])
+def test_a_compressor_without_a_law_names_the_rule_that_it_has(cgn: Run, prompt: str, command: str) -> None:
+    words = ("--prompt", prompt, "--length", "5") if command == "sample" else (prompt,)
+    done = cgn(command, *words, "-c", "bz2:rule=decoder")
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+    assert b"--rule calibrated" in done.stderr
+
+
+def test_the_summary_of_a_sample_names_the_rule_in_use(cgn: Run, prompt: str) -> None:
+    common = ("sample", "--prompt", prompt, "--length", "3", "--seed", "1")
+    for words, named in (
+        (("-c", "bz2"), b"bz2:rule=calibrated, "),
+        (("-c", "xz:window=400"), b"xz:rule=decoder,window=400, "),
+        (("--rule", "one-step"), b"gzip:rule=one-step, "),
+        (("--effort", "best"), b"gzip:rule=calibrated,effort=best, "),
+        (("-c", "gzip+bz2"), b"gzip:rule=decoder+bz2:rule=calibrated, "),
+    ):
+        done = cgn(*common, *words)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith(named)
 
 
 def test_score_colours_its_text_on_a_terminal(prompt: str) -> None:
@@ -390,6 +427,12 @@ def test_compressors_lists_what_is_here(cgn: Run) -> None:
     assert entries["gzip"]["version"].startswith("zlib ")
     assert entries["xz"]["resolution_bits"] == 8
     assert entries["backoff"]["kind"] == "model"
+    laws = {name: entry["law"] for name, entry in entries.items() if "law" in entry}
+    assert {name for name, law in laws.items() if law == "exact"} == {"gzip", "zlib", "deflate", "ppmd", "model"}
+    assert {name for name, law in laws.items() if law == "none"} >= {"bz2", "png", "flac"}
+    assert {name for name, law in laws.items() if law == "fitted"} == {
+        "xz", "zstd", "zstd-dict", "brotli", "command", "null"
+    }  # fmt: skip
     assert all(entry["available"] for entry in entries.values())
     assert b"gzip" in cgn("compressors").stdout
 

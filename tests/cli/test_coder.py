@@ -23,7 +23,7 @@ def source(tmp_path: Path, prose: bytes) -> Path:
 def test_there_and_back(cgn: Run, source: Path) -> None:
     done = cgn("compress", str(source))
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"gzip: 1500 to ")
+    assert done.stderr.startswith(b"gzip:rule=calibrated: 1500 to ")
     packed = Path(f"{source}.cgn")
     assert source.exists()
     refused = cgn("decompress", str(packed))
@@ -49,13 +49,13 @@ def test_pipes(cgn: Run, prose: bytes) -> None:
 def test_inspect_tells_what_is_inside(cgn: Run, source: Path) -> None:
     cgn("compress", str(source), "-c", "gzip", "--window", "4096", "--effort", "fast", "--jobs", "2")
     report = json.loads(cgn("inspect", f"{source}.cgn", "--json").stdout)
-    assert report["compressor"] == "gzip:window=4096"
+    assert report["compressor"] == "gzip:rule=calibrated,window=4096"
     assert report["independent"] is True
     assert report["bytes"] == 1500
     assert report["compressed_bytes"] == Path(f"{source}.cgn").stat().st_size
     assert sum(segment["bytes"] for segment in report["segments"]) == 1500
     shown = cgn("inspect", f"{source}.cgn").stdout.decode()
-    assert "gzip:window=4096" in shown
+    assert "gzip:rule=calibrated,window=4096" in shown
     assert "coded" in shown
 
 

@@ -38,7 +38,7 @@ def test_progress_counts_the_bytes_of_all_lanes(prose: bytes) -> None:
     assert decoded == [*range(3, 400, 3), 400]
 
 
-@pytest.mark.parametrize("spec", ["backoff", "gzip"])
+@pytest.mark.parametrize("spec", ["backoff", "gzip:rule=calibrated", "gzip:rule=decoder"])
 def test_the_rate_is_what_score_reports(spec: str, prose: bytes) -> None:
     data = prose[:3000]
     code = byte_segment.encode(load(spec).start([b""]), data)

@@ -20,7 +20,9 @@ import compgen
 from compgen.coding.container import ModelFrame, SegmentFrame
 from compgen.coding.sizing import SEGMENT
 from compgen.coding.writer import Writer
+from compgen.compressors import COMPRESSORS
 from compgen.errors import CompgenError, IncompatibleError, UsageError
+from compgen.models import load
 from compgen.types import Frequencies
 from tests.fuzz.containers import frames
 from tests.fuzz.kill import kills
@@ -28,10 +30,44 @@ from tests.fuzz.kill import kills
 ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
 
 
+LAWS = ["gzip", "zlib:window=150", "deflate", "xz", "zstd-dict", "ppmd:memory=1", "null", "gzip+ppmd:memory=1+backoff"]
+
+
 @pytest.mark.parametrize("spec", [*ALL, "gzip+bz2+backoff", "gzip:effort=best", "gzip:rule=one-step,window=300"])
 def test_every_spec_round_trips(spec: str, prose: bytes) -> None:
     for data in (b"", b"a", bytes(300), prose[:400], random.Random(5).randbytes(60)):
         assert compgen.decompress(compgen.compress(data, spec)) == data
+
+
+@pytest.mark.parametrize("spec", LAWS)
+def test_every_law_round_trips(spec: str, prose: bytes) -> None:
+    model = load(spec, rule="decoder")
+    for data in (b"", b"a", bytes(300), prose[:700], random.Random(5).randbytes(60)):
+        for lanes in (1, 3):
+            assert compgen.decompress(compgen.compress(data, model, lanes=lanes)) == data
+
+
+def test_files_name_the_rule_and_calibrated_if_none_is_named(prose: bytes) -> None:
+    """Under every way to name a compressor; a reader may be told the model with the rule or without."""
+    data = prose[:400]
+    for asked, named in (
+        ("gzip", "gzip:rule=calibrated"),
+        (COMPRESSORS.build("gzip"), "gzip:rule=calibrated"),
+        (load("gzip"), "gzip:rule=calibrated"),
+        ("gzip:rule=decoder", "gzip:rule=decoder"),
+        ("bz2+gzip:rule=decoder+backoff", "bz2:rule=calibrated+gzip:rule=decoder+backoff"),
+    ):
+        blob = compgen.compress(data, asked)
+        model = frames(blob)[0]
+        assert isinstance(model, ModelFrame)
+        assert model.spec == named
+        assert compgen.decompress(blob) == compgen.decompress(blob, named) == compgen.decompress(blob, asked) == data
+    for blob, other in (
+        (compgen.compress(data, "gzip"), "gzip:rule=decoder"),
+        (compgen.compress(data, "gzip:rule=decoder"), "gzip"),
+    ):
+        with pytest.raises(UsageError, match="written with 'gzip:rule="):
+            compgen.decompress(blob, other)
 
 
 @given(st.binary(max_size=600), st.sampled_from([1, 7, 100]), st.sampled_from([1, 4]))
@@ -98,7 +134,17 @@ def test_files_decode_under_other_vector_code_and_threads(prose: bytes, tmp_path
     for number, (writer, reader) in enumerate((settings, settings[::-1])):
         packed, back = tmp_path / f"{number}.cgn", tmp_path / f"{number}.txt"
         for words, environment in (
-            (["compress", str(source), "-o", str(packed), "-c", "gzip+zstd-dict+bz2"], writer),
+            (
+                [
+                    "compress",
+                    str(source),
+                    "-o",
+                    str(packed),
+                    "-c",
+                    "gzip+zstd-dict+bz2+gzip:rule=decoder+xz:rule=decoder",
+                ],
+                writer,
+            ),
             (["decompress", str(packed), "-o", str(back)], reader),
         ):
             done = subprocess.run([sys.executable, "-c", child, *words], check=False, capture_output=True,

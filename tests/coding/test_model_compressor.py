@@ -15,7 +15,17 @@ from compgen.models import CodeLengthModel, load
 from compgen.testing import check_compressor
 
 
-@pytest.mark.parametrize("spec", ["backoff", "uniform", "gzip", "gzip:rule=one-step", "backoff:order=1+uniform"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "backoff",
+        "uniform",
+        "gzip:rule=calibrated",
+        "gzip:rule=one-step",
+        "gzip:rule=decoder",
+        "backoff:order=1+uniform",
+    ],
+)
 def test_the_one_step_rule_over_it_gives_the_model_back(spec: str, prose: bytes) -> None:
     model = load(spec)
     closed = CodeLengthModel(ModelCompressor(model), rule="one-step")

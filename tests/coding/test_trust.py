@@ -80,7 +80,7 @@ def test_great_memory_does_not_hide_behind_an_odd_number(spec: str) -> None:
         load_from_file(spec)
 
 
-@pytest.mark.parametrize("spec", ["ppmd:memory=64", "gzip:window=1048576"])
+@pytest.mark.parametrize("spec", ["ppmd:memory=64,rule=decoder", "gzip:rule=calibrated,window=1048576"])
 def test_a_file_may_ask_for_as_much_as_the_format_allows(spec: str) -> None:
     assert str(load_from_file(spec)) == spec
 
@@ -93,7 +93,8 @@ def test_frequencies_of_another_sum_are_refused(prose: bytes) -> None:
         model_of(dataclasses.replace(named, precision=23), None)
 
 
-def test_another_build_is_refused_before_a_byte_is_written(prose: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", ["gzip", "gzip:rule=decoder"])
+def test_another_build_is_refused_before_a_byte_is_written(spec: str, prose: bytes, tmp_path: Path) -> None:
     """Under zlib-ng gzip's code lengths differ, and so does the fingerprint."""
     pytest.importorskip("zlib_ng")
     child = """
@@ -110,7 +111,7 @@ sys.exit(run(sys.argv[2:]))
     def run(zlib: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", child, zlib, *words], capture_output=True, text=True, check=False)
 
-    assert run("real", "compress", str(source)).returncode == 0
+    assert run("real", "compress", str(source), "-c", spec).returncode == 0
     refused = run("other", "decompress", str(packed), "-o", str(back))
     assert refused.returncode == 1
     assert "behaves otherwise here" in refused.stderr
@@ -124,11 +125,13 @@ sys.exit(run(sys.argv[2:]))
 
 
 def test_models_are_checked_by_what_they_do() -> None:
-
-    digests = {
-        spec: fingerprint(load(spec)) for spec in [*ALL, "backoff:order=3", "gzip:effort=best", "gzip:rule=one-step"]
-    }
-    digests.pop("zlib"), digests.pop("deflate")  # gzip's stream, with other headers
+    derived = [
+        spec for spec in ALL if spec not in ("uniform", "backoff", "zlib", "deflate")
+    ]  # the last are gzip's stream
+    named = [f"{spec}:rule={rule}" for spec in derived for rule in ("calibrated", "decoder")]
+    named.remove("bz2:rule=decoder")
+    others = ["uniform", "backoff", "backoff:order=3", "gzip:effort=best", "gzip:rule=one-step"]
+    digests = {spec: fingerprint(load(spec)) for spec in [*named, *others]}
     assert len(set(digests.values())) == len(digests)
 
 
@@ -159,7 +162,7 @@ def test_a_spec_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
         compgen.compress(b"abc", "command:gzip -c " + 5000 * "x")
 
 
-@pytest.mark.parametrize("spec", ["backoff", "gzip"])
+@pytest.mark.parametrize("spec", ["backoff", "gzip", "gzip:rule=decoder"])
 def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) -> None:
     """A segment of bytes that is marked as one of tokens ends in an error of compgen, with torch or without."""
     blob = compgen.compress(prose[:600], spec)

@@ -30,7 +30,7 @@ def ask(*arguments: Any) -> SimpleNamespace:
     return SimpleNamespace(args=arguments)
 
 
-@pytest.mark.parametrize("rule", ["calibrated", "one-step"])
+@pytest.mark.parametrize("rule", ["calibrated", "decoder", "one-step"])
 def test_likelihoods_are_the_scores(harness: Any, rule: str) -> None:
     model = harness.CompgenLM("gzip", rule=rule, batch_size=3)
     texts = ["she sells", "qwxz", "é", "sea"]
@@ -110,7 +110,7 @@ def test_tasks_made_here_run_on_gzip_and_a_language_model(
         (tmp_path / f"{name}.yaml").write_text(task.replace(name, str(tmp_path / name)))
     manager = TaskManager(include_path=str(tmp_path), include_defaults=False)
     found = {}
-    for spec in ("gzip:rule=one-step", "gzip", "llm"):
+    for spec in ("gzip:rule=one-step", "gzip:rule=calibrated", "llm"):
         results = lm_eval.simple_evaluate(
             model="compgen",
             model_args={"compressor": spec},
@@ -122,4 +122,4 @@ def test_tasks_made_here_run_on_gzip_and_a_language_model(
         assert results["cgn_choice"]["acc,none"] == 1.0
         found[spec] = results["cgn_perplexity"]["bits_per_byte,none"]
         assert found[spec] == pytest.approx(compgen.score(spec, text).derived_bpb)
-    assert found["llm"] < found["gzip"] < found["gzip:rule=one-step"]
+    assert found["llm"] < found["gzip:rule=calibrated"] < found["gzip:rule=one-step"]

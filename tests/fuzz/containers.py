@@ -29,11 +29,13 @@ from compgen.errors import CompgenError
 
 FAMILIES = {
     "counts": "backoff:order=1",
-    "calibrated": "gzip",
-    "samples": "gzip:stride=24,pixel=2,depth=16",
+    "calibrated": "gzip:rule=calibrated",
+    "samples": "gzip:rule=calibrated,stride=24,pixel=2,depth=16",
     "one-step": "gzip:rule=one-step",
+    "law": "gzip:rule=decoder",
+    "ppmd law": "ppmd:rule=decoder,memory=1",
     "mixture": "backoff:order=1+backoff:order=2",
-    "whole bytes": "zstd:level=1",
+    "whole bytes": "zstd:level=1,rule=calibrated",
     "stored": "uniform",
 }
 LANGUAGE_MODELS = ("network", "tokens")

@@ -40,16 +40,17 @@ TEXT = b"the cat sat on the mat; the rat sat on the cat; the bat sat on the rat;
     "spec", ["gzip", "gzip:effort=best", "zstd-dict", "bz2", "zstd", "gzip:window=40", "gzip+zstd"]
 )
 def test_conforms(spec: str) -> None:
-    check_model(load(spec))
+    check_model(load(spec, rule="calibrated"))
 
 
 @pytest.mark.parametrize("spec", ["xz", "brotli", "ppmd", "command:gzip -c", "bz2:effort=best"])
 def test_slow_ones_conform(spec: str) -> None:
-    check_model(load(spec))
+    check_model(load(spec, rule="calibrated"))
 
 
-def test_it_is_the_default_and_its_dial_is_in_the_spec() -> None:
-    assert load("gzip") == load("gzip:rule=calibrated,effort=fast")
+def test_its_dial_is_in_the_spec_and_names_it() -> None:
+    assert load("gzip", rule="calibrated") == load("gzip:rule=calibrated,effort=fast")
+    assert load("gzip:effort=best").resolved() == load("gzip:rule=calibrated,effort=best")
     assert str(load("gzip", effort="best")) == "gzip:effort=best"
     assert str(load("gzip", rule="one-step")) == "gzip:rule=one-step"
     with pytest.raises(ValueError, match="did you mean 'best'"):
@@ -59,7 +60,7 @@ def test_it_is_the_default_and_its_dial_is_in_the_spec() -> None:
 
 
 def test_it_codes_better_than_the_compressor_it_came_from(prose: bytes) -> None:
-    result = compgen.score("gzip", prose[4500:4900], prose[:4500])
+    result = compgen.score("gzip", prose[4500:4900], prose[:4500], rule="calibrated")
     assert result.own_bpb is not None
     assert result.derived_bpb < 0.95 * result.own_bpb
     assert result.derived_bpb < compgen.score("gzip", prose[4500:4600], prose[:4500], rule="one-step").derived_bpb - 0.5
@@ -70,7 +71,7 @@ def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
     row = CalibratedRow(CalibratedRule(gzip, FAST, Window(32768), Layout()), TEXT[:-WARM_UP])
     for symbol in TEXT[-WARM_UP:]:
         row.extend(symbol)
-    assert np.array_equal(load(gzip).start([TEXT]).frequencies()[0], row.frequencies())
+    assert np.array_equal(load(gzip, rule="calibrated").start([TEXT]).frequencies()[0], row.frequencies())
 
 
 def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
@@ -114,7 +115,7 @@ def test_code_values_are_ppmds_own_probabilities(prose: bytes) -> None:
 
 
 def test_code_values_are_read_by_best_alone_and_help(prose: bytes) -> None:
-    fast = compgen.score("ppmd", prose[1500:1540], prose[:1500])
+    fast = compgen.score("ppmd:rule=calibrated", prose[1500:1540], prose[:1500])
     best = compgen.score("ppmd:effort=best", prose[1500:1540], prose[:1500])
     assert best.derived_bpb < fast.derived_bpb
     assert COMPRESSORS.build("gzip").open(b"x").code_values([b"y"]) is None
@@ -130,7 +131,7 @@ def test_a_layout_sees_the_byte_above() -> None:
         row[generator.integers(0, 40, 24)] = generator.integers(0, 256, 24)
         rows.append(row.tobytes())
     picture = b"".join(rows)
-    flat = compgen.score("gzip", picture[2000:], picture[:2000]).derived_bpb
+    flat = compgen.score("gzip:rule=calibrated", picture[2000:], picture[:2000]).derived_bpb
     laid = compgen.score("gzip:stride=40", picture[2000:], picture[:2000]).derived_bpb
     assert laid < flat - 0.3
     with pytest.raises(ValueError, match="stride must be"):
@@ -139,7 +140,7 @@ def test_a_layout_sees_the_byte_above() -> None:
 
 def test_sampling_finds_back_from_a_byte_never_seen(prose: bytes) -> None:
     """alice29.txt ends in a control byte; xz and bz2 once went on from it in noise, at over 6 bits per byte."""
-    drawn = compgen.sample("xz:window=2048", prose + b"\x1a", length=60, seed=1)
+    drawn = compgen.sample("xz:rule=calibrated,window=2048", prose + b"\x1a", length=60, seed=1)
     assert drawn[0].bits_per_byte is not None
     assert drawn[0].bits_per_byte < 4.5
 
@@ -321,11 +322,11 @@ def test_what_experts_agree_on_has_a_learning_rate_of_its_own() -> None:
 
 def test_a_mixture_beats_members_that_differ_and_keeps_up_with_those_that_do_not(prose: bytes) -> None:
     context, data = prose[:4000], prose[4000:4400]
-    mixture = load("gzip+backoff:order=3+zstd:level=9")
-    assert str(mixture) == "gzip+backoff:order=3+zstd:level=9"
+    mixture = load("gzip+backoff:order=3+zstd:level=9", rule="calibrated")
+    assert str(mixture) == "gzip:rule=calibrated+backoff:order=3+zstd:level=9,rule=calibrated"
     assert load(str(mixture)) == load(f'mixture:"{mixture}"') == mixture
     assert compgen.score(mixture, data, context).derived_bpb < best_member(mixture, data, context) + 0.01
-    unlike = load("gzip+backoff:order=4")
+    unlike = load("gzip:rule=calibrated+backoff:order=4")
     assert compgen.score(unlike, data, context).derived_bpb < best_member(unlike, data, context)
 
 
@@ -349,7 +350,9 @@ from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
 text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
 digest = hashlib.sha256()
-for spec in ("gzip", "gzip:effort=best", "zstd-dict", "gzip+bz2+backoff", "gzip:rule=one-step"):
+specs = ["gzip:rule=calibrated", "gzip:effort=best", "zstd-dict:rule=calibrated", "gzip:rule=one-step",
+         "gzip:rule=calibrated+bz2+backoff", "gzip:rule=decoder", "xz:rule=decoder", "ppmd:rule=decoder,memory=1"]
+for spec in specs:
     state = load(spec).start([text[:2000]])
     for symbol in text[2000 : 2000 + (60 if "one-step" not in spec else 5)]:
         digest.update(state.frequencies().tobytes())
@@ -388,7 +391,20 @@ def test_every_machine_computes_the_same_frequencies() -> None:
         pytest.skip("switching vector code off changed no float result on this processor: the control shows nothing")
 
 
-@pytest.mark.parametrize("spec", ["gzip", "gzip:effort=best,stride=16", "gzip+backoff", "zstd-dict"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "gzip:rule=calibrated",
+        "gzip:effort=best,stride=16",
+        "gzip:rule=calibrated+backoff",
+        "zstd-dict:rule=calibrated",
+        "gzip:rule=decoder",
+        "zstd-dict:rule=decoder",
+        "ppmd:rule=decoder,memory=1",
+        "null:rule=decoder",
+        "gzip:rule=decoder+xz:rule=decoder+backoff",
+    ],
+)
 def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     data = prose[:700] + bytes(range(256)) + prose[1000:1100] + bytes(40)
@@ -415,7 +431,7 @@ def test_the_window_grows_whatever_a_compiled_loop_holds_on_to(monkeypatch: pyte
         loop(*arguments)
 
     monkeypatch.setattr(experts, "_blend_lookaheads", greedy)
-    state = load("gzip").start([b"a window that grows, a window "])
+    state = load("gzip:rule=calibrated").start([b"a window that grows, a window "])
     for symbol in np.frombuffer(b"that grows", dtype=np.uint8):
         state.extend(symbol.reshape(1))
     assert len(held) > 10

@@ -33,19 +33,26 @@ SHARED = {
 }
 """What forks may share. A name without brackets stands for all that the attribute holds."""
 SPECS = (
-    "gzip",
-    "gzip:window=50",
+    "gzip:rule=calibrated",
+    "gzip:window=50,rule=calibrated",
     "gzip:stride=24",
     "gzip:stride=24,pixel=3",
     "gzip:pixel=4,depth=16",
     "gzip:effort=best",
     "ppmd:effort=best",
-    "brotli",
-    "zstd-dict",
+    "brotli:rule=calibrated",
+    "zstd-dict:rule=calibrated",
     "png:width=8",
     "flac",
     "gzip:rule=one-step",
-    "gzip+backoff",
+    "gzip:rule=decoder",
+    "zlib:rule=decoder,window=50",
+    "ppmd:rule=decoder,memory=1",
+    "xz:rule=decoder",
+    "null:rule=decoder",
+    'model:"backoff:order=1"',
+    "gzip:rule=calibrated+backoff",
+    "gzip:rule=decoder+backoff",
     "uniform",
 )
 IMMUTABLE = (int, float, complex, str, bytes, frozenset, type(None), type)
@@ -108,7 +115,7 @@ def test_a_fork_shares_what_never_changes(spec: str) -> None:
 @pytest.mark.parametrize("cls", [BackoffHistory, CalibratedRow, History, Mixer, Prices, Signal])
 def test_a_fork_that_copies_references_alone_is_found(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cls, "fork", copy.copy)
-    spec = "gzip:pixel=1" if cls is Signal else "gzip+backoff"
+    spec = "gzip:pixel=1" if cls is Signal else "gzip:rule=calibrated+backoff"
     _, _, found = shared_by_a_fork(spec)
     names = {name for name, _ in found} - SHARED
     assert any(name.startswith(f"{cls.__name__}.") for name in names), names

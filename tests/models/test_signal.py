@@ -83,7 +83,7 @@ def test_pixels_help_on_pictures() -> None:
     data = waves(90, 60)
     rates = [
         compgen.score(spec, data[4200:4800], data[:4200]).derived_bpb
-        for spec in ("gzip", "gzip:stride=60", "gzip:stride=60,pixel=1")
+        for spec in ("gzip:rule=calibrated", "gzip:stride=60", "gzip:stride=60,pixel=1")
     ]
     assert rates[2] < rates[1] - 0.5 < rates[0]
 
@@ -110,7 +110,7 @@ def test_the_layout_of_a_medium_reaches_compressor_and_model() -> None:
 
 def test_a_frozen_state_learns_no_more() -> None:
     text = waves(20, 60)
-    for spec in ("gzip:pixel=1", "gzip+backoff"):
+    for spec in ("gzip:pixel=1", "gzip:rule=calibrated+backoff"):
         state = load(spec).start([text])
         twin = state.fork([0])
         state.freeze()

@@ -33,7 +33,7 @@ def greedy(spec: str, prompt: bytes, length: int) -> bytes:
     return made
 
 
-@pytest.mark.parametrize("spec", [SPEC, "gzip"])
+@pytest.mark.parametrize("spec", [SPEC, "gzip:rule=calibrated", "gzip:rule=decoder"])
 def test_greedy_generation_follows_the_distribution(spec: str, prose: bytes) -> None:
     model, prompt = ByteCausalLM.over(spec), prose[:600]
     made = model.generate(tokens(prompt), max_new_tokens=12, do_sample=False)

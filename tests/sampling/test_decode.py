@@ -29,13 +29,14 @@ def test_bits_come_back(bits: bytes, length: int) -> None:
     assert bytes_to_bits(model, PROMPT, decoded) == bits[: decoded.used]
 
 
-def test_bits_come_back_from_a_derived_model() -> None:
-    bits = np.random.default_rng(1).bytes(400)
-    [decoded] = bits_to_bytes(load("gzip"), PROMPT, [bits], 40)
-    assert bytes_to_bits(load("gzip"), PROMPT, decoded) == bits[: decoded.used]
+@pytest.mark.parametrize("rule", ["calibrated", "decoder"])
+def test_bits_come_back_from_a_derived_model(rule: str) -> None:
+    bits, model = np.random.default_rng(1).bytes(400), load("gzip", rule=rule)
+    [decoded] = bits_to_bytes(model, PROMPT, [bits], 40)
+    assert bytes_to_bits(model, PROMPT, decoded) == bits[: decoded.used]
     other = Decoded(decoded.data[::-1], decoded.state, decoded.used, decoded.surprisals)
     with pytest.raises(CorruptDataError):
-        bytes_to_bits(load("gzip"), PROMPT, other)
+        bytes_to_bits(model, PROMPT, other)
 
 
 def test_decoded_noise_follows_the_distribution() -> None:

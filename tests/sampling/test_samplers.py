@@ -40,10 +40,12 @@ def enumerated(spec: str, length: int, temperature: float = 1.0) -> dict[bytes, 
 
 @pytest.mark.parametrize("spec", [*SAMPLERS.names(), "ancestral:temperature=0.7,top_k=20", "smc:threshold=1"])
 def test_conforms(spec: str) -> None:
-    native = spec == "decode-native"
-    if native:
-        pytest.importorskip("pyppmd")
-    check_sampler(SAMPLERS.build(spec), load("ppmd") if native else None)
+    check_sampler(SAMPLERS.build(spec))
+
+
+@pytest.mark.parametrize("spec", SAMPLERS.names())
+def test_conforms_under_the_decoders_rule(spec: str) -> None:
+    check_sampler(SAMPLERS.build(spec), load("gzip:rule=decoder"))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6, 1.7])
@@ -72,10 +74,11 @@ def test_ancestral_over_gzip_follows_the_enumerated_target() -> None:
     assert stats.chisquare([seen[w] for w in words], [exact[w] * 2000 for w in words]).pvalue > 1e-4
 
 
-def test_ancestral_over_the_calibrated_rule_follows_the_enumerated_target() -> None:
+@pytest.mark.parametrize("rule", ["calibrated", "decoder"])
+def test_ancestral_over_other_rules_follows_the_enumerated_target(rule: str) -> None:
     """Chi-square at level 1e-4."""
-    exact = enumerated("gzip", 2)
-    drawn = sample("gzip", PROMPT, length=2, samples=400, seed=5, allow="chars:ab ")
+    exact = enumerated(f"gzip:rule={rule}", 2)
+    drawn = sample("gzip", PROMPT, rule=rule, length=2, samples=400, seed=5, allow="chars:ab ")
     seen = Counter(one.data for one in drawn)
     words = [word for word, p in exact.items() if p * 400 >= 5]
     observed = [seen[word] for word in words] + [400 - sum(seen[word] for word in words)]
@@ -170,7 +173,18 @@ def test_systematic_resampling_keeps_every_share_to_within_one() -> None:
         assert counts[3] == 0
 
 
-@pytest.mark.parametrize("spec", ["gzip", "gzip:rule=one-step", "backoff", "zstd-dict", "gzip+zstd"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "gzip:rule=calibrated",
+        "gzip:rule=one-step",
+        "gzip:rule=decoder",
+        "backoff",
+        "zstd-dict",
+        "ppmd:memory=1",
+        "gzip+zstd",
+    ],
+)
 def test_a_row_is_the_same_whatever_the_batch(spec: str) -> None:
     many = sample(spec, PROMPT, length=6, samples=5, seed=9)
     few = sample(spec, PROMPT, length=6, samples=2, seed=9)
@@ -222,7 +236,11 @@ def test_greedy_does_not_depend_on_the_seed_where_nothing_ties() -> None:
 
 def test_results_know_themselves() -> None:
     drawn = compgen.sample("gzip:level=6", "hello, hello", length=4, seed=3, temperature=0.5)
-    assert (str(drawn.model), str(drawn.sampler), drawn.seed) == ("gzip:level=6", "ancestral:temperature=0.5", 3)
+    assert (str(drawn.model), str(drawn.sampler), drawn.seed) == (
+        "gzip:level=6,rule=decoder",
+        "ancestral:temperature=0.5",
+        3,
+    )
     one = drawn[0]
     assert one.bits_per_byte == pytest.approx(one.bits / 4)
     assert drawn._repr_html_().count("<pre") == 1

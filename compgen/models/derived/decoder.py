@@ -58,6 +58,11 @@ class DecoderState(State):
         """Return a state of the given rows."""
         return DecoderState([self._rows[row].fork() for row in rows])
 
+    def freeze(self) -> None:
+        """Stop learning, in place; only the law of a model learns."""
+        for row in self._rows:
+            row.freeze()
+
     def added_lengths(self, symbols: Symbols) -> NDArray[np.float64]:
         """Return (B,) L(context + symbol) - L(context), bits."""
         pairs = zip(self._rows, symbols.tolist(), strict=True)
@@ -72,11 +77,14 @@ class _Row:
         self._law = law
         self._rule = rule
         self._meter: Meter | None = None  # opened where someone asks for code lengths
+        self._frozen = False
         self._open(rule.visible(prompt))
 
     def _open(self, window: bytes) -> None:
         self._window = bytearray(window)
         self.state = self._law.start(window)
+        if self._frozen:
+            self.state.freeze()
         self._meter = None
 
     def append(self, symbol: int) -> None:
@@ -91,7 +99,8 @@ class _Row:
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T,) known bytes; return (T,) low and (T,) frequency of their intervals."""
-        parts, done = [], 0
+        none = np.empty(0, dtype=np.int64)
+        parts, done = [(none, none)], 0
         while done < len(data):
             part = data[done : done + self._rule.room(len(self._window))]
             parts.append(self.state.consume(part))
@@ -109,6 +118,11 @@ class _Row:
             self._meter = self._compressor.open(bytes(self._window))
         after, before = self._meter.code_lengths([bytes([symbol]), b""])
         return float(after - before)
+
+    def freeze(self) -> None:
+        """Stop learning, in place."""
+        self._frozen = True
+        self.state.freeze()
 
     def fork(self) -> Self:
         """Return an independent copy."""

@@ -158,7 +158,12 @@ class CodeLengthModel(ByteModel):
 
     @property
     def warm_up(self) -> int | None:
-        """Bytes of the calibrated rule's warm-up; None under the other rules, which do not learn."""
+        """Bytes of the calibrated rule's warm-up; None under the other rules, which do not learn.
+
+        The law of ``model:SPEC`` learns as its model does.
+        """
+        if self.chosen_rule == _DECODER:
+            return self.compressor.law().warm_up
         return self._rule.warm_up if self.chosen_rule == _CALIBRATED else None
 
     @property

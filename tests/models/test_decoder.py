@@ -1,0 +1,139 @@
+"""The decoder's rule: which models follow it by default, and that its states conform."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import compgen
+from compgen.compressors import COMPRESSORS
+from compgen.errors import UsageError
+from compgen.laws.base import NoLaw
+from compgen.models import CodeLengthModel, load
+from compgen.testing import check_model
+
+CONFORMING = [
+    "gzip",
+    "zlib:window=300",
+    "deflate:window=20",
+    "ppmd:memory=1",
+    "xz",
+    "zstd-dict",
+    "null",
+    "command:gzip -c",
+    'model:"backoff:order=1"',
+    'model:"gzip:rule=calibrated"',
+    "gzip+ppmd:memory=1",
+]
+
+
+@pytest.mark.parametrize("spec", CONFORMING)
+def test_conforms(spec: str) -> None:
+    if "ppmd" in spec:
+        pytest.importorskip("pyppmd")
+    check_model(load(spec, rule="decoder"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        ("gzip", "gzip:rule=decoder"),
+        ("zlib:level=6", "zlib:level=6,rule=decoder"),
+        ("deflate", "deflate:rule=decoder"),
+        ("ppmd", "ppmd:rule=decoder"),
+        ("xz", "xz:rule=decoder"),
+        ("zstd", "zstd:rule=decoder"),
+        ("zstd-dict", "zstd-dict:rule=decoder"),
+        ("brotli", "brotli:rule=decoder"),
+        ("null", "null:rule=decoder"),
+        ("command:gzip -9 -n", "command:rule=decoder gzip -9 -n"),
+        ("command:bzip2", "command:rule=calibrated bzip2"),
+        ("model:uniform", "model:uniform,rule=decoder"),
+        ("bz2", "bz2:rule=calibrated"),
+        ("png", "png:rule=calibrated"),
+        ("flac", "flac:rule=calibrated"),
+        ("gzip:window=50", "gzip:rule=decoder,window=50"),
+        ("gzip:stride=8", "gzip:rule=calibrated,stride=8"),
+        ("gzip:pixel=1", "gzip:rule=calibrated,pixel=1"),
+        ("gzip:effort=best", "gzip:rule=calibrated,effort=best"),
+        ("gzip:rule=one-step", "gzip:rule=one-step"),
+        ("backoff", "backoff"),
+        ("gzip+bz2+backoff:order=1", "gzip:rule=decoder+bz2:rule=calibrated+backoff:order=1"),
+    ],
+)
+def test_the_default_rule(spec: str, named: str) -> None:
+    if spec.startswith(("ppmd", "flac")):
+        pytest.importorskip({"ppmd": "pyppmd", "flac": "soundfile"}[spec[:4]])
+    assert str(load(spec).resolved()) == named
+    assert load(named).resolved() == load(named) == load(spec).resolved()
+
+
+def test_a_rule_that_is_asked_for_is_for_those_that_name_none() -> None:
+    assert str(load("gzip:rule=one-step+xz+bz2").resolved("calibrated")) == (
+        "gzip:rule=one-step+xz:rule=calibrated+bz2:rule=calibrated"
+    )
+
+
+@pytest.mark.parametrize("spec", ["bz2", "png", "command:bzip2", "model:uniform+bz2"])
+def test_what_has_no_law_says_so(spec: str) -> None:
+    with pytest.raises(UsageError, match="--rule calibrated") as caught:
+        load(spec, rule="decoder")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["stride=8", "pixel=1", "effort=best"])
+def test_options_of_the_calibrated_rule_are_refused(option: str) -> None:
+    with pytest.raises(UsageError, match="for the calibrated rule"):
+        load(f"gzip:rule=decoder,{option}")
+
+
+def test_known_bytes_read_at_once_are_those_read_one_by_one(prose: bytes) -> None:
+    """Over windows that fill and start again, and none at all."""
+    for spec in ("gzip:window=90", "ppmd:memory=1,window=90", "null:window=90"):
+        model = load(spec, rule="decoder")
+        data = np.frombuffer(prose[:500], dtype=np.uint8).reshape(250, 2)
+        state, slow = model.start([prose[500:560], b""]), model.start([prose[500:560], b""])
+        low, width = state.consume(data)
+        for step, symbols in enumerate(data):
+            expected = slow.intervals(symbols)
+            assert np.array_equal(low[step], expected[0])
+            assert np.array_equal(width[step], expected[1])
+            slow.extend(symbols)
+        assert np.array_equal(state.frequencies(), slow.frequencies())
+        none = state.consume(data[:0])
+        assert [part.shape for part in none] == [(0, 2), (0, 2)]
+
+
+def test_a_models_law_is_the_model(prose: bytes) -> None:
+    ours, theirs = load('model:"backoff:order=3"').start([prose]), load("backoff:order=3").start([prose])
+    assert np.array_equal(ours.frequencies(), theirs.frequencies())
+
+
+def test_null_knows_nothing(prose: bytes) -> None:
+    assert compgen.score("null", prose[600:], prose[:600]).derived_bpb == 8.0
+
+
+def test_it_shows_the_compressor(prose: bytes) -> None:
+    """A byte that begins a long match is likely for gzip; one after three strange bytes is a literal for it."""
+    context = prose[:2000] + prose[100:140]
+    state = load("gzip").start([context])
+    assert state.frequencies()[0, prose[140]] > (1 << 24) // 2
+
+
+def test_laws_of_equal_compressors_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ``load`` once measured xz anew, for most of a second."""
+    xz = COMPRESSORS.get("xz")
+    load("xz:level=1").resolved()
+    asked: list[int] = []
+    lengths = xz.code_lengths
+    monkeypatch.setattr(xz, "code_lengths", lambda self, *words: (asked.append(1), lengths(self, *words))[1])
+    assert str(load("xz:level=1").resolved()) == "xz:level=1,rule=decoder"
+    assert asked == []
+    with pytest.raises(NoLaw):
+        COMPRESSORS.build("bz2").law()
+
+
+def test_the_window_of_a_law_is_the_compressors() -> None:
+    model = load("gzip")
+    assert isinstance(model, CodeLengthModel)
+    assert model.context_window.size == 32768
