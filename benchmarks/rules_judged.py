@@ -35,9 +35,9 @@ def judged(sample: bytes, prompt: bytes) -> tuple[float, float, float]:
     return compgen.score("llm", sample, prompt[-READ:]).derived_bpb, copy_rate(sample, prompt), distinct(sample)
 
 
-def sampled(spec: str, rule: str, prompt: bytes, samples: int, length: int) -> list[tuple[float, ...]]:
+def sampled(spec: str, rule: str, prompt: bytes, samples: int, length: int) -> list[tuple[float | None, ...]]:
     """Return the columns of each sample; print the first sample."""
-    found: list[tuple[float, ...]] = []
+    found: list[tuple[float | None, ...]] = []
     for seed in range(1, samples + 1):
         sample = compgen.sample(spec, prompt, length=length, seed=seed, rule=rule)[0]
         if seed == 1:
@@ -46,9 +46,9 @@ def sampled(spec: str, rule: str, prompt: bytes, samples: int, length: int) -> l
     return found
 
 
-def row(name: str, found: Sequence[Sequence[float]]) -> dict[str, object]:
+def row(name: str, found: Sequence[Sequence[float | None]]) -> dict[str, object]:
     """Print and return means and standard errors of the columns."""
-    table = np.array(found)
+    table = np.array(found, dtype=np.float64)
     means = table.mean(axis=0)
     errors = table.std(axis=0, ddof=1) / np.sqrt(len(table))
     cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]

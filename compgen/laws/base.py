@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from compgen.errors import UsageError
 from compgen.types import Frequencies
 
+PRECISION = 24
+"""log2 of what frequencies sum to."""
+
 
 class NoLaw(UsageError):  # noqa: N818 - the name says what there is not
     """A compressor has no decoder's law, or none that is known."""
@@ -57,5 +60,15 @@ class LawState(ABC):
     def fork(self) -> LawState:
         """Return an independent state."""
 
-    def freeze(self) -> None:
+    def freeze(self) -> None:  # noqa: B027 - most laws learn nothing
         """Stop learning, in place; see ``State.freeze``. By default there is nothing to stop."""
+
+
+def frequencies_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (256,) frequencies >= 1 that sum to 2**PRECISION; equal weights get equal ones, to within one count."""
+    scaled = weights >> max(int(weights.max()).bit_length() - 32, 0)
+    total = max(int(scaled.sum()), 1)
+    spread = (1 << PRECISION) - 256
+    shares: NDArray[np.int64] = scaled * spread // total + 1
+    shares += np.arange(256) < (1 << PRECISION) - shares.sum()
+    return shares

@@ -54,8 +54,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.base import Law, NoLaw
-from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, PRECISION, Lz77Law, Lz77State, Prices, Renewals
+from compgen.laws.base import PRECISION, Law, NoLaw
+from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, Lz77Law, Lz77State, Prices, Renewals
 from compgen.laws.parse import LONGEST, Fit, Parse, RepeatFit, parse
 from compgen.laws.probes import LENGTHS, PIECES, Probes, made_text
 from compgen.laws.repeats import MOST, NONE, Repeats

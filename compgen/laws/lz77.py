@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.jit import Loops
-from compgen.laws.base import Law, LawState
+from compgen.laws.base import Law, LawState, frequencies_of
 from compgen.laws.repeats import NONE, LastDistances, Repeats
 from compgen.types import Frequencies
 
@@ -46,15 +46,13 @@ HALF = 31
 SCALE = MANTISSA + LENGTH_BITS + DISTANCE_BITS - HALF
 """Weights are in units of 2**-SCALE of a mass that is aligned to 2**MANTISSA."""
 
-PRECISION = 24
-"""log2 of what frequencies sum to."""
-
 LOOPS = Loops(cost=1.0)
 """Compiled loops: importing numba and loading them takes about a second."""
 
 _MASK = (1 << HALF) - 1
 _LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
-_RUN_UP = 300  # bytes before a renewal at which the pass begins: more than the longest match of DEFLATE
+_PASS = 1024  # bytes after which the forward pass begins anew: what a start runs at most, with the next
+_RUN_UP = 264  # bytes that it begins before that: more than the longest match of DEFLATE, 258
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +138,11 @@ class Lz77Law(Law):
 
 
 class Lz77State(LawState):
-    """The context, and the forward pass since the last renewal of prices.
+    """The context, and a forward pass over its end.
 
-    A renewal finds prices anew from the bytes so far, and begins the pass anew ``_RUN_UP`` bytes before, at a boundary.
-    Where it stands depends on the number of bytes alone, so a fresh start on the same bytes gives the same state.
+    The pass begins anew at every renewal of prices, and every ``_PASS`` bytes, so that a start never runs far. It
+    begins ``_RUN_UP`` bytes before, at a boundary. Where that is depends on the number of bytes alone, so a fresh start
+    on the same bytes gives the same state.
     """
 
     def __init__(self, law: Lz77Law, context: bytes) -> None:
@@ -152,12 +151,13 @@ class Lz77State(LawState):
         self._open(context)
 
     def _open(self, context: bytes) -> None:
-        here = self._law.renewals.last(len(context))
-        after = self._law.renewals.after(here)
-        begin = max(0, here - _RUN_UP)
+        priced = self._law.renewals.last(len(context))
+        anew = max(priced, len(context) // _PASS * _PASS)
+        after = min(self._law.renewals.after(priced), (anew // _PASS + 1) * _PASS)
+        begin = max(0, anew - _RUN_UP)
         before = self._law.before
         self._next = len(before) + after
-        self._pass = Pass(before + context[:begin], self._law.prices(context[:here]), after - begin)
+        self._pass = Pass(before + context[:begin], self._law.prices(context[:priced]), after - begin)
         self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
 
     @property
@@ -217,6 +217,7 @@ class Pass:
         self._data = np.zeros(size, dtype=np.uint8)
         self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
         # By position that a match may go on from: how long its run is, if 2 or more.
+        self._found: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None  # see ``_active``
         self._runs = np.zeros(size + 1, dtype=np.int16)
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
@@ -307,30 +308,43 @@ class Pass:
 
     def _active(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the positions that runs have come to, and how long these are."""
-        data, end = self._data, self.end
-        if end == self._origin:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        low = max(end - self._prices.reach - 1, 0)
-        places = np.flatnonzero(data[low : end - 1] == data[end - 1]) + low + 1
-        places = places[end - places <= self._prices.reach]
-        runs = np.ones(len(places), dtype=np.int64)
-        if end - self._origin > 1:
-            longer = (places > 1) & (data[places - 2] == data[end - 2])
+        if self._found is None or self._found[0] != self.end:
+            places = self._agreeing()
+            runs = np.ones(len(places), dtype=np.int64)
+            longer = self._agree_twice(places)
             runs[longer] = self._runs[places[longer]]
-        return places, runs
+            self._found = self.end, places, runs
+        return self._found[1:]
+
+    def _agreeing(self) -> NDArray[np.int64]:
+        """Return the positions behind bytes that equal the last one, within reach."""
+        end, reach = self.end, self._prices.reach
+        if end == self._origin:
+            return np.empty(0, dtype=np.int64)
+        low = max(end - reach, 1)
+        return np.flatnonzero(self._data[low - 1 : end - 1] == self._data[end - 1]) + low
+
+    def _agree_twice(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return behind which of ``places`` stand bytes that equal the last two."""
+        if self.end - self._origin < 2:
+            return np.zeros(len(places), dtype=np.bool_)
+        agree: NDArray[np.bool_] = (places > 1) & (self._data[places - 2] == self._data[self.end - 2])
+        return agree
 
     def _extend_runs(self) -> None:
-        """Take the last byte into the runs of 2 or more."""
+        """Take the last byte into the runs of 2 or more, and find the active positions."""
         data, end, longest = self._data, self.end, len(self._prices.lengths) - 1
-        places, _ = self._active()
-        if end - self._origin < 2:
-            return
-        places = places[(places > 1) & (data[places - 2] == data[end - 2])]
-        runs = np.full(len(places), min(2, longest), dtype=np.int64)
+        places = self._agreeing()
+        longer = self._agree_twice(places)
+        far = places[longer]
+        lengths = np.full(len(far), min(2, longest), dtype=np.int64)
         if end - self._origin > 2:
-            went_on = (places > 2) & (data[places - 3] == data[end - 3])
-            runs[went_on] = np.minimum(self._runs[places[went_on] - 1] + 1, longest)
-        self._runs[places] = runs
+            went_on = (far > 2) & (data[far - 3] == data[end - 3])
+            lengths[went_on] = np.minimum(self._runs[far[went_on] - 1] + 1, longest)
+        self._runs[far] = lengths
+        runs = np.ones(len(places), dtype=np.int64)
+        runs[longer] = lengths
+        self._found = end, places, runs
 
     def _append(self, symbol: int) -> None:
         data, prices, here = self._data, self._prices, self.end
@@ -379,13 +393,3 @@ class Pass:
         now = self.end - self._origin
         self._last.weigh(self._data, self.end, now, self._shifts(now, size, least), weights)
         return weights
-
-
-def frequencies_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (256,) frequencies >= 1 that sum to 2**PRECISION; equal weights get equal ones, to within one count."""
-    scaled = weights >> max(int(weights.max()).bit_length() - 32, 0)
-    total = max(int(scaled.sum()), 1)
-    spread = (1 << PRECISION) - 256
-    shares: NDArray[np.int64] = scaled * spread // total + 1
-    shares += np.arange(256) < (1 << PRECISION) - shares.sum()
-    return shares
