@@ -57,5 +57,5 @@ class LawState(ABC):
     def fork(self) -> LawState:
         """Return an independent state."""
 
-    def freeze(self) -> None:
+    def freeze(self) -> None:  # noqa: B027 - nothing to stop
         """Stop learning, in place; see ``State.freeze``. By default there is nothing to stop."""

@@ -236,7 +236,7 @@ def test_the_mixer_is_a_product_of_experts_that_steps_up_the_gradient() -> None:
 
 def test_a_mixture_beats_members_that_differ_and_keeps_up_with_those_that_do_not(prose: bytes) -> None:
     context, data = prose[:4000], prose[4000:4400]
-    mixture = load("gzip+backoff:order=3+zstd:level=9", rule="calibrated")
+    mixture = load("gzip+backoff:order=3+zstd:level=9").resolved("calibrated")
     assert str(mixture) == "gzip:rule=calibrated+backoff:order=3+zstd:level=9,rule=calibrated"
     assert load(str(mixture)) == load(f'mixture:"{mixture}"') == mixture
     assert compgen.score(mixture, data, context).derived_bpb < best_member(mixture, data, context) + 0.01
