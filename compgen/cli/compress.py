@@ -64,10 +64,11 @@ def compress(
     files.check_output(target, force, binary=True)
     files.check_other(target, file)
 
+    from compgen.coding.trust import DEFAULT_RULE
     from compgen.coding.writer import Writer
     from compgen.models import load
 
-    model = load(compressor, rule=rule, effort=effort, window=window)
+    model = load(compressor, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
     begin = time.perf_counter()
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))

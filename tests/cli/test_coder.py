@@ -117,12 +117,13 @@ def test_damage_is_one_line_and_exit_1(cgn: Run, source: Path) -> None:
 
 def test_a_program_must_be_named_again(cgn: Run, source: Path) -> None:
     source.write_bytes(b"a tale, " * 40)
-    packed, spec = f"{source}.cgn", "command:gzip -9 -n"
+    packed, spec, named = f"{source}.cgn", "command:gzip -9 -n", "command:rule=calibrated gzip -9 -n"
     assert cgn("compress", str(source), "-c", spec, "--no-verify").returncode == 0
     refused = cgn("decompress", packed, "-o", "-")
     assert refused.returncode == 1
-    assert f"--compressor '{spec}'" in refused.stderr.decode()
-    assert cgn("decompress", packed, "-o", "-", "-c", spec).stdout == source.read_bytes()
+    assert f"--compressor '{named}'" in refused.stderr.decode()
+    for given in (spec, named):
+        assert cgn("decompress", packed, "-o", "-", "-c", given).stdout == source.read_bytes()
     assert cgn("decompress", packed, "-o", "-", "-c", "gzip").returncode == 2
 
 

@@ -114,6 +114,7 @@ def test_golden_files_of_version_1_still_decode_and_are_still_written(name: str)
     assert compgen.decompress(blob, one.given) == one.data
     found = written(one, verify=False)
     if one.names_no_rule:
+        assert compgen.decompress(blob, FILES[f"{name}-named"].given) == one.data
         assert found == (GOLDEN / f"v1-{name}-named.cgn").read_bytes()
     else:
         assert found == blob

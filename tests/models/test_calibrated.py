@@ -322,7 +322,7 @@ def test_what_experts_agree_on_has_a_learning_rate_of_its_own() -> None:
 
 def test_a_mixture_beats_members_that_differ_and_keeps_up_with_those_that_do_not(prose: bytes) -> None:
     context, data = prose[:4000], prose[4000:4400]
-    mixture = load("gzip+backoff:order=3+zstd:level=9", rule="calibrated")
+    mixture = load("gzip+backoff:order=3+zstd:level=9").resolved("calibrated")
     assert str(mixture) == "gzip:rule=calibrated+backoff:order=3+zstd:level=9,rule=calibrated"
     assert load(str(mixture)) == load(f'mixture:"{mixture}"') == mixture
     assert compgen.score(mixture, data, context).derived_bpb < best_member(mixture, data, context) + 0.01

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compgen.laws.lz77 import Pass
+from compgen.laws.ppmd_model import Model as PpmdModel
+from compgen.laws.ppmd_model import Pools
 from compgen.models import load
 from compgen.models.backoff import _History as BackoffHistory
 from compgen.models.derived.history import History
@@ -22,6 +25,12 @@ SHARED = {
     "CalibratedRow._weights",
     "History._shared",
     "Literals._shares",
+    "Lz77State._frequencies",
+    "Pools.kinds",
+    "Pools.reserve",
+    "Pools.see_rows",
+    "Pools.units",
+    "PpmdState._frequencies",
     "Signal._around",
     "Signal._coefficients[]",
     "Signal._inverses",
@@ -68,6 +77,8 @@ def parts(value: Any) -> dict[str, Any]:
     """What ``value`` holds, by names."""
     if isinstance(value, dict):
         return {f"[{key!r}]": part for key, part in value.items()}
+    if hasattr(value, "_asdict"):
+        return {f".{name}": part for name, part in value._asdict().items()}
     if isinstance(value, list | tuple):
         return {f"[{place}]": part for place, part in enumerate(value)}
     return {f".{name}": part for name, part in getattr(value, "__dict__", {}).items()}
@@ -112,13 +123,15 @@ def test_a_fork_shares_what_never_changes(spec: str) -> None:
     assert [pickle.dumps(value) for value in kept] == before
 
 
-@pytest.mark.parametrize("cls", [BackoffHistory, CalibratedRow, History, Mixer, Prices, Signal])
+@pytest.mark.parametrize("cls", [BackoffHistory, CalibratedRow, History, Mixer, Prices, Signal, Pass, PpmdModel])
 def test_a_fork_that_copies_references_alone_is_found(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cls, "fork", copy.copy)
-    spec = "gzip:pixel=1" if cls is Signal else "gzip:rule=calibrated+backoff"
+    specs = {Signal: "gzip:pixel=1", Pass: "gzip:rule=decoder", PpmdModel: "ppmd:rule=decoder"}
+    spec = specs.get(cls, "gzip:rule=calibrated+backoff")
     _, _, found = shared_by_a_fork(spec)
     names = {name for name, _ in found} - SHARED
-    assert any(name.startswith(f"{cls.__name__}.") for name in names), names
+    holder = Pools if cls is PpmdModel else cls
+    assert any(name.startswith(f"{holder.__name__}.") for name in names), names
 
 
 def test_a_new_field_that_a_fork_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

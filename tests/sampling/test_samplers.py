@@ -186,11 +186,11 @@ def test_systematic_resampling_keeps_every_share_to_within_one() -> None:
     ],
 )
 def test_a_row_is_the_same_whatever_the_batch(spec: str) -> None:
-    many = sample(spec, PROMPT, length=6, samples=5, seed=9)
-    few = sample(spec, PROMPT, length=6, samples=2, seed=9)
+    many = sample(spec, PROMPT, length=6, samples=5, seed=9, temperature=2)
+    few = sample(spec, PROMPT, length=6, samples=2, seed=9, temperature=2)
     assert [one.data for one in few] == [one.data for one in many[:2]]
     assert len({one.data for one in many}) > 1
-    assert len({sample(spec, PROMPT, length=6, seed=seed)[0].data for seed in (9, 10, 11)}) > 1
+    assert len({sample(spec, PROMPT, length=6, seed=seed, temperature=2)[0].data for seed in (9, 10, 11)}) > 1
 
 
 def test_a_stop_string_ends_a_row_and_is_no_part_of_it() -> None:
