@@ -42,6 +42,7 @@ def sampled(spec: str, rule: str, prompt: bytes, samples: int, length: int) -> l
         sample = compgen.sample(spec, prompt, length=length, seed=seed, rule=rule)[0]
         if seed == 1:
             print(f"{f'{spec}, {rule}':<20}{sample.text[:150]!r}", flush=True)
+        assert sample.bits_per_byte is not None
         found.append((*judged(sample.data, prompt), sample.bits_per_byte))
     return found
 

@@ -1,4 +1,4 @@
-"""The benchmark of language models runs as its docs say; what it measures is for a quiet machine."""
+"""Benchmarks that need language models run as their docs say; what they measure is for a quiet machine."""
 
 from __future__ import annotations
 
@@ -34,3 +34,19 @@ def test_language_models_are_measured(kind: str, tmp_path: Path) -> None:
     measured = ["encode", "decode", "decode_with_turns", "plain", "peak_mb", "bandwidth", "forwards_per_byte"]
     assert all(report[name] > 0 for name in measured)
     assert list(report["limits"]) == (["float32", "int8"] if kind == "bytes" else ["float32"])
+
+
+def test_samples_by_each_rule_are_judged() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks/rules_judged.py"), "--quick"],
+        capture_output=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["benchmark"], report["quick"]) == ("rules_judged", True)
+    bits = {row["name"]: row["means"][0] for row in report["results"]}
+    assert list(bits) == ["gzip, decoder", "gzip, calibrated", "gzip, one-step", "null, calibrated", "the novel itself"]
+    assert bits["the novel itself"] < bits["gzip, calibrated"] < bits["gzip, one-step"]
