@@ -1,6 +1,6 @@
 """Decoder's laws: the law's rate and the compressor's own on identical windows.
 
-    python benchmarks/decoder_law.py [--data DIR] [--quick]
+    python -m benchmarks.decoder_law [--data DIR] [--quick]
 
 Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then gzip's, read from its own
 blocks, at 32,000. Rates are bits per byte, means of five windows spread evenly over each file; the ratio is law / own.
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration import read, windows  # type: ignore[import-not-found]
 
+from benchmarks.calibration import read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.laws.base import Law, NoLaw
 from compgen.laws.fitted import MOST_MISFIT, FittedLaw, misfit

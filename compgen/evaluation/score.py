@@ -76,8 +76,8 @@ def score(
         compressor: a spec, a compressor, or a model.
         data: the bytes to score, one or more; text is encoded as UTF-8.
         context: the bytes known before.
-        rule: how code lengths become a distribution, ``decoder``, ``calibrated`` or ``one-step``. Default: decoder
-            where the compressor has a law, else calibrated.
+        rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``. By default
+            ``decoder`` where the compressor has a law.
         effort: how much work the calibrated rule does, ``fast`` or ``best``.
         watch: called with the number of bytes scored so far.
 

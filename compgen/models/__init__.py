@@ -40,8 +40,8 @@ def load(
     Args:
         spec: the spec of a model, a compressor (``gzip``) or a mixture (``gzip+ppmd``). A compressor's spec may hold
             options of the model over it (``gzip:level=6,window=8192``). A model or compressor itself is taken too.
-        rule: how code lengths become a distribution, ``decoder``, ``calibrated`` or ``one-step``; overrides the
-            spec's. Default: decoder where the compressor has a law, else calibrated.
+        rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``; overrides the
+            spec's.
         effort: what the calibrated rule may spend, ``fast`` or ``best``; overrides the spec's.
         window: the context window, bytes; overrides the spec's.
         layout: how the bytes lie, for models and compressors that can use it. The spec's own options override it.

@@ -79,8 +79,8 @@ def sample(
         length: bytes to draw.
         samples: continuations to draw: rows, beams or particles.
         sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, a plugin's name, a spec, or a sampler.
-        rule: how code lengths become a distribution: ``decoder``, ``calibrated`` or ``one-step``. Default: decoder
-            where the compressor has a law, else calibrated.
+        rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``. By default
+            ``decoder`` where the compressor has a law.
         effort: how much work the calibrated rule does: ``fast`` or ``best``.
         temperature: above 1 it flattens the distribution, below 1 it sharpens it, 0 is greedy. For ``smc``, see there.
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
