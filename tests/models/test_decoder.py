@@ -136,3 +136,16 @@ def test_the_window_of_a_law_is_the_compressors() -> None:
     model = load("gzip")
     assert isinstance(model, CodeLengthModel)
     assert model.context_window.size == 32768
+
+
+def test_the_law_of_a_model_that_learns_can_be_frozen(prose: bytes) -> None:
+    spec = "gzip:rule=calibrated,window=2000"
+    law, model = (load(one).start([prose[:500]]) for one in (f'model:"{spec}"', spec))
+    twin = law.fork([0])
+    law.freeze()
+    model.freeze()
+    for symbol in b"abc":
+        for state in (law, model, twin):
+            state.extend(np.array([symbol], dtype=np.uint8))
+    assert np.array_equal(law.frequencies(), model.frequencies())
+    assert not np.array_equal(law.frequencies(), twin.frequencies())
