@@ -263,11 +263,13 @@ class Registry(Generic[T]):
     Attributes:
         kind: what the classes are, for messages.
         group: the group of entry points in which plugins are looked for.
+        base: the class that each plugin must be a subclass of, as "module:Class"; it loads when a plugin does.
     """
 
-    def __init__(self, kind: str, group: str, builtin: Mapping[str, Entry]) -> None:
+    def __init__(self, kind: str, group: str, base: str, builtin: Mapping[str, Entry]) -> None:
         self.kind = kind
         self.group = group
+        self.base = base
         self._builtin = dict(builtin)
         self._registered: dict[str, type[T]] = {}
 
@@ -305,17 +307,16 @@ class Registry(Generic[T]):
         """Return the class called ``name``. Its module is imported if it has not been.
 
         Raises:
-            SpecError: the name is unknown, or its plugin does not load.
+            SpecError: the name is unknown, or its plugin does not load or is no class of this kind.
             MissingExtraError: the class needs a package that is not installed.
         """
         if name in self._registered:
             return self._registered[name]
         if name in self._builtin:
             entry = self._builtin[name]
-            module, _, attribute = entry.target.partition(":")
-            what = f"{self.kind} '{name}'"
-            loaded = need(module, entry.extra, what) if entry.extra else importlib.import_module(module)
-            return typing.cast("type[T]", getattr(loaded, attribute))
+            if entry.extra:
+                need(entry.target.partition(":")[0], entry.extra, f"{self.kind} '{name}'")
+            return typing.cast("type[T]", _load(entry.target))
         plugin = self._plugins().get(name)
         if plugin is None:
             raise SpecError(f"unknown {self.kind} '{name}'{suggest(name, self.names())}")
@@ -323,6 +324,10 @@ class Registry(Generic[T]):
             cls = plugin.load()
         except Exception as error:
             raise SpecError(f"plugin {self.kind} '{name}' ({plugin.value}) does not load: {error}") from error
+        # Checked before the class gets its name: a name set on a class of the standard library would break others.
+        if not (isinstance(cls, type) and issubclass(cls, _load(self.base))):
+            wanted = self.base.replace(":", ".")
+            raise SpecError(f"plugin {self.kind} '{name}' ({plugin.value}) is not a subclass of {wanted}")
         _adopt(cls, name)
         return typing.cast("type[T]", cls)
 
@@ -337,7 +342,13 @@ class Registry(Generic[T]):
         return self.get(parsed.name).from_spec(parsed)
 
 
-def _adopt(cls: type[Configured], name: str) -> None:
+def _load(target: str) -> type:
+    """Return the class at ``target``, which is written "module:Class"."""
+    module, _, attribute = target.partition(":")
+    return typing.cast("type", getattr(importlib.import_module(module), attribute))
+
+
+def _adopt(cls: type[Any], name: str) -> None:
     """Give ``cls`` the name by which it is known, so that its spec round-trips.
 
     Raises:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pathlib
 import string
 
 import pytest
@@ -15,6 +16,7 @@ from compgen.registry import Entry, Registry, Spec, suggest
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True).filter(lambda name: name != "command")
 KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 VALUES = st.text(max_size=12)
+BASE = "compgen.compressors.base:Compressor"
 
 
 @given(NAMES, st.none() | VALUES, st.dictionaries(KEYS, VALUES, max_size=3))
@@ -139,7 +141,9 @@ def test_load_takes_objects_and_overrides() -> None:
 
 
 def test_a_missing_extra_names_the_command_that_installs_it() -> None:
-    registry: Registry[Compressor] = Registry("compressor", "none", {"x": Entry("no_such_module:X", extra="ppmd")})
+    registry: Registry[Compressor] = Registry(
+        "compressor", "none", BASE, {"x": Entry("no_such_module:X", extra="ppmd")}
+    )
     with pytest.raises(MissingExtraError, match=r"needs no_such_module: pip install 'compgen\[ppmd\]'"):
         registry.get("x")
 
@@ -149,14 +153,18 @@ def test_plugins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> No
     good = importlib.metadata.EntryPoint("deflate", "compgen.compressors.deflate:Deflate", group)
     misnamed = importlib.metadata.EntryPoint("raw", "compgen.compressors.deflate:Deflate", group)
     bad = importlib.metadata.EntryPoint("bad", "no_such_plugin:X", group)
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [good, bad, misnamed])
-    registry: Registry[Compressor] = Registry("compressor", group, {})
-    assert registry.names() == ["bad", "deflate", "raw"]
+    stranger = importlib.metadata.EntryPoint("stranger", "pathlib:PurePath", group)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [good, bad, misnamed, stranger])
+    registry: Registry[Compressor] = Registry("compressor", group, BASE, {})
+    assert registry.names() == ["bad", "deflate", "raw", "stranger"]
     assert registry.get("deflate").__name__ == "Deflate"
     with pytest.raises(SpecError, match="calls itself 'deflate'"):
         registry.get("raw")
     with pytest.raises(SpecError, match=r"plugin compressor 'bad' \(no_such_plugin:X\) does not load"):
         registry.get("bad")
+    with pytest.raises(SpecError, match=r"'stranger' \(pathlib:PurePath\) is not a subclass of .*base\.Compressor"):
+        registry.get("stranger")
+    assert pathlib.PurePath("a/b").name == "b"  # a stranger's class is left as it was
 
 
 def test_suggestions_fall_back_to_the_list() -> None:

@@ -10,6 +10,7 @@ __all__ = ["COMPRESSORS", "Compressor", "Meter"]
 COMPRESSORS: Registry[Compressor] = Registry(
     "compressor",
     "compgen.compressors",
+    "compgen.compressors.base:Compressor",
     {
         "gzip": Entry("compgen.compressors.deflate:Gzip"),
         "zlib": Entry("compgen.compressors.deflate:Zlib"),

@@ -12,6 +12,7 @@ __all__ = ["MEDIA", "Layout", "Medium", "recognise"]
 MEDIA: Registry[Medium] = Registry(
     "medium",
     "compgen.media",
+    "compgen.media.base:Medium",
     {
         "image": Entry("compgen.media.image:Image"),
         "audio": Entry("compgen.media.audio:Audio"),

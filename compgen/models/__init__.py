@@ -18,6 +18,7 @@ __all__ = ["MODELS", "ByteModel", "CodeLengthModel", "Mixture", "State", "load"]
 MODELS: Registry[ByteModel] = Registry(
     "model",
     "compgen.models",
+    "compgen.models.base:ByteModel",
     {
         "mixture": Entry("compgen.models.mixture:Mixture"),
         "llm": Entry("compgen.neural.llm:LLM", extra="llm"),

@@ -22,6 +22,7 @@ __all__ = ["SAMPLERS", "Request", "Sample", "Sampler", "Samples", "sample", "sam
 SAMPLERS: Registry[Sampler] = Registry(
     "sampler",
     "compgen.samplers",
+    "compgen.sampling.base:Sampler",
     {
         "ancestral": Entry("compgen.sampling.ancestral:Ancestral"),
         "beam": Entry("compgen.sampling.beam:Beam"),

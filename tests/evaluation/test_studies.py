@@ -154,7 +154,7 @@ def test_studies_of_other_packages_are_found_by_entry_point(tmp_path: Path, monk
     for name, said in (
         ("mien", r"unknown study 'mien'; did you mean 'mine'"),
         ("bad", r"plugin study 'bad' \(no_such_plugin:X\) does not load"),
-        ("other", r"plugin study 'other' is not a subclass of .*Study"),
+        ("other", r"plugin study 'other' \(pathlib:Path\) is not a subclass of .*Study"),
     ):
         with pytest.raises(UsageError, match=said) as raised:
             run(tmp_path, name, "")
