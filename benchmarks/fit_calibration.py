@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 import compgen
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
+from compgen.models.derived.calibrated import COMMON_RATE, RATE, CalibratedRow, CalibratedRule
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.experts import FIRST_LOOKAHEAD, ORDERS, RECENT, SETS
 from compgen.models.derived.records import ABOVE, period
-from compgen.models.derived.row import COMMON_RATE, RATE, CalibratedRow, CalibratedRule
 from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
 from compgen.models.window import Window

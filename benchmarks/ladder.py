@@ -19,9 +19,9 @@ import numpy as np
 from benchmarks.calibration import one_step, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.media.layout import Layout
+from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
 from compgen.models.derived.effort import BEST, FAST, Effort
 from compgen.models.derived.experts import FIRST_LOOKAHEAD, LITERALS, ORDERS, RECENT
-from compgen.models.derived.row import CalibratedRow, CalibratedRule
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE
 from compgen.models.window import Window

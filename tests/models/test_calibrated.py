@@ -20,11 +20,11 @@ from compgen.jit import SMALL
 from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
 from compgen.models.derived import experts
+from compgen.models.derived.calibrated import WARM_UP, CalibratedRow, CalibratedRule
 from compgen.models.derived.effort import BEST, EFFORTS, FAST
 from compgen.models.derived.history import History, suffix
 from compgen.models.derived.prices import Prices
 from compgen.models.derived.records import period
-from compgen.models.derived.row import WARM_UP, CalibratedRow, CalibratedRule
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import log2_units

@@ -15,9 +15,9 @@ from compgen.laws.ppmd_model import Model as PpmdModel
 from compgen.laws.ppmd_model import Pools
 from compgen.models import load
 from compgen.models.backoff import _History as BackoffHistory
+from compgen.models.derived.calibrated import CalibratedRow
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
-from compgen.models.derived.row import CalibratedRow
 from compgen.models.derived.signal import Signal
 from compgen.models.mixing import Mixer
 

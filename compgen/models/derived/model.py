@@ -19,11 +19,11 @@ from compgen.errors import UsageError
 from compgen.laws.base import NoLaw
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
-from compgen.models.derived.calibrated import CalibratedState
-from compgen.models.derived.decoder import DecoderState
+from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
+from compgen.models.derived.decoder import DecoderRow, DecoderState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
-from compgen.models.derived.row import CalibratedRule
+from compgen.models.derived.rows import RowsState
 from compgen.models.window import Window
 from compgen.registry import Spec, convert, suggest
 
@@ -179,7 +179,9 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""
         if self.chosen_rule == _CALIBRATED:
-            return CalibratedState.start(self._rule, prompts)
+            return RowsState.start(functools.partial(CalibratedRow.after, self._rule), prompts)
         if self.chosen_rule == _DECODER:
-            return DecoderState.start(self.compressor, self.context_window, prompts)
+            return DecoderState.start(
+                functools.partial(DecoderRow, self.compressor, self.compressor.law(), self.context_window), prompts
+            )
         return OneStepState.start(self.compressor, self.context_window, prompts)
