@@ -113,7 +113,7 @@ class Loops:
 
 
 SMALL = Loops(cost=0.5)
-"""The six loops of the entropy coder and of derived models.
+"""The small loops of the entropy coder, of derived models and of DEFLATE's law.
 
 The cost is that of importing numba (0.2 s) and of loading the loops' compiled code from numba's cache (0.3 s): process
 time on an AMD EPYC, 0.49 to 0.63 s, median 0.51 of five. Compiling takes 5 s, once for each version of the code. To

@@ -63,7 +63,10 @@ def _span(data: bytes, context: int | None, offset: int | None, length: int | No
         raise UsageError(f"--length must be 1 or more bytes, not {length}")
     begin = offset if offset is not None else (context or 0)
     if begin >= len(data):
-        raise UsageError(f"scoring would begin at byte {begin} of {len(data)}; there is nothing to score")
+        raise UsageError(
+            f"scoring would begin at byte {begin} of {len(data)}; there is nothing to score: lower "
+            f"--{'context' if offset is None else 'offset'}"
+        )
     known = begin if context is None else context
     if known > begin:
         raise UsageError(f"only {begin} bytes come before --offset {begin}; lower --context {known} or raise --offset")

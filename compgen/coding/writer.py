@@ -53,8 +53,10 @@ class Writer(io.RawIOBase):
             UsageError: the spec is wrong, or an argument is out of range.
         """
         self._stack = ExitStack()
-        if jobs < 1 or not 1 <= (1 if lanes is None else lanes) <= MAX_LANES:
-            raise UsageError(f"jobs must be 1 or more, and lanes 1 to {MAX_LANES:,}, not {jobs} and {lanes}")
+        if jobs < 1:
+            raise UsageError(f"jobs must be 1 or more, not {jobs}")
+        if lanes is not None and not 1 <= lanes <= MAX_LANES:
+            raise UsageError(f"lanes must be 1 to {MAX_LANES:,}, not {lanes}")
         self._model = load(model).resolved(DEFAULT_RULE)
         if len(str(self._model).encode()) > MAX_SPEC:
             raise UsageError(f"a spec in a file is {MAX_SPEC:,} bytes at most; shorten the command or the paths")

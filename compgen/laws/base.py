@@ -1,4 +1,4 @@
-"""The contract of a law, and the prices that the laws of LZ77 compressors are made of.
+"""The contract of a law, and how weights become frequencies.
 
 A decoder reads instructions: a literal, or a match of some length at some distance. Each has a code of known length
 in the decoder's present state. Fed with fair random bits, the decoder is a stochastic process over bytes. Its law is

@@ -216,17 +216,16 @@ class Pass:
         size = len(known) + room
         self._data = np.zeros(size, dtype=np.uint8)
         self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
-        # By position that a match may go on from: how long its run is, if 2 or more.
         self._found: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None  # see ``_active``
+        # By position that a match may go on from: how long its run is, if 2 or more.
         self._runs = np.zeros(size + 1, dtype=np.int16)
         self._mantissas = np.zeros(room + 1, dtype=np.int64)
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
         self._last = LastDistances(prices.repeats, room)
         self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see lz77_loops.link
-        self._begin = np.zeros(
-            256, dtype=np.int64
-        )  # sums of the prices of distances, by the byte that lies so far back
+        # Sums of the prices of distances, by the byte that lies so far back.
+        self._begin = np.zeros(256, dtype=np.int64)
         reach = min(len(known), prices.reach)
         np.add.at(self._begin, self._data[self.end - reach : self.end][::-1], prices.distances[1 : reach + 1])
 

@@ -23,8 +23,8 @@ UNITS = 14  # units of 12 bytes that 7-zip's allocator has taken from its free m
 REGISTERS = 15
 
 MOST = 124  # a frequency beyond it halves those of its context
-PERIOD = 7  # bits by which these chances, and the totals of escapes, average over time
-WORD = 0xFFFF
+PERIOD = 7  # bits by which the chances in ``bins``, and the totals of escapes, average over time
+WORD = 0xFFFF  # totals of escapes are 16-bit words in 7-zip
 
 
 def slow_down(m: Any, cell: Any) -> None:

@@ -26,6 +26,7 @@ SHARED = {
     "History._shared",
     "Literals._shares",
     "Lz77State._frequencies",
+    "Pass._found",  # of the NumPy pass, which replaces it
     "Pools.kinds",
     "Pools.reserve",
     "Pools.see_rows",

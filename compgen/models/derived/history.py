@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -108,12 +109,8 @@ class History:
 
     def fork(self) -> History:
         """Return an independent copy."""
-        fork = History.__new__(History)
+        fork = copy.copy(self)
         fork.data = bytearray(self.data)
-        fork._dictionary = self._dictionary
-        fork._patterns, fork._reaches, fork._suffixes = self._patterns, self._reaches, self._suffixes
-        fork._shared = self._shared
-        fork._is_frozen = self._is_frozen
         fork._own = [{key: list(positions) for key, positions in index.items()} for index in self._own]
         return fork
 
