@@ -5,9 +5,11 @@
 On each window of a file every compressor has a rate of its own, and a derived rate under the rule. A rule that listens
 derives low rates where the compressor itself has low ones. So each rate is taken minus the mean of its window over the
 compressors, and the pairs are compared: their correlation; the slope of derived on own; and the share of pairs of
-compressors, within windows, that both rates put in the same order. Then the same without records, and for the LZ family
-alone. ``null``, which knows nothing, and ``zlib``, which is gzip in another container, are controls and no members:
-null's derived rate is what the rule gives without any compressor, and zlib's must be gzip's. The last line is JSON.
+compressors, within windows, that both rates put in the same order; ties count half. Then the same without records, and
+for the LZ family alone. In brackets stands what *names alone* would score, a control that gives each compressor its
+mean derived rate in every window: it knows which compressor is better, and nothing of the window. ``null``, which knows
+nothing, and ``zlib``, which is gzip in another container, are controls and no members: null's derived rate is what the
+rule gives without any compressor, and zlib's must be gzip's. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def agreement(table: np.ndarray) -> dict[str, float]:
     """Return the correlation, the slope of derived on own rates, and the share of pairs in the same order."""
     own, derived = table[:, :, 0].ravel(), table[:, :, 1].ravel()
     same = [
-        (row[i, 0] < row[j, 0]) == (row[i, 1] < row[j, 1])
+        (1 + np.sign(row[i, 0] - row[j, 0]) * np.sign(row[i, 1] - row[j, 1])) / 2
         for row in table
         for i, j in itertools.combinations(range(len(row)), 2)
     ]
@@ -76,6 +78,13 @@ def agreement(table: np.ndarray) -> dict[str, float]:
         "slope": float((own * derived).sum() / (own * own).sum()),
         "same_order": float(np.mean(same)),
     }
+
+
+def names_alone(table: np.ndarray) -> np.ndarray:
+    """Return ``table`` with each compressor's derived rate replaced by its mean over the windows."""
+    control = table.copy()
+    control[:, :, 1] = table[:, :, 1].mean(axis=0)
+    return control
 
 
 def main() -> None:
@@ -95,8 +104,8 @@ def main() -> None:
         windows = {}
         for path in files:
             name = Path(path).name
-            found = windows[name] = rates((Path(arguments.data) / "corpora" / path).read_bytes(), rule, scored)
-            cells = "".join(f"{f'{own:.2f} / {derived:.2f}':>15}" for own, derived in found.values())
+            window = windows[name] = rates((Path(arguments.data) / "corpora" / path).read_bytes(), rule, scored)
+            cells = "".join(f"{f'{own:.2f} / {derived:.2f}':>15}" for own, derived in window.values())
             print(f"{name:<14}{cells}", flush=True)
         plain = {name: window for name, window in windows.items() if name not in RECORDS}
         results[rule] = {"windows": windows}
@@ -106,10 +115,11 @@ def main() -> None:
             ("LZ family", windows, LZ),
             ("LZ family, without records", plain, LZ),
         ):
-            found_agreement = agreement(centred(chosen, members))
-            results[rule][label] = found_agreement
-            shown = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in found_agreement.items())
-            print(f"{label + ':':<28}{shown}")
+            table = centred(chosen, members)
+            found, control = agreement(table), agreement(names_alone(table))
+            results[rule][label] = {"rule": found, "names_alone": control}
+            shown = [f"{key.replace('_', ' ')} {value:.2f} ({control[key]:.2f})" for key, value in found.items()]
+            print(f"{label + ':':<28}{', '.join(shown)}")
         null = np.mean([window["null"][1] for window in windows.values()])
         best = np.mean([min(window[name][1] for name in MEMBERS) for window in windows.values()])
         print(f"null control: {null:.2f} derived, where the best member of each window has {best:.2f}")

@@ -74,7 +74,7 @@ def main() -> None:
     else:
         parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
     prompt = novel[:size]
-    jobs = [(arguments.compressor, rule) for rule in RULES] + [("null", "calibrated")]
+    jobs = [(arguments.compressor, rule) for rule in RULES] + [("null", "decoder"), ("null", "calibrated")]
     drawn = {f"{spec}, {rule}": sampled(spec, rule, prompt, samples, length) for spec, rule in jobs}
     print(f"\n| | {' | '.join(COLUMNS)} |\n|{' --- |' * (1 + len(COLUMNS))}")
     results = [row(name, found) for name, found in drawn.items()]

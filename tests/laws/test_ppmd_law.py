@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import time
 from fractions import Fraction
@@ -376,3 +377,13 @@ def test_tables_of_size_classes() -> None:
     assert all(arrays.units[arrays.kinds[n]] >= n > arrays.units[arrays.kinds[n] - 1] for n in range(2, 129))
     assert arrays.see_rows.max() == 24
     assert ppmd_model.free_units(1 << 20) == 76_454
+
+
+@pytest.mark.usefixtures("form")
+def test_frequencies_are_what_they_were() -> None:
+    """Files that follow a law decode only if its arithmetic never changes. The model is ours, so nothing else does."""
+    state, digest = PpmdLaw(4).start(b"abracadabra" * 3), hashlib.sha256()
+    for symbol in b"abracad" + bytes(range(90, 130)) + b"abc" * 90:
+        digest.update(state.frequencies().astype("<i8").tobytes())
+        state.append(symbol)
+    assert digest.hexdigest()[:16] == "272a5a17fe3256cf"
