@@ -1,6 +1,6 @@
 """The calibrated rule: derived and own bits per byte on identical windows.
 
-    python benchmarks/calibration.py [CONFIG] [--data DIR] [--quick]
+    python -m benchmarks.calibration [CONFIG] [--data DIR] [--quick]
 
 For each spec and file it prints the rate of the derived distribution with its standard error, the compressor's own
 rate, their ratio, and the bytes scored per second, over windows spread evenly over the file. Then it prints what text
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,11 @@ from typing import Any
 import numpy as np
 
 import compgen
+from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.registry import split_mixture
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def read(data: Path, name: str) -> bytes:
-    """Return a file's bytes; ``speech`` is an utterance in 8 bits, ``kodak`` the luminance rows of a photograph."""
-    if name == "speech":
-        import soundfile
-
-        samples, _ = soundfile.read(data / "audio/librispeech_test_other/1688-142285-0000.flac", dtype="int16")
-        return bytes(((samples >> 8) + 128).astype(np.uint8).tobytes())
-    if name == "kodak":
-        from PIL import Image
-
-        path = min((data / "image/kodak_half").glob("*.png"))
-        return np.asarray(Image.open(path).convert("L")).tobytes()
-    return (data / name).read_bytes()
-
-
-def windows(data: bytes, context: int, scored: int, offsets: int) -> list[tuple[bytes, bytes]]:
-    """Return (context, segment) pairs, spread evenly over ``data``."""
-    room = len(data) - context - scored
-    starts = [context + int(room * (i + 0.5) / offsets) for i in range(offsets)]
-    return [(data[start - context : start], data[start : start + scored]) for start in starts]
 
 
 def rate(spec: str, pairs: list[tuple[bytes, bytes]]) -> dict[str, Any]:
@@ -81,12 +59,9 @@ def one_step(pairs: list[tuple[bytes, bytes]], count: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", default=str(ROOT / "configs/calibration.toml"))
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--quick", action="store_true", help="one short window of each file")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    data = Path(arguments.data)
+    arguments = parsed(parser)
+    data = arguments.data
     config = tomllib.loads(Path(arguments.config).read_text())
     results = []
     print(f"{'spec':<34}{'file':<26}{'derived':>16}{'own':>8}{'ratio':>8}{'bytes/s':>9}")

@@ -1,6 +1,6 @@
 """Measure the coder: the sizes of its files beside other programs' files, and the entropy coder's throughput.
 
-    python benchmarks/coder.py [--data DIR] [--quick]
+    python -m benchmarks.coder [--data DIR] [--quick]
 
 First it codes whole files, by single compressors and by a mixture, decodes them again, and prints their sizes beside
 the compressors' own output. Then it prints the symbols per second of the entropy coder with 1,024 lanes and 256
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import compgen
+from benchmarks.real_data import parsed
 from compgen.coding import rans
 from compgen.compressors import COMPRESSORS
 from compgen.models.base import find
@@ -109,12 +109,9 @@ def throughput(steps: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--quick", action="store_true", help="short inputs, for CI")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    files = rates(Path(arguments.data), arguments.quick)
+    arguments = parsed(parser)
+    files = rates(arguments.data, arguments.quick)
     speeds = throughput(200 if arguments.quick else 2000)
     print(json.dumps({"benchmark": "coder", "quick": arguments.quick, "files": files, "throughput": speeds}))
 

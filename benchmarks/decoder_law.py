@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.calibration import read, windows
+from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.laws.base import Law, NoLaw
 from compgen.laws.fitted import MOST_MISFIT, FittedLaw, misfit
@@ -84,12 +83,9 @@ def measured(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--quick", action="store_true", help="one short window of each file")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    data = Path(arguments.data)
+    arguments = parsed(parser)
+    data = arguments.data
     scored, offsets = (100, 1) if arguments.quick else (1000, 5)
     LOOPS.cost = 0.0
     results: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
 """Fit the initial weights of the calibrated rule, and write compgen/models/derived/calibration.json.
 
-    python benchmarks/fit_calibration.py [--data DIR] [--pieces N] [--only NAME]
+    python -m benchmarks.fit_calibration [--data DIR] [--pieces N] [--only NAME]
 
 The mixer learns online. Every row begins with what it has learnt after many pieces of training text, speech, music
 and pictures, at a falling learning rate; none of these is in a benchmark or a gallery. There are weights for each
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
 import random
 import re
 import tarfile
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compgen
+from benchmarks.real_data import parsed
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
 from compgen.models.derived.calibrated import COMMON_RATE, RATE, CalibratedRow, CalibratedRule
@@ -204,14 +204,11 @@ def learn(row: CalibratedRow, segment: bytes, faster: int, progress: Progress) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--pieces", type=int, default=480)
     names = [*sorted(EFFORTS), *SIGNALS]
     parser.add_argument("--only", choices=names, action="append")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    data = Path(arguments.data)
+    arguments = parsed(parser)
+    data = arguments.data
     for name in arguments.only or names:
         fitted: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
         if name in SIGNALS:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.calibration import one_step, read, windows
+from benchmarks.calibration import one_step
+from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.media.layout import Layout
 from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
@@ -60,11 +60,8 @@ def derived(pairs: list[tuple[bytes, bytes]], effort: Effort, weights: list[np.n
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--bytes", type=int, default=1000, help="bytes scored in each of two windows of a file")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    arguments = parsed(parser)
     uneven = trusting(FIRST_LOOKAHEAD + len(ORDERS) - 1)
     rungs = (
         ("literals: the one-step distribution, measured now and then", FAST, trusting(LITERALS), False),
@@ -78,7 +75,7 @@ def main() -> None:
     )
     table: dict[str, list[float]] = {}
     for name in FILES:
-        data = read(Path(arguments.data), name)
+        data = read(arguments.data, name)
         pairs = windows(data, CONTEXT, arguments.bytes, 2)
         slow = one_step([(context, segment[:100]) for context, segment in pairs], 100)
         table.setdefault("one step, whole bytes (the paper's, ziplm's)", []).append(slow["one_step_whole_bytes"])

@@ -1,6 +1,6 @@
 """What the decoder's laws cost: bytes per second, the first byte after a prompt, whole files there and back.
 
-    python benchmarks/law_speed.py [--data DIR] [--quick]
+    python -m benchmarks.law_speed [--data DIR] [--quick]
 
 Times are process times on one core. First: bytes per second of coding known text after 32,000 bytes, by compiled loops
 that are loaded already and by NumPy or plain Python, beside the calibrated rule in the same run; zeros and a fax page
@@ -14,15 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import compgen
+from benchmarks.real_data import parsed
 from compgen import jit
 from compgen.compressors import COMPRESSORS
 from compgen.laws import lz77, ppmd_model
@@ -72,12 +71,9 @@ def same(one: bytes, other: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--quick", action="store_true", help="2 KB of each")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    corpora = Path(arguments.data) / "corpora/canterbury"
+    arguments = parsed(parser)
+    corpora = arguments.data / "corpora/canterbury"
     alice, fax = (corpora / "alice29.txt").read_bytes(), (corpora / "ptt5").read_bytes()
     records = (corpora / "kennedy.xls").read_bytes()
     inputs = {"alice29.txt": alice, "kennedy.xls": records, "ptt5": fax, "zeros": bytes(100_000)}
@@ -112,7 +108,7 @@ def main() -> None:
 
     print(f"\n{'whole files':<40}{'bytes':>10}{'coded, B/s':>12}{'decoded, B/s':>13}{'itself':>10}")
     use(0.0)
-    head = (Path(arguments.data) / "text/enwik8_head.xml").read_bytes()[: 1 << 20]
+    head = (arguments.data / "text/enwik8_head.xml").read_bytes()[: 1 << 20]
     for name, data in {"alice29.txt": alice, "1 MB of enwik8_head.xml": head}.items():
         data = data[:2000] if arguments.quick else data
         for compressor in ("gzip", "ppmd"):

@@ -1,6 +1,6 @@
 """Whether a rule listens: derived rates should follow own rates from one compressor to another.
 
-    python benchmarks/listening.py [--data DIR] [--rules decoder,calibrated] [--scored N] [--quick]
+    python -m benchmarks.listening [--data DIR] [--rules decoder,calibrated] [--scored N] [--quick]
 
 On each window of a file every compressor has a rate of its own, and a derived rate under the rule. A rule that listens
 derives low rates where the compressor itself has low ones. So each rate is taken minus the mean of its window over the
@@ -17,13 +17,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import compgen
+from benchmarks.real_data import parsed
 
 MEMBERS = ("gzip", "xz", "zstd", "brotli", "ppmd")
 LZ = ("gzip", "xz", "zstd", "brotli")
@@ -89,13 +89,10 @@ def names_alone(table: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--rules", default="decoder,calibrated")
     parser.add_argument("--scored", type=int, default=600, help="bytes of each window")
     parser.add_argument("--quick", action="store_true", help="three windows of 20 bytes")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    arguments = parsed(parser)
     files, scored = (FILES[:2] + FILES[-1:], 20) if arguments.quick else (FILES, arguments.scored)
     results: dict[str, Any] = {}
     for rule in arguments.rules.split(","):
@@ -104,7 +101,7 @@ def main() -> None:
         windows = {}
         for path in files:
             name = Path(path).name
-            window = windows[name] = rates((Path(arguments.data) / "corpora" / path).read_bytes(), rule, scored)
+            window = windows[name] = rates((arguments.data / "corpora" / path).read_bytes(), rule, scored)
             cells = "".join(f"{f'{own:.2f} / {derived:.2f}':>15}" for own, derived in window.values())
             print(f"{name:<14}{cells}", flush=True)
         plain = {name: window for name, window in windows.items() if name not in RECORDS}

@@ -1,6 +1,6 @@
 """Language models: bytes per second, beside what the machine could do and what a plain loop does.
 
-    python benchmarks/llm.py [--device cpu|cuda] [--lanes N] [--context N] [--path DIR | --random] [--dtype TYPE]
+    python -m benchmarks.llm [--device cpu|cuda] [--lanes N] [--context N] [--path DIR | --random] [--dtype TYPE]
                              [--steps N] [--uncompiled]
 
 It measures the shipped model, one in a folder, or one of 135 million random weights (Llama type, 30 layers of 576,

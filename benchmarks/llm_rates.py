@@ -1,6 +1,6 @@
 """Rates of a language model on real files, beside classical compressors and in a mixture with them.
 
-    python benchmarks/llm_rates.py [--model SPEC] [--bytes N] [--data DIR] [--excerpt N]
+    python -m benchmarks.llm_rates [--model SPEC] [--bytes N] [--data DIR] [--excerpt N]
 
 The first table is of whole files, or their first N bytes: the derived rate that ``cgn score`` prints, without context,
 and the output of gzip, xz and ppmd. The second table is of an excerpt of each file after 8,000 bytes of context: the
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import compgen
+from benchmarks.real_data import parsed
 from compgen.compressors import COMPRESSORS
 
 FILES = (
@@ -42,17 +41,14 @@ def main() -> None:
     parser.add_argument("--model", default="llm")
     parser.add_argument("--bytes", type=int, default=None)
     parser.add_argument("--excerpt", type=int, default=2000)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    arguments = parsed(parser)
     model = arguments.model
     mixture = f"{model}+ppmd:rule=calibrated+gzip:rule=calibrated"
     members = (model, "ppmd:rule=calibrated", "gzip:rule=calibrated")
     rows: list[dict[str, Any]] = []
     print(f"{'whole file':<34}{model:>10}" + "".join(f"{name:>10}" for name in CLASSICAL))
     for name in FILES:
-        data = (Path(arguments.data) / name).read_bytes()[: arguments.bytes]
+        data = (arguments.data / name).read_bytes()[: arguments.bytes]
         rates = {model: compgen.score(model, data).derived_bpb}
         for classical in CLASSICAL:
             rates[classical] = 8 * len(COMPRESSORS.build(classical).compress(data)) / len(data)
@@ -60,7 +56,7 @@ def main() -> None:
         rows.append({"file": name, "bytes": len(data), "rates": rates})
     print(f"\n{'excerpt':<34}{'mixture':>10}" + "".join(f"{member:>22}" for member in members))
     for row in rows:
-        data = (Path(arguments.data) / row["file"]).read_bytes()
+        data = (arguments.data / row["file"]).read_bytes()
         context = data[OFFSET - CONTEXT : OFFSET]
         excerpt = data[OFFSET : OFFSET + arguments.excerpt]
         rates = {spec: compgen.score(spec, excerpt, context).derived_bpb for spec in (mixture, *members)}

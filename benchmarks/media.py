@@ -1,6 +1,6 @@
 """Measure rates on sound and pictures: derived from compressors, with and without the layout, and their own.
 
-    python benchmarks/media.py [--data DIR] [--bytes N] [--spec SPEC]
+    python -m benchmarks.media [--data DIR] [--bytes N] [--spec SPEC]
 
 The items are Kodak photographs as gray and RGB rows, and LibriSpeech in 8 and 16 bits. In the middle of each item, the
 script scores N bytes after 24,000 bytes of context, the same for every spec. It prints the mean of the rates in bits
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.real_data import parsed
 from compgen.evaluation.score import score
 from compgen.media import MEDIA, Layout
 from compgen.models import load
@@ -51,19 +50,16 @@ SLOW = ("jpegxl", "ppmd")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument(
         "--bytes", type=int, default=900, help="bytes scored in each item; a third of them for slow specs"
     )
     parser.add_argument("--spec", action="append", help="print derived rates of this spec alone; own rates are of all")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
+    arguments = parsed(parser)
     results: dict[str, dict[str, list[float]]] = {}
     for label, medium, names in SETS:
         row = results.setdefault(label, {})
         for name in names:
-            data, fitted = MEDIA.build(medium).encode((Path(arguments.data) / name).read_bytes())
+            data, fitted = MEDIA.build(medium).encode((arguments.data / name).read_bytes())
             start = int(len(data) * _PLACE) // fitted.unit * fitted.unit
             context = data[max(0, start - CONTEXT // fitted.unit * fitted.unit) : start]
             segment = data[start : start + OWN // fitted.unit * fitted.unit]

@@ -1,6 +1,6 @@
 """What one next-byte distribution costs under the one-step rule, compared with recompressing 256 times.
 
-    python benchmarks/next_byte.py [CONFIG] [--data DIR]
+    python -m benchmarks.next_byte [CONFIG] [--data DIR]
 
 For each compressor and context it prints the milliseconds to extend a meter by one byte and measure all 256
 candidates, on one and on two threads; and the milliseconds to call the compressor's ``code_length`` for context +

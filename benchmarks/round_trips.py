@@ -1,6 +1,6 @@
 """Compress and decompress real files, and compare the bytes.
 
-    python benchmarks/round_trips.py SPEC ... [--bytes N] [--data DIR] [--only TEXT]
+    python -m benchmarks.round_trips SPEC ... [--bytes N] [--data DIR] [--only TEXT]
 
 The files are the first N bytes of every file of the Canterbury, Calgary and Artificial corpora, of an utterance as FLAC
 and in 8 bits, and of a photograph as PNG and as luminance. There is a line for each file, and one for each spec. The
@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import compgen
-from benchmarks.calibration import read
+from benchmarks.real_data import parsed, read
 
 FOLDERS = ("corpora/canterbury", "corpora/calgary", "corpora/artificial")
 """The folders of corpora in the folder of real data (docs/data.md)."""
@@ -40,12 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("specs", nargs="+")
     parser.add_argument("--bytes", type=int, default=65_536)
-    parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--only", default="", help="use only files whose name contains this text")
-    arguments = parser.parse_args()
-    if not arguments.data:
-        parser.error("give --data DIR or set COMPGEN_DATA; docs/data.md says where to get the sets")
-    files = {n: d for n, d in inputs(Path(arguments.data), arguments.bytes).items() if arguments.only in n}
+    arguments = parsed(parser)
+    files = {n: d for n, d in inputs(arguments.data, arguments.bytes).items() if arguments.only in n}
     results: list[dict[str, Any]] = []
     for spec in arguments.specs:
         total = written = 0

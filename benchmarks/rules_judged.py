@@ -1,6 +1,6 @@
 """Text sampled by each rule, judged by a reader that is none of them: the shipped language model.
 
-    python benchmarks/rules_judged.py [--data DIR] [--compressor SPEC] [--samples N] [--length N] [--quick]
+    python -m benchmarks.rules_judged [--data DIR] [--compressor SPEC] [--samples N] [--length N] [--quick]
 
 The prompt is the first 32 KB of a novel (book1 of the Calgary corpus), and each rule continues it with ten seeds.
 ``llm`` is what the language model spends on a sample after the last 1,000 bytes of the prompt, bits per byte: text that

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,19 +18,24 @@ from tests.conftest import ROOT
 from tests.neural import tiny
 
 
-@pytest.mark.parametrize("kind", ["bytes", "llama"])
-def test_language_models_are_measured(kind: str, tmp_path: Path) -> None:
-    path = tiny.byte_network(tmp_path) if kind == "bytes" else tiny.make(kind, tmp_path)
-    sizes = ["--lanes", "4", "--context", "24", "--steps", "4"]
+def report_of(name: str, *arguments: str) -> Any:
+    """Run a benchmark; return the JSON of its last line."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/llm.py"), "--path", str(path), *sizes],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+        cwd=ROOT,
         capture_output=True,
         check=False,
         timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr.decode()
-    report = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", ["bytes", "llama"])
+def test_language_models_are_measured(kind: str, tmp_path: Path) -> None:
+    path = tiny.byte_network(tmp_path) if kind == "bytes" else tiny.make(kind, tmp_path)
+    report = report_of("llm", "--path", str(path), "--lanes", "4", "--context", "24", "--steps", "4")
     assert (report["benchmark"], report["device"], report["lanes"], report["context"]) == ("llm", "cpu", 4, 24)
     measured = ["encode", "decode", "decode_with_turns", "plain", "peak_mb", "bandwidth", "forwards_per_byte"]
     assert all(report[name] > 0 for name in measured)
@@ -37,18 +43,10 @@ def test_language_models_are_measured(kind: str, tmp_path: Path) -> None:
 
 
 def test_samples_by_each_rule_are_judged() -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/rules_judged.py"), "--quick"],
-        capture_output=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    report = json.loads(done.stdout.splitlines()[-1])
+    report = report_of("rules_judged", "--quick")
     assert (report["benchmark"], report["quick"]) == ("rules_judged", True)
     bits = {row["name"]: row["means"][0] for row in report["results"]}
-    nothing = ["null, decoder", "null, calibrated"]
-    assert list(bits) == ["gzip, decoder", "gzip, calibrated", "gzip, one-step", *nothing, "the novel itself"]
+    rules = ["gzip, decoder", "gzip, calibrated", "gzip, one-step"]
+    assert list(bits) == [*rules, "null, decoder", "null, calibrated", "the novel itself"]
     assert bits["the novel itself"] < bits["gzip, calibrated"] < bits["gzip, one-step"]
     assert bits["gzip, decoder"] < bits["null, decoder"]
