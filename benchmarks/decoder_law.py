@@ -94,10 +94,10 @@ def main() -> None:
     for spec in SPECS:
         compressor = None if spec == "null" else COMPRESSORS.build(spec)
         lengths = of_nothing if compressor is None else compressor.code_lengths
-        law = FittedLaw(lengths, b"" if compressor is None else compressor.static_dictionary())
-        misfits[spec] = misfit(law)
+        fitted = FittedLaw(lengths, b"" if compressor is None else compressor.static_dictionary())
+        misfits[spec] = misfit(fitted)
         try:
-            law.start(b"")
+            law = fitted.checked()
         except NoLaw:
             print(f"{spec:<20}no law: {misfits[spec]:.2f} of its own bits on made text, above {MOST_MISFIT}")
             continue

@@ -49,13 +49,12 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.base import PRECISION, Law, NoLaw
-from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, Lz77Law, Lz77State, Prices, Renewals
+from compgen.laws.base import PRECISION, NoLaw
+from compgen.laws.lz77 import DISTANCE_BITS, LENGTH_BITS, LITERAL_BITS, Lz77Law, Prices, Renewals
 from compgen.laws.parse import LONGEST, Fit, Parse, RepeatFit, parse
 from compgen.laws.probes import LENGTHS, PIECES, Probes, made_text
 from compgen.laws.repeats import MOST, NONE, Repeats
@@ -87,7 +86,7 @@ LengthsOf = Callable[[bytes, Sequence[bytes]], CodeLengths]
 
 
 @dataclass(frozen=True)
-class FittedLaw(Law):
+class FittedLaw:
     """The law of the compressor whose code lengths ``lengths`` gives.
 
     Args:
@@ -98,12 +97,8 @@ class FittedLaw(Law):
     lengths: LengthsOf
     dictionary: bytes = b""
 
-    def start(self, context: bytes) -> Lz77State:
-        """Return the state after ``context``; errors as in ``checked``."""
-        return self.checked().unchecked().start(context)
-
-    def checked(self) -> Self:
-        """Return the law itself.
+    def checked(self) -> Lz77Law:
+        """Return the law.
 
         Raises:
             NoLaw: fitted prices do not explain this compressor's code lengths.
@@ -115,7 +110,7 @@ class FittedLaw(Law):
                 f"{share:.2f} times its own bits on made text, above {MOST_MISFIT}), so it has no decoder's law; "
                 "use --rule calibrated"
             )
-        return self
+        return self.unchecked()
 
     def unchecked(self, bounded: bool = True) -> Lz77Law:
         """Return the law whether it fits or not; see ``prices``."""

@@ -291,19 +291,18 @@ class Pass:
         run: Any = lz77_loops.run
         self.end = run(data, self.end, self._origin, self._data, self._links, state, fixed, again, *asked)
 
-    def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], int]:
-        """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned, and their exponent."""
+    def _aligned(self, newest: int, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Return the masses of boundary ``newest`` and of up to ``most`` before it, aligned to one exponent.
+
+        After them come the shifts that aligned them, and the exponent.
+        """
         last = max(newest - most, 0)
         mantissas, exponents = (one[last : newest + 1][::-1] for one in (self._mantissas, self._exponents))
         least = int(exponents.min())
-        masses = mantissas >> np.minimum(exponents - least, 62)
+        shifts = np.minimum(exponents - least, 62)
+        masses = mantissas >> shifts
         masses[0] = max(int(masses[0]), 1)
-        return masses, least
-
-    def _shifts(self, newest: int, count: int, least: int) -> NDArray[np.int64]:
-        """Return what aligns the masses of ``count`` boundaries from ``newest`` back to the exponent ``least``."""
-        exponents = self._exponents[newest + 1 - count : newest + 1][::-1]
-        return np.minimum(exponents - least, 62)
+        return masses, shifts, least
 
     def _active(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the positions that runs have come to, and how long these are."""
@@ -352,7 +351,7 @@ class Pass:
         now = here - self._origin
         self._extend_runs()
         same, runs = self._active()
-        masses, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
+        masses, shifts, least = self._aligned(now - 1, int(runs.max(initial=1)) - 1)
         mass = (int(masses[0]) * int(prices.literals[symbol])) >> _LITERAL_SHIFT
         size = len(masses)
         sums = np.cumsum(masses * prices.lengths[1 : size + 1])
@@ -364,7 +363,6 @@ class Pass:
             price, total = int(prices.distances[distance]), int(sums[run - 1]) if run else 0
             return price * (total >> HALF) + (price * (total & _MASK) >> HALF)
 
-        shifts = self._shifts(now - 1, size, least)
         found, gained = self._last.append(data, here, now, shifts, int(prices.literals[symbol]), matched)
         mass = max(mass + gained, 1)
         shift = mass.bit_length() - MANTISSA
@@ -378,7 +376,7 @@ class Pass:
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""
         prices, (active, runs) = self._prices, self._active()
-        masses, least = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
+        masses, shifts, _ = self._aligned(self.end - self._origin, int(runs.max(initial=0)))
         size = len(masses)
         sums = np.zeros(size, dtype=np.int64)
         np.cumsum(masses[1:] * prices.tails[1:size], out=sums[1:])
@@ -389,6 +387,5 @@ class Pass:
         np.add.at(upper, symbols, price * (going >> HALF))
         np.add.at(lower, symbols, price * (going & _MASK))
         weights: NDArray[np.int64] = upper + (lower >> HALF) + ((masses[0] * prices.literals) >> _LITERAL_SHIFT)
-        now = self.end - self._origin
-        self._last.weigh(self._data, self.end, now, self._shifts(now, size, least), weights)
+        self._last.weigh(self._data, self.end, self.end - self._origin, shifts, weights)
         return weights

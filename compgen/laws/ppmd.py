@@ -116,10 +116,7 @@ class PpmdState(LawState):
         done = 0
         while done < len(data):
             part = slice(done, done + _CHECKED_EVERY - len(self._read) % _CHECKED_EVERY)
-            if len(low):
-                self._model.append(data[part], low[part], width[part])
-            else:
-                self._model.append(data[part])
+            self._model.append(data[part], low[part], width[part])
             self._read += data[part].tobytes()
             done = part.stop
             if len(self._read) % _CHECKED_EVERY == 0 and not self.fits(self._law.memory):

@@ -17,7 +17,7 @@ from compgen.errors import CompgenError
 from compgen.laws import fitted, probes
 from compgen.laws.base import NoLaw
 from compgen.laws.fitted import FittedLaw
-from compgen.laws.lz77 import LOOPS
+from compgen.laws.lz77 import LOOPS, Lz77Law
 from compgen.powers import exp2, exp2_table, log2
 from compgen.types import CodeLengths
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ def law_of(spec: str) -> FittedLaw:
     return FittedLaw(compressor.code_lengths, compressor.static_dictionary())
 
 
-def bits(law: FittedLaw, context: bytes, span: bytes) -> float:
+def bits(law: Lz77Law, context: bytes, span: bytes) -> float:
     _, width = law.start(context).consume(np.frombuffer(span, dtype=np.uint8))
     return float((24 - np.log2(width)).sum())
 
@@ -47,13 +47,13 @@ def bits(law: FittedLaw, context: bytes, span: bytes) -> float:
 )
 def test_a_compressor_that_knows_nothing_has_a_uniform_law(context: bytes) -> None:
     """Whatever the window holds: what no code length says is not known."""
-    assert (FittedLaw(of_nothing).start(context).frequencies() == 1 << 16).all()
+    assert (FittedLaw(of_nothing).checked().start(context).frequencies() == 1 << 16).all()
 
 
 @pytest.mark.parametrize("spec", ["gzip", "zstd", "zstd-dict", "xz", "brotli"])
 def test_what_copies_has_a_law_that_costs_no_more_than_the_compressor(spec: str) -> None:
-    compressor, law = COMPRESSORS.build(spec), law_of(spec)
-    assert fitted.misfit(law) < 1
+    compressor, law = COMPRESSORS.build(spec), law_of(spec).checked()
+    assert fitted.misfit(law_of(spec)) < 1
     text = PROSE[: len(PROSE) // 2 * 2]
     known, span = MADE[:6000], MADE[6000:7000]
     own = compressor.code_lengths(known, [b"", span])
@@ -64,7 +64,7 @@ def test_what_copies_has_a_law_that_costs_no_more_than_the_compressor(spec: str)
 @pytest.mark.parametrize("spec", ["bz2", "ppmd"])
 def test_what_does_not_copy_has_none(spec: str) -> None:
     with pytest.raises(NoLaw, match=r"--rule calibrated") as caught:
-        law_of(spec).start(PROSE)
+        law_of(spec).checked()
     assert isinstance(caught.value, CompgenError)
     assert "\n" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_what_does_not_copy_has_none(spec: str) -> None:
 def test_external_programs_are_told_apart() -> None:
     assert fitted.misfit(law_of("command:gzip -9 -n")) < 1
     with pytest.raises(NoLaw):
-        law_of("command:bzip2 -9").start(b"")
+        law_of("command:bzip2 -9").checked()
 
 
 def test_no_fit_takes_more_encodings_than_stated() -> None:
@@ -105,7 +105,7 @@ def test_a_fresh_start_is_what_going_on_comes_to(form: str, spec: str, monkeypat
     if form == "compiled":
         pytest.importorskip("numba")
     monkeypatch.setattr(LOOPS, "cost", 0.0 if form == "compiled" else math.inf)
-    law, data = law_of(spec), MADE[:540]
+    law, data = law_of(spec).checked(), MADE[:540]
     grown, read = law.start(data[:200]), law.start(data[:250])
     for symbol in data[200:]:
         grown.append(symbol)

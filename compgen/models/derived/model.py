@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from compgen.compressors.base import Compressor
@@ -53,7 +53,7 @@ class CodeLengthModel(ByteModel):
         depth: bits of a sample, 8 or 16, the high byte first.
     """
 
-    compressor: Compressor
+    compressor: Compressor = field(metadata={"argument": True})
     rule: str = ""
     effort: str = FAST.name
     window: int = 0
@@ -85,22 +85,8 @@ class CodeLengthModel(ByteModel):
     @property
     def spec(self) -> Spec:
         """The compressor's spec, with the model's options that differ from their defaults."""
-        spec = self.compressor.spec
-        given = (
-            ("rule", self.rule, ""),
-            ("effort", self.effort, FAST.name),
-            ("window", self.window, 0),
-            ("stride", self.stride, 0),
-            ("pixel", self.pixel, 0),
-            ("depth", self.depth, 8),
-        )
-        options = tuple((key, str(value)) for key, value, default in given if value != default)
-        return Spec(spec.name, spec.argument, spec.options + options)
-
-    @classmethod
-    def option_names(cls) -> list[str]:
-        """Return the options that a compressor's spec may set for the model over it."""
-        return ["rule", "effort", "window", "stride", "pixel", "depth"]
+        own = self.compressor.spec
+        return Spec(own.name, own.argument, own.options + super().spec.options)
 
     @classmethod
     def over(cls, compressor: Compressor, options: Mapping[str, str]) -> CodeLengthModel:
