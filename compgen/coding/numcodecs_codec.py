@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numcodecs.abc import Codec
-from numcodecs.compat import ensure_bytes, ndarray_copy
+from numcodecs.compat import ensure_contiguous_ndarray, ndarray_copy
+from numpy.typing import NDArray
 
 from compgen.coding.api import compress, decompress
 from compgen.coding.trust import load_from_file
@@ -25,9 +26,32 @@ class CompgenCodec(Codec):  # type: ignore[misc]
         self.model = str(load_from_file(model))
 
     def encode(self, buf: Any) -> bytes:
-        """Return the bytes of ``buf`` in the .cgn format."""
-        return compress(ensure_bytes(buf), self.model)
+        """Return the memory of ``buf`` in the .cgn format: of a masked array the data, of Fortran order the columns.
+
+        Raises:
+            TypeError: ``buf`` has no buffer, or its memory holds pointers to objects.
+            ValueError: its memory is not contiguous.
+        """
+        return compress(_memory(buf).tobytes(), self.model)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the bytes that were encoded, in ``out`` if it is given."""
-        return ndarray_copy(decompress(ensure_bytes(buf)), out)
+        """Return the bytes that were encoded, in ``out`` if it is given.
+
+        Raises:
+            CompgenError: ``buf`` is damaged, or its model behaves otherwise here.
+            TypeError: ``buf`` or ``out`` has no buffer, or its memory holds pointers to objects.
+            ValueError: ``out`` has another size, may not be written, or its memory is not contiguous.
+        """
+        target = None if out is None else _memory(out)
+        return ndarray_copy(decompress(_memory(buf).tobytes()), target)
+
+
+def _memory(buf: Any) -> NDArray[Any]:
+    """Return the memory of ``buf`` as a flat array, not copied; errors as in ``encode``.
+
+    NumPy's own ``tobytes`` would put fill values in the place of masked elements.
+    """
+    array: NDArray[Any] = ensure_contiguous_ndarray(buf)
+    if array.dtype.hasobject:  # numcodecs looks for this at the top level of a dtype only, not in its fields
+        raise TypeError(f"arrays of {array.dtype} are not supported: their memory holds pointers to objects")
+    return array

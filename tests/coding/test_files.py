@@ -21,7 +21,7 @@ from compgen.coding.container import ModelFrame, SegmentFrame
 from compgen.coding.sizing import SEGMENT
 from compgen.coding.writer import Writer
 from compgen.compressors import COMPRESSORS
-from compgen.errors import CompgenError, IncompatibleError, UsageError
+from compgen.errors import CompgenError, UsageError
 from compgen.models import load
 from compgen.types import Frequencies
 from tests.fuzz.containers import frames
@@ -231,20 +231,3 @@ def test_an_interrupt_leaves_nothing_half_written(sent: signal.Signals, tmp_path
         assert process.returncode == 130
         assert errors == b"cgn: interrupted\n"
         assert [p.name for p in tmp_path.iterdir()] == ["long"]
-
-
-def test_numcodecs_knows_it(prose: bytes, tmp_path: Path) -> None:
-    numcodecs = pytest.importorskip("numcodecs")
-    codec = numcodecs.get_codec({"id": "compgen", "model": "backoff"})
-    assert codec.get_config() == {"id": "compgen", "model": "backoff"}
-    data = prose[:500]
-    assert bytes(codec.decode(codec.encode(data))) == data
-    import numpy as np
-
-    array = np.arange(300, dtype="<i4").reshape(20, 15)
-    back = np.empty_like(array)
-    codec.decode(codec.encode(array), out=back)
-    assert np.array_equal(back, array)
-    with pytest.raises(IncompatibleError):
-        numcodecs.get_codec({"id": "compgen", "model": f"command:touch {tmp_path / 'touched'}"})
-    assert not any(tmp_path.iterdir())
