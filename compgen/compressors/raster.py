@@ -24,6 +24,14 @@ _LENGTH = struct.Struct("<I")
 """Bytes of the data: the header of a blob."""
 _JPEGLS_HEADER = 52
 """Bytes of CharLS's header, which holds the size of the picture."""
+_JPEGLS_MOST = 5
+"""Bytes of code that one byte of a picture may take. A sample takes at most four times its own bits (ISO/IEC 14495-1,
+annex A: LIMIT = 2 (bpp + max(8, bpp))), and after a byte of ones one bit of the next is lost: 32/7 in all. CharLS's own
+estimate is smaller, and noise overflows it."""
+_JPEGLS_SPARE = 1024
+"""Bytes for the header and the end of a JPEG-LS file. Chosen: far above both."""
+_WEBP_MOST = 16382
+"""The most rows, and the most pixels of a row, of a WebP file that imagecodecs writes."""
 _MOST_TIMES = 1 << 17
 """Bytes of a picture that one byte of its blob may stand for. Chosen: a forged length allocates no more."""
 
@@ -39,14 +47,15 @@ class Raster(Compressor):
     window: ClassVar[int] = 4096
     law_kind: ClassVar[str] = "none"
     depths: ClassVar[tuple[int, ...]] = (8, 16)
+    widest: ClassVar[int] = 16383
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
             raise UsageError(f"{self.name}:channels must be 1 or 3, not {self.channels}")
         if self.bits not in self.depths:
             raise UsageError(f"{self.name}:bits must be {' or '.join(map(str, self.depths))}, not {self.bits}")
-        if not 1 <= self.width <= 16383:
-            raise UsageError(f"{self.name}:width must be between 1 and 16383 pixels, not {self.width}")
+        if not 1 <= self.width <= self.widest:
+            raise UsageError(f"{self.name}:width must be between 1 and {self.widest} pixels, not {self.width}")
 
     @classmethod
     @abstractmethod
@@ -142,7 +151,7 @@ class JpegLs(Raster):
     @classmethod
     def encode(cls, picture: NDArray[Any]) -> bytes:
         """Return a JPEG-LS file."""
-        return bytes(imagecodecs.jpegls_encode(picture))
+        return bytes(imagecodecs.jpegls_encode(picture, out=_JPEGLS_SPARE + _JPEGLS_MOST * picture.nbytes))
 
     @classmethod
     def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
@@ -155,10 +164,14 @@ class JpegLs(Raster):
 
 @dataclass(frozen=True)
 class WebP(Raster):
-    """WebP lossless. It codes colours only, so gray is coded as three equal channels; WebP then subtracts them."""
+    """WebP lossless. It codes colours only, so gray is coded as three equal channels; WebP then subtracts them.
+
+    A file holds 16,382 rows at most. A picture of more rows is several files, one after the other.
+    """
 
     name: ClassVar[str] = "webp"
     depths: ClassVar[tuple[int, ...]] = (8,)
+    widest: ClassVar[int] = _WEBP_MOST
 
     @classmethod
     def version(cls) -> str:
@@ -167,13 +180,23 @@ class WebP(Raster):
 
     @classmethod
     def encode(cls, picture: NDArray[Any]) -> bytes:
-        """Return a WebP file."""
+        """Return WebP files."""
         colours = picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
-        return bytes(imagecodecs.webp_encode(np.ascontiguousarray(colours), lossless=True))
+        files = (imagecodecs.webp_encode(np.ascontiguousarray(part), lossless=True) for part in _webp_parts(colours))
+        return b"".join(map(bytes, files))
 
     @classmethod
     def decode(cls, file: bytes, out: NDArray[Any]) -> NDArray[Any]:
-        """Return the picture of a WebP file."""
+        """Return the picture of WebP files."""
         colours = out if out.ndim == 3 else np.empty((*out.shape, 3), dtype=out.dtype)
-        picture = np.asarray(imagecodecs.webp_decode(file, out=colours))
-        return picture if out.ndim == 3 else picture[:, :, 0]
+        place = 0
+        for part in _webp_parts(colours):
+            size = 8 + int.from_bytes(file[place + 4 : place + 8], "little")  # as the header of a RIFF file says
+            imagecodecs.webp_decode(file[place : place + size], out=part)
+            place += size
+        return colours if out.ndim == 3 else colours[:, :, 0]
+
+
+def _webp_parts(picture: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return views of the rows of ``picture``, as many as one WebP file may hold in each."""
+    return [picture[begin : begin + _WEBP_MOST] for begin in range(0, len(picture), _WEBP_MOST)]

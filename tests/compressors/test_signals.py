@@ -139,3 +139,37 @@ def test_png_on_real_patches(data_root: object) -> None:
         image.fromarray(patch).save(file, "PNG", optimize=True)
         theirs += len(file.getvalue())
     assert ours <= 1.001 * theirs
+
+
+_LAYOUTS = [
+    *(f"{name}:width={width},channels={channels}" for name in ("jpegls", "jpegxl", "webp", "png")
+      for width in (1, 7, 64) for channels in (1, 3)),
+    *(f"{name}:width=7,channels={channels},bits=16" for name in ("jpegls", "jpegxl", "png") for channels in (1, 3)),
+    "flac", "flac:bits=16", "flac:channels=2", "flac:channels=2,bits=16",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", _LAYOUTS)
+def test_noise_of_any_length_comes_back(spec: str) -> None:
+    """JPEG-LS may need four times the bytes of its picture, and a WebP file holds 16,382 rows; both ended in errors."""
+    pytest.importorskip("soundfile" if spec.startswith("flac") else "imagecodecs")
+    compressor = COMPRESSORS.build(spec)
+    for length in (1, 2, 5, 63, 64, 65, 384, 1000, 4097, 12_000, 20_001):
+        data = np.random.default_rng(length).bytes(length)
+        assert compressor.decompress(compressor.compress(data)) == data, length
+
+
+def test_webp_of_many_rows_is_webp_files() -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    webp = COMPRESSORS.build("webp:width=1,channels=3")
+    data = np.random.default_rng(4).bytes(3 * 20_000)
+    blob = webp.compress(data)
+    assert blob.count(b"RIFF") == 2
+    start = blob.index(b"RIFF", 9)
+    shown = [imagecodecs.webp_decode(file) for file in (blob[4:start], blob[start:])]
+    assert np.concatenate(shown).tobytes() == data
+    for damaged in (blob[:start], blob[: start + 6], blob + blob[start:], blob[:8] + b"\xff" * 4 + blob[12:]):
+        with pytest.raises(CorruptDataError):
+            webp.decompress(damaged)
+    with pytest.raises(UsageError, match="between 1 and 16382 pixels"):
+        COMPRESSORS.build("webp:width=16383")
