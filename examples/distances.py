@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import compgen
+import numpy as np
+
+from compgen.evaluation.ncd import distances
 
 
 def main() -> None:
     text = (Path(__file__).parent / "prompts/lighthouse.txt").read_text()
-    paragraphs = [paragraph.encode() for paragraph in text.split("\n\n")]
-    for paragraph in paragraphs:
-        others = [other for other in paragraphs if other is not paragraph]
-        nearest = min(others, key=lambda other: compgen.ncd(paragraph, other, "bz2"))
-        distance = compgen.ncd(paragraph, nearest, "bz2")
-        print(f"{distance:.3f}  {paragraph[:44].decode()!r}  ~  {nearest[:44].decode()!r}")
+    paragraphs = text.split("\n\n")
+    matrix = distances(paragraphs, "bz2").matrix
+    np.fill_diagonal(matrix, np.inf)
+    for paragraph, row in zip(paragraphs, matrix, strict=True):
+        nearest = paragraphs[int(row.argmin())]
+        print(f"{row.min():.3f}  {paragraph[:44]!r}  ~  {nearest[:44]!r}")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compgen.extras import need
 
@@ -32,6 +36,15 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 """Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run."""
+_LARGEST = 24.0
+"""The largest side of a heat map, inches. Chosen: 3,600 pixels, in which 500 names can be read."""
+_NEAREST = 0.02
+"""The share of pairs that may be nearer than a heat map's colours tell. Chosen: two files that are nearly equal would
+leave one colour to all the others."""
+_LEAST_SPAN = 0.05
+"""The least span of a heat map's colours. Chosen: a smaller one would show noise as structure."""
+_MOST_NUMBERS = 16
+"""The most rows of a heat map whose cells show numbers. Chosen: they fit."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,68 @@ def dots(panels: Mapping[str, Mapping[str, Mapping[str, float]]], x: Axis) -> Fi
     return figure
 
 
+def clusters(distances: NDArray[np.float64], names: Sequence[str], title: str) -> Figure:
+    """Return a heat map of distances whose rows are ordered by clusters, beside the tree of the clusters.
+
+    The tree joins the two clusters whose members are nearest on the mean (average linkage), by the mean of both orders
+    of a pair. Colours span the distances between different rows, except for the nearest; the diagonal is mostly off the
+    scale.
+
+    Args:
+        distances: (n, n), n at least 2.
+        names: of the n rows, short ones.
+        title: text above.
+
+    Raises:
+        MissingExtraError: matplotlib or SciPy is not installed.
+    """
+    need("matplotlib", "evaluation", "a picture of clusters")
+    hierarchy = need("scipy.cluster.hierarchy", "evaluation", "a picture of clusters")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    pairs = np.triu_indices(len(names), 1)
+    between = np.maximum((distances + distances.T) / 2, 0)[pairs]
+    joins = hierarchy.linkage(between, "average", optimal_ordering=True)
+    order = hierarchy.leaves_list(joins)
+    ordered = distances[np.ix_(order, order)]
+    far = float(between.max())
+    near = min(float(np.quantile(between, _NEAREST)), far - _LEAST_SPAN)
+    side = min(2.0 + 0.24 * len(names), _LARGEST)
+    with mpl.rc_context({**_STYLE, "axes.grid": False, "text.parse_math": False}):
+        figure = Figure(figsize=(side + 4.0, side + 1.0))
+        tree, heat = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [2.0, side]})
+        _draw_tree(tree, joins, order)
+        low, high = min(float(joins[:, 2].min()), near), float(joins[:, 2].max())
+        tree.set_xlim(high + 0.05 * (high - low), low - 0.1 * (high - low))
+        shown = heat.imshow(ordered, vmin=near, vmax=far, cmap="viridis", aspect="auto")
+        heat.set_title(title, fontsize=10)
+        heat.set_xticks([])
+        heat.yaxis.tick_right()
+        size = min(9.0, 0.8 * 72 * (side - 1.2) / len(names))
+        heat.set_yticks(range(len(names)), [names[i] for i in order], fontsize=size)
+        heat.tick_params(left=False, right=False, labelleft=False, labelright=True)
+        for (row, column), value in np.ndenumerate(ordered) if len(names) <= _MOST_NUMBERS else ():
+            colour = "white" if value < (near + far) / 2 else "black"
+            heat.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
+        figure.colorbar(shown, ax=heat, location="bottom", shrink=0.5, aspect=30, extend="both")
+    return figure
+
+
+def _draw_tree(axes: Axes, joins: NDArray[np.float64], order: NDArray[np.intp]) -> None:
+    """Draw the tree of ``joins``, SciPy's linkage matrix, its leaves at the right. Leaf ``order[k]`` is at height k."""
+    places = [0.0] * len(order) + [float(join[2]) for join in joins]
+    middles = dict(zip(order.tolist(), map(float, range(len(order))), strict=True))
+    for number, (first, second) in enumerate(joins[:, :2].astype(int).tolist(), len(order)):
+        top, bottom, place = middles[first], middles[second], places[number]
+        corners = [places[first], place, place, places[second]]
+        axes.plot(corners, [top, top, bottom, bottom], color="black", linewidth=0.8)
+        middles[number] = (top + bottom) / 2
+    axes.tick_params(left=False, labelleft=False)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("distance")
+
+
 def _legend(figure: Figure, axes: Sequence[Axes], count: int) -> None:
     found = {label: handle for place in axes for handle, label in zip(*place.get_legend_handles_labels(), strict=True)}
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(count, 2 * len(axes)))
@@ -132,7 +207,8 @@ def render(figure: Figure, kind: str) -> bytes:
     import matplotlib as mpl
 
     out = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a character that no font has is drawn as a box
         figure.savefig(out, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return out.getvalue()
 
