@@ -11,7 +11,7 @@
     └── UsageError           exit 2   an argument is out of range, of the wrong kind, or names nothing
         └── SpecError        exit 2   the spec of a compressor, model or sampler is wrong
 
-    BlindnessWarning         a warning: a compressor does not see a copy of the data, so its distances mean little
+    BlindnessWarning         a warning: a compressor does not see a copy of the data, so its distances tell little
 
 Each message is one line that says what is wrong and what to do. The command line prints it and exits with the number
 above. A traceback from compgen is a defect.
@@ -57,4 +57,4 @@ class SpecError(UsageError):
 
 
 class BlindnessWarning(UserWarning):
-    """A compressor does not see a copy of the data, so its distances mean little."""
+    """A compressor does not see a copy of the data, so its distances tell little."""

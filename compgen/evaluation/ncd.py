@@ -65,7 +65,7 @@ def ncd(
     many strings with fewer.
 
     Warns:
-        BlindnessWarning: the compressor does not see a copy of one of the strings, so the distance means little.
+        BlindnessWarning: the compressor does not see a copy of one of the strings, so the distance tells little.
     """
     names = "the first string", "the second string"
     found = distances((a, b), compressor, names=names, symmetric=symmetric, header_free=header_free)
@@ -168,7 +168,7 @@ def _blindness(
     to_itself: NDArray[np.float64],
     again: NDArray[np.float64],
 ) -> str:
-    """Return what ``Distances.blindness`` says.
+    """Return what ``Distances.blindness`` says. The longest string that the compressor does not see a copy of is named.
 
     Args:
         compressor: that measured.
@@ -185,7 +185,7 @@ def _blindness(
     more = f", and likewise for {others} more" if others else ""
     said = (
         f"{compressor} hardly sees a copy of {names[longest]} ({len(strings[longest])} bytes): the distance to itself "
-        f"is {to_itself[longest]:.3f}, where near 0 is right{more}; so distances near 1 mean nothing"
+        f"is {to_itself[longest]:.3f}, where near 0 is right{more}; so a distance near 1 says little"
     )
     other = COMPRESSORS.build(_FAR_SIGHTED)
     if compressor.name == other.name:
