@@ -6,6 +6,7 @@ is run, read from disk, or allocated. And the model must behave here as it did w
 
 from __future__ import annotations
 
+import shlex
 from typing import TypeAlias
 
 from compgen.coding.container import ModelFrame
@@ -50,13 +51,13 @@ def _check_member(spec: str, member: Spec) -> None:
         moved = ", or llm: with the folder where these weights lie here" if member.name == "llm" else ""
         raise IncompatibleError(
             f"this file was written with '{spec}', and no file may choose what is run or read: "
-            f"to trust it, give --compressor '{spec}'{moved}"
+            f"to trust it, give --compressor {shlex.quote(spec)}{moved}"
         )
     for key, value in member.options:
         if key in _MOST_FROM_A_FILE and _number(value) > _MOST_FROM_A_FILE[key]:
             raise IncompatibleError(
                 f"this file was written with '{spec}', which takes more memory than a file may ask for: "
-                f"to allow it, give --compressor '{spec}'"
+                f"to allow it, give --compressor {shlex.quote(spec)}"
             )
 
 
