@@ -6,9 +6,11 @@ import codecs
 import html
 import unicodedata
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 """The picture of each control character (Unicode block Control Pictures), except newline and tab."""
@@ -18,6 +20,14 @@ def _visible(text: str) -> str:
     """Replace every character that could move a cursor, ring a bell or reverse the direction of text."""
     text = text.translate(_CONTROL_PICTURES)
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line that is safe to show: names of files, and messages that may hold some.
+
+    Line breaks and tabs are shown as control pictures. Bytes of a name that are not UTF-8 become U+FFFD.
+    """
+    return _visible(text).translate({ord("\n"): 0x240A, ord("\t"): 0x2409})
 
 
 class TextStream:

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from compgen.cli import files
-from compgen.cli.options import AsJson
+from compgen.cli.batch import Batch
+from compgen.cli.compress import SUFFIX
+from compgen.cli.messages import console
+from compgen.cli.options import AsJson, Files, Recursive
+from compgen.display import one_line
 
 
-def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The .cgn file; - is standard input.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show the model of a .cgn file, and its segments with their sizes and rates, without decoding it."""
-    with files.opened(file, "file") as source:
-        report = _report(source)
-    if as_json:
-        import json
+def inspect(inputs: Files = None, recursive: Recursive = False, as_json: AsJson = False) -> None:
+    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them."""
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))
 
-        print(json.dumps(report))
-        return
-    from rich.console import Console
+    def work(file: str) -> None:
+        with files.opened(file, "file") as source:
+            report = {"file": file, **_report(source)}
+        if as_json:
+            import json
+
+            print(json.dumps(report), flush=True)
+        else:
+            _print(report, with_name=batch.several)
+
+    batch.each(work)
+    batch.end()
+
+
+def _print(report: dict[str, Any], with_name: bool) -> None:
     from rich.table import Table
 
-    from compgen.display import readable
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    for key in ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes"):
+    out = console(soft_wrap=True)
+    names = ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes")
+    for key in ("file", *names) if with_name else names:
         if report[key] is not None:
-            console.print(f"{key:<18}{readable(str(report[key]).encode())}")
+            out.print(f"{key:<18}{one_line(str(report[key]))}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("segment", "kind", "bytes", "in the file", "bits per byte", "checksum"):
         table.add_column(heading, justify="left" if heading in ("kind", "checksum") else "right")
@@ -38,7 +45,9 @@ def inspect(
         rate = f"{8 * segment['compressed_bytes'] / segment['bytes']:.3f}"
         sizes = str(segment["bytes"]), str(segment["compressed_bytes"])
         table.add_row(str(number), segment["kind"], *sizes, rate, segment["checksum"])
-    console.print(table)
+    out.print(table)
+    if with_name:
+        out.print()
 
 
 def _report(source: Any) -> dict[str, Any]:

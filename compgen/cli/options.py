@@ -16,6 +16,10 @@ def complete_spec(incomplete: str) -> list[str]:
     return [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name.startswith(incomplete)]
 
 
+Files: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|-]...", help="The files; - is standard input, as is no file.", show_default=False),
+]
 CompressorSpec: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -69,12 +73,25 @@ Jobs: TypeAlias = Annotated[
         "--jobs",
         "-j",
         metavar="N",
+        min=1,
         help="The number of processes. If several write a file, its segments know nothing of each other, which costs "
         "some rate.",
     ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if it exists.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
+Remove: TypeAlias = Annotated[
+    bool, typer.Option("--rm/--keep", " /-k", help="Delete each file once its output is complete, or keep it.")
+]
+Recursive: TypeAlias = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Take the files in directories, and in directories in them.")
+]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Verbose: TypeAlias = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell where each file goes, and which files are left out.")
+]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object to standard output, for each file if there are several.")
+]
 DataRoot: TypeAlias = Annotated[
     Path | None,
     typer.Option(
