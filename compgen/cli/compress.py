@@ -12,7 +12,7 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
-from compgen.cli.messages import report
+from compgen.cli.messages import report, tell
 from compgen.cli.options import (
     AsJson,
     CompressorSpec,
@@ -133,6 +133,7 @@ def _compress(
     file: str, target: str, model: ByteModel, options: dict[str, Any], remove: bool, quiet: bool
 ) -> dict[str, Any]:
     """Compress one file, and return what ``--json`` prints of it."""
+    from compgen.coding.budget import wanted_to_decode
     from compgen.coding.writer import Writer
 
     begin = time.perf_counter()
@@ -147,6 +148,8 @@ def _compress(
             while piece := source.read(_PIECE):
                 writer.write(piece)
                 total += len(piece)
+    if wanted := wanted_to_decode(model, writer.memory_to_decode):
+        tell(f"{shown(file)}: to decode it, give decompress {' '.join(wanted)}: it costs more than is usual")
     if remove:
         files.remove(file, status)
     seconds = time.perf_counter() - begin

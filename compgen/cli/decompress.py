@@ -14,7 +14,18 @@ from compgen.cli import files
 from compgen.cli.batch import Batch, shown
 from compgen.cli.compress import SUFFIX
 from compgen.cli.messages import report
-from compgen.cli.options import Files, Force, GivenCompressor, Jobs, Quiet, Recursive, Remove, Verbose
+from compgen.cli.options import (
+    Files,
+    Force,
+    GivenCompressor,
+    Jobs,
+    MaxSize,
+    MemLimit,
+    Quiet,
+    Recursive,
+    Remove,
+    Verbose,
+)
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -33,6 +44,8 @@ def decompress(
     ] = None,
     compressor: GivenCompressor = None,
     jobs: Jobs = 1,
+    max_size: MaxSize = None,
+    memlimit: MemLimit = None,
     force: Force = False,
     remove: Remove = False,
     recursive: Recursive = False,
@@ -59,9 +72,11 @@ def decompress(
     if not batch.files:
         batch.end()
 
+    from compgen.coding.budget import MEMORY, Budget
     from compgen.models import load
 
-    options = {"model": load(compressor) if compressor is not None else None, "jobs": jobs}
+    model = load(compressor) if compressor is not None else None
+    options = {"model": model, "jobs": jobs, "budget": Budget(memlimit or MEMORY, max_size)}
 
     def work(file: str) -> None:
         begin = time.perf_counter()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from compgen.cli import files
 from compgen.cli.batch import Batch
@@ -11,20 +12,26 @@ from compgen.cli.messages import console
 from compgen.cli.options import AsJson, Files, Recursive
 from compgen.display import one_line
 
+if TYPE_CHECKING:
+    from compgen.coding.container import FrameReader
+
 
 def inspect(inputs: Files = None, recursive: Recursive = False, as_json: AsJson = False) -> None:
-    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them."""
+    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them.
+
+    A file may hold several containers, one after the other; each is shown for itself.
+    """
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))
 
     def work(file: str) -> None:
         with files.opened(file, "file") as source:
-            report = {"file": file, **_report(source)}
-        if as_json:
-            import json
+            for number, report in enumerate(_reports(source), 1):
+                if as_json:
+                    import json
 
-            print(json.dumps(report), flush=True)
-        else:
-            _print(report, with_name=batch.several)
+                    print(json.dumps({"file": file, "container": number, **report}), flush=True)
+                else:
+                    _print({"file": file, **report}, with_name=batch.several or number > 1)
 
     batch.each(work)
     batch.end()
@@ -50,10 +57,19 @@ def _print(report: dict[str, Any], with_name: bool) -> None:
         out.print()
 
 
-def _report(source: Any) -> dict[str, Any]:
-    from compgen.coding.container import VERSION, EndFrame, FrameReader, ModelFrame
+def _reports(source: Any) -> Iterator[dict[str, Any]]:
+    from compgen.coding.container import FrameReader
 
     frames = FrameReader(source)
+    yield _report(frames)
+    while frames.go_on():
+        yield _report(frames)
+
+
+def _report(frames: FrameReader) -> dict[str, Any]:
+    from compgen.coding.container import MAGIC, VERSION, EndFrame, ModelFrame
+
+    begin = frames.read_bytes - len(MAGIC) - 1
     named: ModelFrame | None = None
     segments: list[dict[str, Any]] = []
     while not isinstance(frame := frames.read(), EndFrame):
@@ -72,6 +88,6 @@ def _report(source: Any) -> dict[str, Any]:
         "lanes": named and named.lanes,
         "independent": named and named.independent,
         "bytes": frame.length,
-        "compressed_bytes": frames.read_bytes,
+        "compressed_bytes": frames.read_bytes - begin,
         "segments": segments,
     }

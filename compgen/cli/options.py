@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -14,6 +15,18 @@ def complete_spec(incomplete: str) -> list[str]:
     from compgen.models import MODELS
 
     return [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name.startswith(incomplete)]
+
+
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+"""A number of bytes. As in xz and zstd, K, KB and KiB all mean 1,024."""
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that ``text`` names, such as 500000, 64KiB or 2G."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if match is None or not int(match[1]):
+        raise typer.BadParameter(f"'{text}' is not a size; write a number of bytes of 1 or more, such as 64KiB or 2GiB")
+    return int(match[1]) << 10 * " kmgt".index(match[2].lower() or " ")
 
 
 Files: TypeAlias = Annotated[
@@ -49,6 +62,25 @@ GivenCompressor: TypeAlias = Annotated[
         metavar="SPEC",
         help="The compressor that the file was written with. It is needed only if the file names a program, a plugin "
         "or a path.",
+    ),
+]
+MaxSize: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        parser=parse_size,
+        help="The most bytes that may come out of a file, such as 500000, 64KiB, 10MiB or 2GiB. The time is in "
+        "proportion to them. Default: any number.",
+    ),
+]
+MemLimit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--memlimit",
+        metavar="SIZE",
+        parser=parse_size,
+        help="The most memory that decoding a file may take, such as 4GiB. Default: 1GiB.",
     ),
 ]
 Rule: TypeAlias = Annotated[

@@ -83,9 +83,10 @@ class Budget:
             return
         needed = work.memory(model)
         if needed > self.memory:
+            lanes = f"{work.lanes:,} lane{'s' if work.lanes > 1 else ''}"
             raise LimitError(
-                f"to decode '{model}' in {work.lanes:,} lanes takes up to {mebibytes(needed):,} MiB of memory, more "
-                f"than the {mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
+                f"to decode '{model}' in {lanes} takes up to {mebibytes(needed):,} MiB of memory, more than the "
+                f"{mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
             )
 
 
@@ -112,6 +113,12 @@ class Work:
     def memory(self, model: ByteModel) -> int:
         """Return the bytes of memory that the work takes at most."""
         return self.jobs * (model.memory(self.lanes, self.read) + _SEGMENT * self.segment)
+
+
+def wanted_to_decode(model: ByteModel, memory: int) -> list[str]:
+    """Return the options without which no decoder takes a file of ``model`` that needs ``memory`` bytes of it."""
+    wanted = [f"--memlimit {mebibytes(memory)}MiB"] if memory > MEMORY else []
+    return wanted + ([f"--compressor {shlex.quote(str(model))}"] if model.start_time > START else [])
 
 
 def mebibytes(size: int) -> int:
