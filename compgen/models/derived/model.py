@@ -37,8 +37,8 @@ _WIDEST_PIXEL = 16
 _CALLS = {_DECODER: 150, _CALIBRATED: 1200, _ONE_STEP: 4700}
 """Code lengths that a fingerprint measures, by rule. Counted; the calibrated rule measures 256 more at each step if it
 reads the codes of an arithmetic coder."""
-_TABLES_TIME = 0.15
-"""Seconds of a fingerprint besides code lengths. Measured for gzip, without numba."""
+_TABLES_TIME = 0.25
+"""Seconds of a fingerprint besides code lengths. Measured without numba: up to 0.2, for brotli."""
 _SAMPLES_TIME = 1.3
 """The same for a model of samples: their prediction learns as it warms up. Measured: 1.2."""
 _PREFIXES = 24
@@ -188,7 +188,7 @@ class CodeLengthModel(ByteModel):
         elif self.chosen_rule == _DECODER:
             row = self.compressor.law().state_memory(size) + size
         else:
-            row = meter
+            row = 2 * meter  # those before a byte, and those after it
         return self.compressor.encoder_memory(size) + rows * (ROW + row)
 
     def start(self, prompts: Sequence[bytes]) -> State:
