@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from compgen.coding.fingerprint import LONGEST_PROBE
 from compgen.errors import LimitError, UsageError
 from compgen.models import ByteModel
 from compgen.models.language import LanguageModel
@@ -109,6 +110,11 @@ class Work:
     read: int
     segment: int
     jobs: int = 1
+
+    @classmethod
+    def of_fingerprint(cls, model: ByteModel, lanes: int) -> Work:
+        """Return the work of computing the fingerprint of a model for a file of so many lanes."""
+        return cls(1 if model.reproducible else lanes, LONGEST_PROBE, 0)
 
     def memory(self, model: ByteModel) -> int:
         """Return the bytes of memory that the work takes at most."""

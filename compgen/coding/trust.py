@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from compgen.coding.budget import Budget, Work
 from compgen.coding.container import ModelFrame
-from compgen.coding.fingerprint import LONGEST_PROBE, fingerprint
+from compgen.coding.fingerprint import fingerprint
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
 from compgen.errors import IncompatibleError, UsageError
@@ -79,8 +79,8 @@ def model_of(frame: ModelFrame, given: ByteModel | None, budget: Budget, first: 
     model = given if given is not None else load_from_file(frame.spec)
     if given is None:
         budget.check_start(model, frame.spec)
-    fingerprinting = Work(1 if model.reproducible else frame.lanes, LONGEST_PROBE, 0)
-    budget.check_memory(model, max(fingerprinting, first, key=lambda work: work.memory(model)), given is not None)
+    works = Work.of_fingerprint(model, frame.lanes), first
+    budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
     if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:
         theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
         raise IncompatibleError(

@@ -207,8 +207,8 @@ class Writer(io.RawIOBase):
                 self._model_is_written = True
             self._frames.segment(coded, data)
             read = -(-len(data) // self._lanes) if self._independent else self._read
-            work = Work(self._lanes, read, len(data))
-            self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
+            for work in (Work(self._lanes, read, len(data)), Work.of_fingerprint(self._model, self._lanes)):
+                self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
         else:
             self._frames.segment(stored, data)
             self._states = None
