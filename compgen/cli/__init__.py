@@ -30,7 +30,7 @@ from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
 from compgen.cli.train import train
 from compgen.cli.verify import verify
-from compgen.errors import SpecError
+from compgen.errors import UsageError
 from compgen.signals import exit_code, let_go
 
 _CAUGHT = 130
@@ -120,7 +120,7 @@ def run(arguments: list[str]) -> int:
         # The reader, such as head, has all it wanted. Without this, Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _PIPE_CLOSED
-    except SpecError as error:
+    except UsageError as error:
         return _fail(habits.misplaced_file(arguments) or str(error), error.exit_code)
     except Exception as error:
         if known := failure(error):
