@@ -19,8 +19,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WAIT = 0.005
 """Seconds until an interrupt that waits tries again. Chosen: short for people, long for the processor."""
 
-_received = signal.SIGINT
-"""The signal that came last. It decides the exit code."""
+_received: signal.Signals | None = None
+"""The signal that came last, if any. It decides the exit code."""
 
 _starting = False
 """Whether processes are being started."""
@@ -43,9 +43,14 @@ def let_go() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def received() -> bool:
+    """Return whether a signal came. Whatever fails then was interrupted: C code may turn that into another error."""
+    return _received is not None
+
+
 def exit_code() -> int:
     """Return the exit code of an interrupted command: 128 + the number of the signal, as in shells."""
-    return 128 + _received
+    return 128 + (_received or signal.SIGINT)
 
 
 @contextmanager

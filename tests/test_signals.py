@@ -45,6 +45,30 @@ def test_an_interrupt_waits_for_the_end_of_an_import(sent: signal.Signals, tmp_p
     assert (done.stdout, done.stderr, done.returncode) == (b"imported\n", b"cgn: interrupted\n", 128 + sent)
 
 
+@BOTH
+@pytest.mark.parametrize("error", ["ValueError('C code')", "CompressorError('a child was interrupted too')"])
+def test_what_an_interrupt_was_turned_into_is_an_interrupt(sent: signal.Signals, error: str, tmp_path: Path) -> None:
+    """torch once said that it could not determine the shape of something, with a traceback."""
+    (tmp_path / "a").write_bytes(b"text")
+    code = f"""if True:
+        import os, sys
+        from compgen.__main__ import main
+        from compgen.errors import CompressorError
+        import compgen.cli
+        def turned(*words):
+            try:
+                os.kill(os.getpid(), {int(sent)})
+                for _ in range(10**8):
+                    pass
+            except KeyboardInterrupt:
+                raise {error}
+        sys.modules["compgen.cli.compress"]._compress = turned
+        main()"""
+    words = [sys.executable, "-c", code, "compress", str(tmp_path / "a"), str(tmp_path / "a")]
+    done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+    assert (done.stderr, done.returncode) == (b"cgn: interrupted\n", 128 + sent)
+
+
 def interrupted(words: list[str], sent: signal.Signals, after: float) -> tuple[int, bytes]:
     """Send a signal to a process and its children ``after`` seconds of start-up, and return its end.
 
