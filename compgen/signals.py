@@ -19,8 +19,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WAIT = 0.005
 """Seconds until an interrupt that waits tries again. Chosen: short for people, long for the processor."""
 
-_received = signal.SIGINT
-"""The signal that came last. It decides the exit code."""
+_received: signal.Signals | None = None
+"""The signal that came last, if any. It decides the exit code."""
+
+_starting = False
+"""Whether processes are being started."""
 
 
 def handle() -> None:
@@ -37,34 +40,59 @@ def let_go() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def received() -> bool:
+    """Return whether a signal came. Whatever fails then was interrupted: C code may turn that into another error."""
+    return _received is not None
 
 
 def exit_code() -> int:
     """Return the exit code of an interrupted command: 128 + the number of the signal, as in shells."""
-    return 128 + _received
+    return 128 + (_received or signal.SIGINT)
 
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Block SIGINT while the block starts processes. They inherit that: an interrupt is for this process alone."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Hold signals back while the block starts processes, which inherit that: an interrupt is for this process alone.
+
+    A process that is told to end before it has read what to do would print a traceback. So each process calls
+    ``unblock`` once it has started.
+    """
+    global _starting
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    _starting = True  # another thread may still receive the signal
     try:
         yield
     finally:
+        _starting = False
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def unblock() -> None:
+    """In a process that ``blocked`` has started: let it be ended from now on, but leave interrupts to its parent."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise ``KeyboardInterrupt``, or try again soon if an import is under way."""
+    """Raise ``KeyboardInterrupt``, or try again soon if an import or the start of a process is under way."""
     global _received
     if number != signal.SIGALRM:
         _received = signal.Signals(number)
+    if _starting or _importing(frame):
+        signal.setitimer(signal.ITIMER_REAL, _WAIT)
+    else:
+        raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Return whether ``frame`` runs for an import."""
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            signal.setitimer(signal.ITIMER_REAL, _WAIT)
-            return
+            return True
         frame = frame.f_back
-    raise KeyboardInterrupt
+    return False
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:

@@ -165,7 +165,7 @@ def test_an_interrupt_at_any_step_leaves_no_file(tmp_path: Path) -> None:
     """
     target = tmp_path / "target"
     target.write_bytes(b"old")
-    steps, place = 0, ""
+    steps, left, place = 0, 0, ""
 
     def interrupt(frame: FrameType, event: str, argument: object) -> object:
         nonlocal left, place

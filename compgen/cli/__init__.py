@@ -30,8 +30,8 @@ from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
 from compgen.cli.train import train
 from compgen.cli.verify import verify
-from compgen.errors import SpecError
-from compgen.signals import exit_code, let_go
+from compgen.errors import UsageError
+from compgen.signals import exit_code, let_go, received
 
 _CAUGHT = 130
 """The exit code with which Typer returns after it has caught an interrupt, and said nothing."""
@@ -113,21 +113,32 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", exit_code())
-    except (BrokenPipeError, SystemExit) as error:
-        # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
-            raise
-        # The reader, such as head, has all it wanted. Without this, Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _PIPE_CLOSED
-    except SpecError as error:
-        return _fail(habits.misplaced_file(arguments) or str(error), error.exit_code)
     except Exception as error:
-        if known := failure(error):
-            return _fail(*known)
-        if not isinstance(error, _ClickError):
+        return _fail("interrupted", exit_code()) if received() else _failed(error, arguments)
+    except SystemExit as error:
+        # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
+        if not isinstance(error.__context__, BrokenPipeError):
             raise
-        return _fail(habits.command_line(arguments, error) or _usage_message(error), error.exit_code)  # type: ignore[attr-defined]
+        return _pipe_closed()
+
+
+def _failed(error: Exception, arguments: list[str]) -> int:
+    """Print what went wrong, and return the exit code. An error that is a defect of compgen is raised again."""
+    if isinstance(error, BrokenPipeError):
+        return _pipe_closed()
+    if isinstance(error, UsageError):
+        return _fail(habits.misplaced_file(arguments) or str(error), error.exit_code)
+    if known := failure(error):
+        return _fail(*known)
+    if not isinstance(error, _ClickError):
+        raise error
+    return _fail(habits.command_line(arguments, error) or _usage_message(error), error.exit_code)  # type: ignore[attr-defined]
+
+
+def _pipe_closed() -> int:
+    """Return the exit code if the reader, such as head, has all it wanted. Python will not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return _PIPE_CLOSED
 
 
 def _usage_message(error: Any) -> str:

@@ -13,6 +13,7 @@ import typer
 from compgen.atomic import is_temporary
 from compgen.cli.messages import failure, tell
 from compgen.errors import CompgenError, UsageError
+from compgen.signals import received
 
 
 class Batch:
@@ -65,6 +66,8 @@ class Batch:
             except BrokenPipeError:
                 raise  # nobody reads standard output any more
             except (CompgenError, OSError, MemoryError) as error:
+                if received():
+                    raise  # the command is interrupted
                 self._fail(name, error)
                 if not go_on:
                     self.end()

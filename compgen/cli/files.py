@@ -123,12 +123,14 @@ def check_one_output(out: str | None, several: bool) -> None:
 
 
 def check_way(source: str, target: str, remove: bool) -> None:
-    """Check that ``source`` can be read, and that nothing is lost if its data goes to ``target``.
+    """Check that the file ``source`` can be read, and that nothing is lost if its data goes to ``target``.
 
     Raises:
         UsageError: ``source`` cannot be read or is ``target``; or ``remove`` asks to delete it, but ``source`` is no
             file or ``target`` will not be one.
     """
+    if source != "-" and Path(source).is_dir():
+        raise UsageError(f"file '{source}' is a directory; -r takes the files in it")
     if source != "-" and not (Path(source).exists() and stat.S_ISFIFO(Path(source).stat().st_mode)):
         with opened(source, "file"):  # a pipe, which is read once, is opened later
             pass

@@ -46,14 +46,17 @@ def command_line(arguments: list[str], error: Any) -> str | None:
 
 
 def misplaced_file(arguments: list[str]) -> str | None:
-    """Return what to type if ``-c FILE`` was meant as in gzip; None if the compressor is only misspelt."""
+    """Return what to type if ``-c FILE`` was meant as in gzip; None if it names a compressor or is only misspelt."""
     if arguments[0] not in _WRITERS or "-c" not in arguments[:-1]:
         return None
+    from compgen.compressors import COMPRESSORS
+    from compgen.models import MODELS
+
     place = arguments.index("-c")
     word = arguments[place + 1]
-    if word.startswith("-") or _exists(word):
-        return _to_standard_output(arguments[:place] + arguments[place + 1 :])
-    return None
+    if word in COMPRESSORS or word in MODELS or not (word.startswith("-") or _exists(word)):
+        return None
+    return _to_standard_output(arguments[:place] + arguments[place + 1 :])
 
 
 def _exists(name: str) -> bool:

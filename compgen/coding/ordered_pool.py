@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Self, TypeVar
 
 from compgen.errors import CompgenError
-from compgen.signals import blocked
+from compgen.signals import blocked, unblock
 
 K = TypeVar("K")
 
@@ -48,7 +48,7 @@ class OrderedPool:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, context, _prepare)
-        with blocked():  # from their first moment, processes leave interrupts to their parent
+        with blocked():
             future = self._pool.submit(work, *arguments)
         self._queue.append((key, future))
         if len(self._queue) > 2 * self._count:
@@ -70,5 +70,6 @@ class OrderedPool:
 
 
 def _prepare() -> None:
-    """Prepare a new process: no compressor starts threads of its own."""
+    """Prepare a new process: it may be ended, and no compressor starts threads of its own."""
+    unblock()
     os.environ.setdefault("COMPGEN_THREADS", "1")
