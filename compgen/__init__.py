@@ -11,8 +11,8 @@ Each name is imported when it is first used, so ``import compgen`` imports neith
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all that is here
 if TYPE_CHECKING:
     from compgen.coding.api import compress as compress
     from compgen.coding.api import decompress as decompress

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from compgen.signals import exit_code, handle
+
 
 def main() -> NoReturn:
-    """Run the command line and exit. An interrupt prints no traceback, even while modules are imported."""
+    """Run the command line and exit. An interrupt prints one line, even while modules are imported."""
     try:
+        handle()
         from compgen.cli import main as run
 
         run()
     except KeyboardInterrupt:
         print("cgn: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(exit_code())
 
 
 if __name__ == "__main__":

@@ -1,37 +1,143 @@
-"""Write files under a temporary name and rename them: after a failure, the old file is still there."""
+"""Write files under a temporary name and rename them: after a failure, the old file is still there.
+
+A process that is killed leaves its temporary file behind. Each writer holds a lock on its own, which the system frees
+when the process ends; so the next writer in the same directory knows which files nobody writes any more.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
-import tempfile
+import re
+import secrets
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+_TEMPORARY = re.compile(r"\.cgn-[0-9a-f]{16}\.tmp")
+"""The names of temporary files. They are made in the directory of the file that they will replace."""
+
+_ABANDONED = 300
+"""Seconds since the last change after which an unlocked temporary file is deleted. Chosen: far longer than the moment
+between its creation and its lock, and some time for writers on another machine, whose locks a network may not show."""
+
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` when the block ends. If the block fails, the file is deleted.
 
-    Links are followed. Pipes and devices cannot be replaced, and are written to directly.
+    Links are followed. Pipes and devices cannot be replaced, and are written to directly. Temporary files that killed
+    processes left in the same directory are deleted.
+
+    Args:
+        path: the file to write.
+        like: the status of a source whose permissions, times and (as far as the system allows) owner the new file
+            gets; until then, only its owner may read it. Without one, it has the permissions of the file that it
+            replaces, or those of any new file.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
+    old = _status(path)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        with Path(path).open("wb") as file:
             yield file
         return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".cgn-")
+    target = Path(os.path.realpath(path))
+    _sweep(target.parent)
+    temporary = target.with_name(f".cgn-{secrets.token_hex(8)}.tmp")
+    mode = 0o666 if like is None and old is None else 0o600
     try:
+        # Opened inside the block, so that an interrupt at any moment finds the name that must be deleted.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
+            _lock(handle)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read. This file gets the mode that open() would have given it.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
-        Path(temporary).replace(target)
+            if like is not None:
+                _take_attributes(handle, like)
+            elif old is not None:
+                os.fchmod(handle, old.st_mode & 0o777)
+            os.fsync(handle)
+            temporary.replace(target)
+        _sync(target.parent)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file of this name is one that ``replacing`` has not renamed yet."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return the status of what ``path`` leads to, or None if nothing is there."""
+    try:
+        return Path(path).stat()
+    except FileNotFoundError:
+        return None
+
+
+def _lock(handle: int) -> None:
+    """Lock a temporary file until it is closed. Where there are no locks, nothing is swept either."""
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name in ``folder`` survive a power cut, where the system can: a source may be deleted next."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _take_attributes(handle: int, like: os.stat_result) -> None:
+    """Give an open file the owner, mode and times of a source, as xz does. No moment lets more people read it."""
+    mode = like.st_mode & 0o777
+    with suppress(OSError):  # only root may give files away
+        os.fchown(handle, like.st_uid, -1)
+    try:
+        os.fchown(handle, -1, like.st_gid)
+    except OSError:
+        # The members of another group get only what everybody may do.
+        shared = mode >> 3 & mode & 0o007
+        mode = mode & 0o700 | shared << 3 | shared
+    os.fchmod(handle, mode)
+    os.utime(handle, ns=(like.st_atime_ns, like.st_mtime_ns))
+
+
+@functools.cache
+def _sweep(folder: Path) -> None:
+    """Delete the temporary files in ``folder`` that killed processes left. Once in a process: folders may be large."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_temporary(entry.name):
+                with suppress(OSError):
+                    _delete_if_abandoned(entry.path)
+
+
+def _delete_if_abandoned(path: str) -> None:
+    """Delete a temporary file unless somebody may still write it.
+
+    Raises:
+        OSError: somebody writes it, or it cannot be opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(handle)
+        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        # A writer may have renamed the file since it was found: then the name is gone, or the status is another's.
+        same = os.path.samestat(status, os.lstat(path))
+        if ours and same and time.time() - status.st_mtime > _ABANDONED:
+            os.unlink(path)  # noqa: PTH108
+    finally:
+        os.close(handle)

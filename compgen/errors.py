@@ -6,6 +6,7 @@
     ├── CompressorError      exit 1   a compressor, or the program behind it, failed
     │   └── CorruptDataError exit 1   a blob does not decode
     ├── IncompatibleError    exit 1   a file needs another version, build or model, or the caller must name its model
+    ├── LimitError           exit 1   a file would cost more memory, time or bytes than the caller accepts
     ├── MissingExtraError    exit 1   an optional package is not installed
     ├── OutOfMemoryError     exit 1   a model or its states do not fit into the memory of their device
     └── UsageError           exit 2   an argument is out of range, of the wrong kind, or names nothing
@@ -36,6 +37,10 @@ class CorruptDataError(CompressorError):
 
 class IncompatibleError(CompgenError):
     """A file needs another format version or another build of a library, or only the caller may name its model."""
+
+
+class LimitError(CompgenError):
+    """A file would cost more memory, time or bytes than the caller accepts. The message names what accepts it."""
 
 
 class MissingExtraError(CompgenError, ImportError):

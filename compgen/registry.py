@@ -38,6 +38,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OPTION = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
 _ITEM = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^",])*', re.DOTALL)
 _NEEDS_QUOTES = re.compile(r'[,+="\\]|^\s|\s$|^$')
+_NUMBERS: dict[type, tuple[str, re.Pattern[str]]] = {
+    int: ("a whole number", re.compile(r"-?(0|[1-9][0-9]{0,17})")),
+    float: ("a number", re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e[+-]?[0-9]{1,3})?")),
+}
+"""For each type of number, what it is called and how it is written: int64 holds each whole number."""
 _COMMAND = "command"
 """The one name whose argument is a list of words."""
 
@@ -232,11 +237,10 @@ def convert(where: str, text: str, hint: Any) -> Any:
         if text in ("true", "false"):
             return text == "true"
         raise SpecError(f"{where} must be true or false, not '{text}'")
-    try:
-        return kind(text)
-    except ValueError:
-        article = {int: "a whole number", float: "a number"}.get(kind, "valid")
-        raise SpecError(f"{where} must be {article}, not '{text}'") from None
+    # Stricter than Python, which takes " 12", "+12", "1_2" and digits of other scripts: a value has one spelling.
+    if kind in _NUMBERS and not _NUMBERS[kind][1].fullmatch(text):
+        raise SpecError(f"{where} must be {_NUMBERS[kind][0]}, not '{text}'")
+    return kind(text)
 
 
 T = TypeVar("T", bound=Configured)

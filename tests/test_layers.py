@@ -18,6 +18,7 @@ RANKS = {
     "errors": 0,
     "jit": 0,
     "powers": 0,
+    "signals": 0,
     "types": 0,
     "extras": 0.5,
     "registry": 1,

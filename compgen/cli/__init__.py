@@ -5,18 +5,17 @@ Modules here import NumPy and the rest of compgen inside their commands, so that
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import contextlib
 import os
-import signal
 import sys
-import threading
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from compgen.cli import habits
 from compgen.cli.compress import compress
 from compgen.cli.compressors import compressors
 from compgen.cli.decompress import decompress
@@ -24,19 +23,18 @@ from compgen.cli.evaluate import evaluate
 from compgen.cli.explain import explain
 from compgen.cli.gallery import gallery
 from compgen.cli.inspect import inspect
+from compgen.cli.messages import PROGRAM, failure, tell
 from compgen.cli.ncd import ncd
 from compgen.cli.sample import sample
 from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
 from compgen.cli.train import train
 from compgen.cli.verify import verify
-from compgen.errors import CompgenError
+from compgen.errors import UsageError
+from compgen.signals import exit_code, let_go, received
 
-PROGRAM = "cgn"
-"""The name of the program in messages. ``compgen`` would start a builtin in bash."""
-
-_INTERRUPTED = 130
-"""The exit code after an interrupt: 128 + SIGINT, as in shells."""
+_CAUGHT = 130
+"""The exit code with which Typer returns after it has caught an interrupt, and said nothing."""
 
 _PIPE_CLOSED = 141
 """The exit code after the reader of standard output has gone: 128 + SIGPIPE, as in shells."""
@@ -81,27 +79,18 @@ _ClickError = typer.BadParameter.__mro__[2]
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 pipe closed."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 141 pipe closed, 128 + N ended by signal N."""
     _mend_streams()
-    # A termination, as by a timeout or a batch system, is an interrupt: nothing half-written stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.unraisablehook = _interrupt_again
+    warnings.showwarning = lambda message, *place: tell(str(message))
     code = run(sys.argv[1:] or ["--help"])
-    if code == _INTERRUPTED:
+    let_go()
+    if code > 128:
         # Python remembers an interrupt inside an exec, which imports use, and would die of it at exit.
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         atexit._run_exitfuncs()  # there multiprocessing frees its semaphores
         os._exit(code)
     sys.exit(code)
-
-
-def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Interrupt again if an interrupt came inside a finaliser, where Python would print it and go on."""
-    if issubclass(lost.exc_type, KeyboardInterrupt):
-        threading.Timer(0.01, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(lost)
 
 
 def _mend_streams() -> None:
@@ -118,29 +107,38 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Every error is one line on standard error."""
     try:
         code = _command().main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
-        if code == _INTERRUPTED:  # Typer has caught Ctrl-C, and said nothing
+        if code == _CAUGHT:
             raise KeyboardInterrupt
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except CompgenError as error:
-        return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", _INTERRUPTED)
-    except (BrokenPipeError, SystemExit) as error:
-        # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
-            raise
-        # The reader, such as head, has all it wanted. Without this, Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _PIPE_CLOSED
-    except MemoryError:
-        return _fail("out of memory; ask for fewer samples or a smaller context", 1)
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error), 1)
+        return _fail("interrupted", exit_code())
     except Exception as error:
-        if not isinstance(error, _ClickError):
+        return _fail("interrupted", exit_code()) if received() else _failed(error, arguments)
+    except SystemExit as error:
+        # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
+        if not isinstance(error.__context__, BrokenPipeError):
             raise
-        return _fail(_usage_message(error), error.exit_code)  # type: ignore[attr-defined]
+        return _pipe_closed()
+
+
+def _failed(error: Exception, arguments: list[str]) -> int:
+    """Print what went wrong, and return the exit code. An error that is a defect of compgen is raised again."""
+    if isinstance(error, BrokenPipeError):
+        return _pipe_closed()
+    if isinstance(error, UsageError):
+        return _fail(habits.misplaced_file(arguments) or str(error), error.exit_code)
+    if known := failure(error):
+        return _fail(*known)
+    if not isinstance(error, _ClickError):
+        raise error
+    return _fail(habits.command_line(arguments, error) or _usage_message(error), error.exit_code)  # type: ignore[attr-defined]
+
+
+def _pipe_closed() -> int:
+    """Return the exit code if the reader, such as head, has all it wanted. Python will not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return _PIPE_CLOSED
 
 
 def _usage_message(error: Any) -> str:
@@ -163,6 +161,5 @@ def _command() -> Any:
 
 def _fail(message: str, code: int) -> int:
     """Print ``message`` as one line to standard error, and return ``code``."""
-    line = " ".join(message.split())
-    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    tell(message)
     return code

@@ -1,20 +1,36 @@
-"""``cgn compress``: code a file with a model's distributions."""
+"""``cgn compress``: code files with a model's distributions."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import ExitStack
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeAlias
 
 import typer
 
 from compgen.atomic import replacing
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Jobs, Rule
+from compgen.cli.batch import Batch, shown
+from compgen.cli.messages import report, tell
+from compgen.cli.options import (
+    AsJson,
+    CompressorSpec,
+    Effort,
+    Files,
+    Force,
+    Jobs,
+    Quiet,
+    Recursive,
+    Remove,
+    Rule,
+    Verbose,
+)
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from compgen.models import ByteModel
 
 SUFFIX = ".cgn"
 """The suffix of compressed files."""
@@ -22,74 +38,133 @@ SUFFIX = ".cgn"
 _PIECE = 1 << 16
 """Bytes that are read at a time. Chosen."""
 
+Out: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE|-",
+        help="The output; - is standard output, which takes several files too. Default: FILE.cgn for each FILE, "
+        "and standard output for -.",
+    ),
+]
+Window: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
+]
+Lanes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=4096,
+        help="The number of parts of each segment that are coded side by side, 1 to 4,096. More parts are faster "
+        "for language models, and cost some rate. Default: what suits the model and the file.",
+    ),
+]
+Verify: TypeAlias = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Decode each segment before it is written, which takes twice as long."),
+]
+
 
 def compress(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The file to compress; - is standard input.")],
-    out: Annotated[
-        str | None,
-        typer.Option("-o", "--out", metavar="FILE|-", help="The output. Default: FILE.cgn, or standard output for -."),
-    ] = None,
+    inputs: Files = None,
+    out: Out = None,
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
-    window: Annotated[
-        int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
-    ] = None,
+    window: Window = None,
     jobs: Jobs = 1,
-    lanes: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="The number of parts of each segment that are coded side by side, 1 to 4,096. More parts are faster "
-            "for language models, and cost some rate. Default: what suits the model and the file.",
-        ),
-    ] = None,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify/--no-verify", help="Decode each segment before it is written, which takes twice as long."
-        ),
-    ] = True,
+    lanes: Lanes = None,
+    verify: Verify = True,
     force: Force = False,
+    remove: Remove = False,
+    recursive: Recursive = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compress a file with the distribution of a compressor or a model. 'cgn decompress' restores it exactly.
+    """Compress files with the distribution of a compressor or a model. 'cgn decompress' restores them exactly.
 
-    The file itself is kept. If it cannot be compressed, the output is 43 bytes longer, and 13 more for
-    each segment after the first. A segment is usually a mebibyte.
+    A file keeps its permissions and its time. If it cannot be compressed, the output is 43 bytes longer, and 13
+    more for each segment after the first. A segment is usually a mebibyte.
     """
-    target = out if out is not None else "-" if file == "-" else file + SUFFIX
-    if as_json and target == "-":
-        raise UsageError("--json is for standard output, where the compressed data goes; name a file with -o")
-    files.check_output(target, force, binary=True)
-    files.check_other(target, file)
+    batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose)
+    files.check_one_output(out, batch.several)
+
+    def target_of(file: str) -> str:
+        return out if out is not None else "-" if file == "-" else file + SUFFIX
+
+    def check(file: str) -> None:
+        target = target_of(file)
+        if out is None and file.endswith(SUFFIX):
+            raise UsageError(f"'{file}' ends in {SUFFIX} already; to compress it again, name the output with -o")
+        if as_json and target == "-":
+            raise UsageError("--json is for standard output, where the compressed data goes; name a file with -o")
+        files.check_way(file, target, remove)
+        files.check_output(target, force, binary=True)
+
+    batch.each(check)
+    if not batch.files:
+        batch.end()
 
     from compgen.coding.trust import DEFAULT_RULE
-    from compgen.coding.writer import Writer
     from compgen.models import load
 
     model = load(compressor, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
+    options = {"jobs": jobs, "lanes": lanes, "verify": verify}
+
+    def work(file: str) -> None:
+        target = target_of(file)
+        label = f"{shown(file)} to {target}: " if verbose else f"{shown(file)}: " if batch.several else ""
+        done = _compress(file, target, model, options, remove, quiet)
+        if as_json:
+            import json
+
+            print(json.dumps(done), flush=True)
+        if not quiet:
+            report(label + _summary(done))
+
+    batch.each(work, go_on=out != "-")  # half a compressed file would spoil what comes after it
+    batch.end()
+
+
+def _compress(
+    file: str, target: str, model: ByteModel, options: dict[str, Any], remove: bool, quiet: bool
+) -> dict[str, Any]:
+    """Compress one file, and return what ``--json`` prints of it."""
+    from compgen.coding.budget import wanted_to_decode
+    from compgen.coding.writer import Writer
+
     begin = time.perf_counter()
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))
-        size = os.fstat(source.fileno()).st_size if file != "-" else 0
-        watch = stack.enter_context(progress("compressing", size or None))
-        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
-        with Writer(sink, model, jobs=jobs, lanes=lanes, verify=verify, total=size or None, watch=watch) as writer:
+        status = files.attributes(file, source)
+        size = status.st_size if status is not None else 0
+        watch = stack.enter_context(progress("compressing", size or None, shown=not quiet))
+        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target, status))
+        with Writer(sink, model, total=size or None, watch=watch, **options) as writer:
             total = 0
             while piece := source.read(_PIECE):
                 writer.write(piece)
                 total += len(piece)
-        written = writer.written
-    _report(str(model), total, written, time.perf_counter() - begin, as_json)
+    if wanted := wanted_to_decode(model, writer.memory_to_decode):
+        tell(f"{shown(file)}: to decode it, give decompress {' '.join(wanted)}: it costs more than is usual")
+    if remove:
+        files.remove(file, status)
+    seconds = time.perf_counter() - begin
+    return {
+        "file": file,
+        "compressor": str(model),
+        "bytes": total,
+        "compressed_bytes": writer.written,
+        "bits_per_byte": 8 * writer.written / total if total else None,
+        "seconds": seconds,
+        "bytes_per_second": total / seconds,
+    }
 
 
-def _report(model: str, total: int, written: int, seconds: float, as_json: bool) -> None:
-    rate = 8 * written / total if total else None
-    if as_json:
-        import json
-
-        report = {"compressor": model, "bytes": total, "compressed_bytes": written, "bits_per_byte": rate}
-        print(json.dumps({**report, "seconds": seconds, "bytes_per_second": total / seconds}))
-    shown = "" if rate is None else f", {rate:.3f} bits per byte"
-    print(f"{model}: {total} to {written} bytes{shown}, {total / seconds:.3g} bytes/s", file=sys.stderr)
+def _summary(done: dict[str, Any]) -> str:
+    rate = "" if done["bits_per_byte"] is None else f", {done['bits_per_byte']:.3f} bits per byte"
+    sizes = f"{done['bytes']} to {done['compressed_bytes']} bytes"
+    return f"{done['compressor']}: {sizes}{rate}, {done['bytes_per_second']:.3g} bytes/s"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from compgen.cli.messages import console
 from compgen.cli.options import AsJson
+from compgen.display import one_line
 
 
 def compressors(as_json: AsJson = False) -> None:
@@ -15,7 +17,6 @@ def compressors(as_json: AsJson = False) -> None:
 
         print(json.dumps(entries))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -39,12 +40,12 @@ def compressors(as_json: AsJson = False) -> None:
             entry.get("version", "-") if entry["available"] else Text("missing", style="red"),
             options or "-",
         )
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(table)
+    page = console(soft_wrap=True)
+    page.print(table)
     for entry in entries:
         if not entry["available"]:
-            console.print(Text(entry["problem"], style="red"))
-    console.print(
+            page.print(Text(one_line(entry["problem"]), style="red"))
+    page.print(
         "\nresolution: the unit of code lengths. window: the default N; a derived model looks back N to 2N - 1 bytes.\n"
         "law: what rule=decoder follows: exact, read from the format; fitted, from code lengths; or none.\n"
         "Every compressor also takes rule=calibrated, rule=one-step, effort=best and window=N. A+B is a mixture.\n"

@@ -1,50 +1,109 @@
-"""``cgn decompress``: restore a compressed file."""
+"""``cgn decompress``: restore compressed files."""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import ExitStack
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from compgen.atomic import replacing
 from compgen.cli import files
+from compgen.cli.batch import Batch, shown
 from compgen.cli.compress import SUFFIX
-from compgen.cli.options import Force, GivenCompressor, Jobs
+from compgen.cli.messages import report
+from compgen.cli.options import (
+    Files,
+    Force,
+    GivenCompressor,
+    Jobs,
+    MaxSize,
+    MemLimit,
+    Quiet,
+    Recursive,
+    Remove,
+    Verbose,
+)
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
 
 def decompress(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The file to decompress; - is standard input.")],
+    inputs: Files = None,
     out: Annotated[
         str | None,
         typer.Option(
-            "-o", "--out", metavar="FILE|-", help="The output. Default: FILE without .cgn, or standard output for -."
+            "-o",
+            "--out",
+            metavar="FILE|-",
+            help="The output; - is standard output, which takes several files too. Default: FILE without .cgn for each "
+            "FILE, and standard output for -.",
         ),
     ] = None,
     compressor: GivenCompressor = None,
     jobs: Jobs = 1,
+    max_size: MaxSize = None,
+    memlimit: MemLimit = None,
     force: Force = False,
+    remove: Remove = False,
+    recursive: Recursive = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Decompress a file. If it is damaged, or needs another build of a library, no output file is written.
+    """Decompress files. If one is damaged, or needs another build of a library, no output file is written for it.
 
-    Standard output gets each segment as soon as its checksum holds.
+    A file keeps its permissions and its time. Standard output gets each segment as soon as its checksum holds.
     """
-    if out is None and file != "-" and not file.endswith(SUFFIX):
-        raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
-    target = out if out is not None else "-" if file == "-" else file.removesuffix(SUFFIX)
-    files.check_output(target, force, binary=False)
-    files.check_other(target, file)
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose)
+    files.check_one_output(out, batch.several)
 
+    def target_of(file: str) -> str:
+        return out if out is not None else "-" if file == "-" else file.removesuffix(SUFFIX)
+
+    def check(file: str) -> None:
+        if out is None and file != "-" and not file.endswith(SUFFIX):
+            raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
+        files.check_way(file, target_of(file), remove)
+        files.check_output(target_of(file), force, binary=False)
+
+    batch.each(check)
+    if not batch.files:
+        batch.end()
+
+    from compgen.coding.budget import MEMORY, Budget
+    from compgen.models import load
+
+    model = load(compressor) if compressor is not None else None
+    options = {"model": model, "jobs": jobs, "budget": Budget(memlimit or MEMORY, max_size)}
+
+    def work(file: str) -> None:
+        begin = time.perf_counter()
+        total = _decompress(file, target_of(file), options, remove, quiet)
+        if verbose and not quiet:
+            speed = total / (time.perf_counter() - begin)
+            report(f"{shown(file)} to {target_of(file)}: {total} bytes, {speed:.3g} bytes/s")
+
+    batch.each(work)
+    batch.end()
+
+
+def _decompress(file: str, target: str, options: dict[str, Any], remove: bool, quiet: bool) -> int:
+    """Decompress one file, and return the number of bytes written."""
     from compgen.coding.reader import Reader
 
+    total = 0
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))
-        watch = stack.enter_context(progress("decompressing", None))
-        segments = Reader(source, compressor, jobs=jobs, watch=watch).segments()
-        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target))
+        status = files.attributes(file, source)
+        watch = stack.enter_context(progress("decompressing", None, shown=not quiet))
+        segments = Reader(source, watch=watch, **options).segments()
+        sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target, status))
         for data in segments:
             sink.write(data)
+            total += len(data)
         sink.flush()
+    if remove:
+        files.remove(file, status)
+    return total

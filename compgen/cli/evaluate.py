@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compgen.cli import files
+from compgen.cli.messages import console, report, tell
+from compgen.cli.options import Force
 from compgen.cli.progress import progress
+from compgen.display import one_line
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def evaluate(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run whose results are in the folder.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", help="Use at most N chunks of each data set; 0 is all.")] = 0,
+    force: Force = False,
 ) -> None:
     """Run a study, and write its tables, its figures and a report."""
     if jobs is not None and jobs < 1:
@@ -53,57 +56,53 @@ def evaluate(
         raise UsageError(f"--limit must be 0 or more chunks, not {limit}")
 
     from compgen.compressors.base import threads
-    from compgen.evaluation import engines, figures, report
+    from compgen.evaluation import engines, figures
+    from compgen.evaluation.report import write
     from compgen.evaluation.run import evaluate as run
 
     figures.check_installed()
     chosen = engines.engine(engine, jobs or threads(), address)
     folder = out or f"results/{Path(config).stem}"
-    files.check_folder(folder)
+    files.check_folder(folder, "results.jsonl", "run.json", force)
     try:
         with progress("evaluating", None) as advance:
             result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)
     except KeyboardInterrupt:
-        print(f"the results so far are kept in {folder}; continue with --resume", file=sys.stderr)
+        report(f"the results so far are kept in {folder}; continue with --resume")
         raise
-    tables = report.write(result)
+    tables = write(result)
     for table in tables:
         _print(table)
     if data is None:
-        print(
-            "cgn: these results are of made data, not of real sets; give --data DIR to compare with the paper",
-            file=sys.stderr,
-        )
-    print(f"{result.out}/report.html: {result.seconds:.0f} s of work in {len(result.records)} shards", file=sys.stderr)
+        tell("these results are of made data, not of real sets; give --data DIR to compare with the paper")
+    report(f"{result.out}/report.html: {result.seconds:.0f} s of work in {len(result.records)} shards")
 
 
 def _print(table: Table) -> None:
     """Print a table. If it is wider than the terminal, print each group of its columns on its own."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    wide = Console(highlight=False, width=Console(width=1000).measure(_grid(table)).maximum)
-    if console.is_terminal and table.groups and wide.width > console.width:
+    page = console(soft_wrap=True)
+    wide = console(width=console(width=1000).measure(_grid(table)).maximum)
+    if page.is_terminal and table.groups and wide.width > page.width:
         for group in dict.fromkeys(filter(None, table.groups)):
-            console.print(_grid(table.only(group)))
+            page.print(_grid(table.only(group)))
     else:
         wide.print(_grid(table))
     for note in table.notes:
-        console.print(f"  {note}", style="dim", markup=False)
-    console.print()
+        page.print(f"  {one_line(note)}", style="dim")
+    page.print()
 
 
 def _grid(table: Table) -> Grid:
     from rich.table import Table as Grid
 
-    grid = Grid(title=table.caption, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    grid = Grid(title=one_line(table.caption), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     before = None
     for number, (group, column) in enumerate(
         zip(table.groups or [""] * len(table.columns), table.columns, strict=True)
     ):
-        head = f"{group if group != before else ''}\n{column}" if table.groups else column
+        head = f"{one_line(group) if group != before else ''}\n{one_line(column)}" if table.groups else one_line(column)
         grid.add_column(head, justify="left" if number < table.labels else "right", no_wrap=True)
         before = group
     for row in table.rows:
-        grid.add_row(*map(table.show, row))
+        grid.add_row(*(one_line(table.show(cell)) for cell in row))
     return grid

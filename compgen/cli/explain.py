@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Effort, Rule
+from compgen.cli.messages import console
+from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Rule
 
 _BAR = 40
 """Characters of a bar. Chosen: a row of the table fits into 120."""
@@ -25,11 +26,12 @@ def explain(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.")
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain arithmetic coding by the nested intervals of a text, with the model's real probabilities."""
     if out is not None:
-        files.check_writable(out)
+        files.check_output(out, force, binary=False)
     context = files.read(prompt, "prompt") if prompt is not None else b""
 
     from compgen.coding.explain import explain as explained
@@ -53,7 +55,6 @@ def explain(
         ]
         print(json.dumps({"steps": rows, "bits": steps.bits, "code": steps.code}))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -68,6 +69,6 @@ def explain(
         bar.append("·" * (_BAR - len(bar)))
         interval = f"[{float(step.low):.10f}, {float(step.low + step.width):.10f})"
         table.add_row(Text(step.label), f"{step.probability:.6f}", f"{step.bits:.3f}", bar, interval)
-    console = Console(highlight=False, markup=False, width=120)
-    console.print(table)
-    console.print(f"\n{steps.bits:.3f} bits. Shortest code: 0.{steps.code} ({len(steps.code)} binary digits)")
+    page = console(width=120)
+    page.print(table)
+    page.print(f"\n{steps.bits:.3f} bits. Shortest code: 0.{steps.code} ({len(steps.code)} binary digits)")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from compgen.atomic import replacing
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
 
 
 def read(path: str, what: str) -> bytes:
@@ -40,6 +41,27 @@ def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:
         raise UsageError(f"{what} '{path}' cannot be read: {error.strerror}") from None
 
 
+def attributes(path: str, file: BinaryIO) -> os.stat_result | None:
+    """Return the status of the open ``file``, or None if it is standard input, a pipe or a device."""
+    status = os.fstat(file.fileno()) if path != "-" else None
+    return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+
+def remove(path: str, status: os.stat_result | None) -> None:
+    """Delete a file that was read whole and had ``status`` when it was opened.
+
+    Raises:
+        CompgenError: the file has changed since.
+        OSError: the file may not be deleted.
+    """
+    now = Path(path).stat()
+    if status is None or any(
+        getattr(now, key) != getattr(status, key) for key in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    ):
+        raise CompgenError(f"'{path}' has changed since it was read, and is kept")
+    Path(path).unlink()
+
+
 def check_output(path: str, force: bool, binary: bool) -> None:
     """Check before long work that ``path``, or standard output for ``-``, can and may be written.
 
@@ -51,51 +73,86 @@ def check_output(path: str, force: bool, binary: bool) -> None:
         if binary and sys.stdout.isatty() and not force:
             raise UsageError("compressed data is not written to a terminal; name a file with -o, or use --force")
         return
-    check_writable(path)
-    if Path(path).is_file() and not force:
-        raise UsageError(f"output '{path}' exists already; use --force to overwrite it")
-
-
-def check_writable(path: str) -> None:
-    """Check before long work that ``path`` can be written.
-
-    Raises:
-        UsageError: ``path`` is a directory, or its directory does not exist or may not be written to.
-    """
     try:
-        target = Path(path).resolve()
-        exists, parent = target.exists(), target.parent
-        if not Path(path).name or target.is_dir():
+        status = _status(path)
+        parent = Path(os.path.realpath(path)).parent
+        if not Path(path).name or (status is not None and stat.S_ISDIR(status.st_mode)):
             raise UsageError(f"output '{path}' is a directory; name a file in it")
         if not parent.is_dir():
             raise UsageError(f"output '{path}': there is no directory '{parent}'; make it first")
     except OSError as error:
         raise UsageError(f"output '{path}' cannot be written: {error.strerror}; choose another place") from None
-    if not os.access(target if exists and not target.is_file() else parent, os.W_OK):
+    is_file = status is not None and stat.S_ISREG(status.st_mode)
+    if is_file and not force:
+        raise UsageError(f"output '{path}' exists already; use --force to overwrite it")
+    if not os.access(path if status is not None and not is_file else parent, os.W_OK):
         raise UsageError(f"output '{path}' may not be written; choose another place")
 
 
-def check_folder(path: str) -> None:
-    """Check before long work that ``path`` is a directory or does not exist.
+def check_folder(path: str, writes: str, beside: str, force: bool) -> None:
+    """Check before long work that ``path`` is a directory that may be written to, or does not exist.
+
+    Args:
+        path: the directory.
+        writes: the file in it that the command will write.
+        beside: what an earlier run of the command has left beside that file. If that is missing, the file is not ours.
+        force: whether the file may be overwritten in any case.
 
     Raises:
-        UsageError: it is a file.
+        UsageError: ``path`` is a file, cannot be reached, or holds a file that is not ours.
     """
-    if Path(path).exists() and not Path(path).is_dir():
+    try:
+        status = _status(path)
+    except OSError as error:
+        raise UsageError(f"output '{path}' cannot be written: {error.strerror}; choose another place") from None
+    if status is not None and not stat.S_ISDIR(status.st_mode):
         raise UsageError(f"output '{path}' is a file; name a directory")
+    folder = Path(path)
+    if (folder / writes).exists() and not (folder / beside).exists() and not force:
+        raise UsageError(f"output '{folder / writes}' exists already; name another directory, or use --force")
 
 
-def check_other(path: str, source: str) -> None:
-    """Check that the output ``path`` is not the file ``source`` that is read.
+def check_one_output(out: str | None, several: bool) -> None:
+    """Check that one named output is not for several files.
 
     Raises:
         UsageError: it is.
     """
-    if all(name != "-" and Path(name).exists() for name in (path, source)) and Path(path).samefile(source):
-        raise UsageError(f"output '{path}' is the file that is read; name another with -o")
+    if several and out not in (None, "-"):
+        raise UsageError(f"-o '{out}' is one output for several files; leave it out, or give -o - for standard output")
+
+
+def check_way(source: str, target: str, remove: bool) -> None:
+    """Check that the file ``source`` can be read, and that nothing is lost if its data goes to ``target``.
+
+    Raises:
+        UsageError: ``source`` cannot be read or is ``target``; or ``remove`` asks to delete it, but ``source`` is no
+            file or ``target`` will not be one.
+    """
+    if source != "-" and Path(source).is_dir():
+        raise UsageError(f"file '{source}' is a directory; -r takes the files in it")
+    if source != "-" and not (Path(source).exists() and stat.S_ISFIFO(Path(source).stat().st_mode)):
+        with opened(source, "file"):  # a pipe, which is read once, is opened later
+            pass
+    if all(name != "-" and Path(name).exists() for name in (target, source)) and Path(target).samefile(source):
+        raise UsageError(f"output '{target}' is the file that is read; name another with -o")
+    if remove and any(name == "-" or (Path(name).exists() and not Path(name).is_file()) for name in (source, target)):
+        raise UsageError(f"--rm deletes a file whose data is in another file then; '{source}' is kept without --rm")
 
 
 def write(path: str, data: bytes) -> None:
     """Write ``data`` to a file in one step: if that fails, the old file stays."""
     with replacing(path) as file:
         file.write(data)
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Return the status of what ``path`` leads to, or None if nothing is there.
+
+    Raises:
+        OSError: links lead in a circle, or a directory may not be entered.
+    """
+    try:
+        return Path(path).stat()
+    except FileNotFoundError:
+        return None

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from compgen.cli import files
-from compgen.cli.options import AsJson
+from compgen.cli.batch import Batch
+from compgen.cli.compress import SUFFIX
+from compgen.cli.messages import console
+from compgen.cli.options import AsJson, Files, Recursive
+from compgen.display import one_line
+
+if TYPE_CHECKING:
+    from compgen.coding.container import FrameReader
 
 
-def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The .cgn file; - is standard input.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show the model of a .cgn file, and its segments with their sizes and rates, without decoding it."""
-    with files.opened(file, "file") as source:
-        report = _report(source)
-    if as_json:
-        import json
+def inspect(inputs: Files = None, recursive: Recursive = False, as_json: AsJson = False) -> None:
+    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them.
 
-        print(json.dumps(report))
-        return
-    from rich.console import Console
+    A file may hold several containers, one after the other; each is shown for itself.
+    """
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))
+
+    def work(file: str) -> None:
+        with files.opened(file, "file") as source:
+            for number, report in enumerate(_reports(source), 1):
+                if as_json:
+                    import json
+
+                    print(json.dumps({"file": file, "container": number, **report}), flush=True)
+                else:
+                    _print({"file": file, **report}, with_name=batch.several or number > 1)
+
+    batch.each(work)
+    batch.end()
+
+
+def _print(report: dict[str, Any], with_name: bool) -> None:
     from rich.table import Table
 
-    from compgen.display import readable
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    for key in ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes"):
+    out = console(soft_wrap=True)
+    names = ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes")
+    for key in ("file", *names) if with_name else names:
         if report[key] is not None:
-            console.print(f"{key:<18}{readable(str(report[key]).encode())}")
+            out.print(f"{key:<18}{one_line(str(report[key]))}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("segment", "kind", "bytes", "in the file", "bits per byte", "checksum"):
         table.add_column(heading, justify="left" if heading in ("kind", "checksum") else "right")
@@ -38,13 +52,24 @@ def inspect(
         rate = f"{8 * segment['compressed_bytes'] / segment['bytes']:.3f}"
         sizes = str(segment["bytes"]), str(segment["compressed_bytes"])
         table.add_row(str(number), segment["kind"], *sizes, rate, segment["checksum"])
-    console.print(table)
+    out.print(table)
+    if with_name:
+        out.print()
 
 
-def _report(source: Any) -> dict[str, Any]:
-    from compgen.coding.container import VERSION, EndFrame, FrameReader, ModelFrame
+def _reports(source: Any) -> Iterator[dict[str, Any]]:
+    from compgen.coding.container import FrameReader
 
     frames = FrameReader(source)
+    yield _report(frames)
+    while frames.go_on():
+        yield _report(frames)
+
+
+def _report(frames: FrameReader) -> dict[str, Any]:
+    from compgen.coding.container import MAGIC, VERSION, EndFrame, ModelFrame
+
+    begin = frames.read_bytes - len(MAGIC) - 1
     named: ModelFrame | None = None
     segments: list[dict[str, Any]] = []
     while not isinstance(frame := frames.read(), EndFrame):
@@ -63,6 +88,6 @@ def _report(source: Any) -> dict[str, Any]:
         "lanes": named and named.lanes,
         "independent": named and named.independent,
         "bytes": frame.length,
-        "compressed_bytes": frames.read_bytes,
+        "compressed_bytes": frames.read_bytes - begin,
         "segments": segments,
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.messages import tell
 from compgen.cli.options import AsJson, Force, Jobs, PlainCompressorSpec
 from compgen.cli.progress import progress
 from compgen.display import one_line
@@ -74,7 +75,7 @@ def ncd(
             data, measure, names=names, symmetric=symmetric, header_free=header_free, jobs=jobs, watch=watch
         )
     if found.blindness:
-        print(f"cgn: {one_line(found.blindness)}", file=sys.stderr)
+        tell(found.blindness)
     if out is not None:
         from compgen.evaluation.figures import clusters, render
 

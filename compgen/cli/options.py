@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -16,6 +17,22 @@ def complete_spec(incomplete: str) -> list[str]:
     return [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name.startswith(incomplete)]
 
 
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+"""A number of bytes. As in xz and zstd, K, KB and KiB all mean 1,024."""
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that ``text`` names, such as 500000, 64KiB or 2G."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if match is None or not int(match[1]):
+        raise typer.BadParameter(f"'{text}' is not a size; write a number of bytes of 1 or more, such as 64KiB or 2GiB")
+    return int(match[1]) << 10 * " kmgt".index(match[2].lower() or " ")
+
+
+Files: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|-]...", help="The files; - is standard input, as is no file.", show_default=False),
+]
 CompressorSpec: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -47,6 +64,25 @@ GivenCompressor: TypeAlias = Annotated[
         "or a path.",
     ),
 ]
+MaxSize: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        parser=parse_size,
+        help="The most bytes that may come out of a file, such as 500000, 64KiB, 10MiB or 2GiB. The time is in "
+        "proportion to them. Default: any number.",
+    ),
+]
+MemLimit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--memlimit",
+        metavar="SIZE",
+        parser=parse_size,
+        help="The most memory that decoding a file may take, such as 4GiB. Default: 1GiB.",
+    ),
+]
 Rule: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -69,12 +105,25 @@ Jobs: TypeAlias = Annotated[
         "--jobs",
         "-j",
         metavar="N",
+        min=1,
         help="The number of processes. If several write a file, its segments know nothing of each other, which costs "
         "some rate.",
     ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if it exists.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
+Remove: TypeAlias = Annotated[
+    bool, typer.Option("--rm/--keep", " /-k", help="Delete each file once its output is complete, or keep it.")
+]
+Recursive: TypeAlias = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Take the files in directories, and in directories in them.")
+]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Verbose: TypeAlias = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell where each file goes, and which files are left out.")
+]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object to standard output, for each file if there are several.")
+]
 DataRoot: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, Rule
 from compgen.cli.sample_output import Output
 from compgen.errors import UsageError
 
@@ -126,6 +126,7 @@ def sample(
     frozen: Frozen = None,
     stop: Stop = None,
     out: Out = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Continue a prompt with bytes that a compressor expects.
@@ -137,7 +138,7 @@ def sample(
     if by_row and (samples > 1 or stop):
         raise UsageError("--by-row makes one sample, and whole rows; leave --samples and --stop out")
     item = _item(prompt, text, medium, keep, by_row)
-    output = Output(item, samples, out, as_json)
+    output = Output(item, samples, out, force, as_json)
     size = _length(length, seconds, item)
     prompts = _known(item, context)
     if frozen is None and item.medium.name != "text" and sampler == "ancestral":

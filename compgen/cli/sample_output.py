@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compgen.cli import files
+from compgen.cli.messages import report
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -25,13 +26,14 @@ sampling."""
 class Output:
     """Shows the samples of one run of the command."""
 
-    def __init__(self, item: Item, samples: int, out: str | None, as_json: bool) -> None:
+    def __init__(self, item: Item, samples: int, out: str | None, force: bool, as_json: bool) -> None:
         """Check before long work that the samples can be written.
 
         Args:
             item: the prompt.
             samples: the number of continuations.
             out: the file to write, if there is one.
+            force: whether files that exist may be overwritten.
             as_json: whether to print a JSON object.
 
         Raises:
@@ -41,9 +43,11 @@ class Output:
         self._samples = samples
         self._out = out
         self._as_json = as_json
+        if out == "-":
+            raise UsageError("samples go to standard output without --out; leave it out")
         self._suffix = item.medium.checked(Path(out).suffix) if out is not None else ""
-        if out is not None:
-            files.check_writable(out)
+        for name in self._names(out) if out is not None else ():
+            files.check_output(name, force, binary=False)
         self._is_text = item.medium.name == "text"
         self._terminal = sys.stdout.isatty()
         if not self._is_text and out is None and not as_json and (self._terminal or samples > 1):
@@ -93,9 +97,9 @@ class Output:
 
     def _names(self, out: str) -> list[str]:
         """Return the names of the files, one for each sample."""
-        if self._samples == 1:
-            return [out]
         path = Path(out)
+        if self._samples == 1 or not path.name:
+            return [out]
         return [str(path.with_name(f"{path.stem}-{number}{path.suffix}")) for number in range(1, self._samples + 1)]
 
     def _emit(self, data: bytes, end: bool = False) -> None:
@@ -121,7 +125,7 @@ class Output:
         item = self._item
         context = b"" if len(prompts) > 1 else prompts[0]
         made = sum(len(one.data) for one in drawn)
-        report: dict[str, Any] = {
+        told: dict[str, Any] = {
             "compressor": str(drawn.model),
             "sampler": str(drawn.sampler),
             "seed": drawn.seed,
@@ -143,17 +147,14 @@ class Output:
                 for one in drawn
             ],
         }
-        print(json.dumps(report))
+        print(json.dumps(told))
 
     def _print_summary(self, drawn: Samples) -> None:
         made = sum(len(one.data) for one in drawn)
         bits = sum(one.bits for one in drawn)
         rate = f", {bits / made:.3f} bits per byte" if made else ""
         speed = made / self._seconds
-        print(
-            f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {speed:.3g} bytes/s",
-            file=sys.stderr,
-        )
+        report(f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {speed:.3g} bytes/s")
 
 
 def _write(data: bytes | str) -> None:

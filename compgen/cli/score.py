@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
@@ -105,22 +106,21 @@ def _report(result: Score) -> dict[str, str | float | None]:
 
 
 def _print(result: Score, null: float | None) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from compgen.display import characters, surprisal_colour
+    from compgen.display import characters, one_line, surprisal_colour
 
-    console = Console(highlight=False, soft_wrap=True)
+    page = console(soft_wrap=True)
     coloured = Text()
     for character, bits in characters(result.data, result.surprisals):
         coloured.append(character, style=surprisal_colour(bits))
-    console.print(coloured)
-    console.print()
+    page.print(coloured)
+    page.print()
     own = "-" if result.own_bpb is None else f"{result.own_bpb:.4f}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value, meaning in (
-        ("compressor", str(result.model), ""),
+        ("compressor", one_line(str(result.model)), ""),
         ("derived_bpb", f"{result.derived_bpb:.4f}", "bits per byte under the derived distribution"),
         ("own_bpb", own, "bits per byte that the compressor itself spends here"),
         *(
@@ -136,5 +136,5 @@ def _print(result: Score, null: float | None) -> None:
     scale = Text("surprisal, bits: ")
     for bits in range(0, 13, 3):
         scale.append(f" {bits} ", style=surprisal_colour(bits))
-    console.print(table)
-    console.print(scale)
+    page.print(table)
+    page.print(scale)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import DataRoot
+from compgen.cli.messages import report
+from compgen.cli.options import DataRoot, Force
+from compgen.display import one_line
 from compgen.extras import need
 
 
@@ -20,6 +21,7 @@ def train(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder for the model.")],
     data: DataRoot = None,
+    force: Force = False,
 ) -> None:
     """Train a byte-level language model. A run that was stopped continues when it is started again.
 
@@ -28,14 +30,14 @@ def train(
     from compgen.training.config import TrainingConfig
 
     plan = TrainingConfig.read(config)
-    files.check_folder(str(out))
+    files.check_folder(str(out), "config.json", "checkpoints", force)
     run = need("compgen.training.train", "llm", "training").train
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only this one prints
 
     def tell(line: str) -> None:
         if first:
-            print(line, file=sys.stderr, flush=True)
+            report(line)
 
     rate = run(plan, Path() if data is None else data, out, tell)
     if first:
-        print(f"{out}: {rate:.4f} bits per byte on held-out data")
+        print(f"{one_line(str(out))}: {rate:.4f} bits per byte on held-out data")

@@ -1,24 +1,41 @@
-"""``cgn verify``: check that a file decodes to data that its checksums match."""
+"""``cgn verify``: check that files decode to data that their checksums match."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from compgen.cli import files
-from compgen.cli.options import GivenCompressor, Jobs
+from compgen.cli.batch import Batch
+from compgen.cli.compress import SUFFIX
+from compgen.cli.options import Files, GivenCompressor, Jobs, MaxSize, MemLimit, Quiet, Recursive, Verbose
 from compgen.cli.progress import progress
+from compgen.display import one_line
 
 
 def verify(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The .cgn file; - is standard input.")],
+    inputs: Files = None,
     compressor: GivenCompressor = None,
     jobs: Jobs = 1,
+    max_size: MaxSize = None,
+    memlimit: MemLimit = None,
+    recursive: Recursive = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Decode a file and check every checksum, without writing anything."""
-    from compgen.coding.reader import Reader
+    """Decode files and check every checksum, without writing anything."""
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose)
 
-    with files.opened(file, "file") as source, progress("verifying", None) as watch:
-        total = sum(len(data) for data in Reader(source, compressor, jobs=jobs, watch=watch).segments())
-    print(f"{file}: sound, {total} bytes")
+    from compgen.coding.budget import MEMORY, Budget
+    from compgen.coding.reader import Reader
+    from compgen.models import load
+
+    model = load(compressor) if compressor is not None else None
+    budget = Budget(memlimit or MEMORY, max_size)
+
+    def work(file: str) -> None:
+        with files.opened(file, "file") as source, progress("verifying", None, shown=not quiet) as watch:
+            segments = Reader(source, model, jobs=jobs, budget=budget, watch=watch).segments()
+            total = sum(map(len, segments))
+        if not quiet:
+            print(f"{one_line(file)}: sound, {total} bytes", flush=True)
+
+    batch.each(work)
+    batch.end()

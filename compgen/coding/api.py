@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal, overload
 
+from compgen.coding.budget import MEMORY, Budget
 from compgen.coding.reader import Reader
 from compgen.coding.trust import Model
 from compgen.coding.writer import Writer
@@ -44,41 +45,66 @@ def compress(
     return out.getvalue()
 
 
-def decompress(blob: bytes, model: Model | None = None, *, jobs: int = 1, watch: Progress = lambda done: None) -> bytes:
-    """Return the data that ``compress`` was given.
+def decompress(
+    blob: bytes,
+    model: Model | None = None,
+    *,
+    jobs: int = 1,
+    max_size: int | None = None,
+    memlimit: int = MEMORY,
+    watch: Progress = lambda done: None,
+) -> bytes:
+    """Return the data that ``compress`` was given, or that of several such blobs that follow one another.
 
     Args:
         blob: a whole file in the .cgn format.
         model: the model that the file was written with. It is needed only if the file names a program, a plugin or a
             path, since a file may not choose what is run or read.
         jobs: processes. They help if the file was written with more than one, or with lanes.
+        max_size: the most bytes that are accepted; None for any number. The time is in proportion to them.
+        memlimit: the most bytes of memory that decoding may take, by the models' own estimates (``budget.py``).
         watch: called with the number of bytes done so far.
 
     Raises:
         CorruptDataError: the blob is damaged.
         IncompatibleError: the model behaves otherwise here than where the file was written, or must be given.
-        UsageError: the file was written with another model than ``model``.
+        LimitError: the blob holds more than ``max_size`` bytes, takes more memory than ``memlimit``, or names a model
+            that is too slow to begin with.
+        UsageError: the file was written with another model than ``model``, or a limit is out of range.
     """
-    return b"".join(Reader(io.BytesIO(blob), model, jobs=jobs, watch=watch).segments())
+    budget = Budget(memlimit, max_size)
+    return b"".join(Reader(io.BytesIO(blob), model, jobs=jobs, budget=budget, watch=watch).segments())
 
 
 @overload
 def open(
-    path: str | os.PathLike[str], mode: Literal["rb"] = "rb", model: Model | None = None, *, jobs: int = 1
+    path: str | os.PathLike[str],
+    mode: Literal["rb"] = "rb",
+    model: Model | None = None,
+    *,
+    jobs: int = 1,
+    memlimit: int = MEMORY,
 ) -> io.BufferedReader: ...
 @overload
 def open(
     path: str | os.PathLike[str], mode: Literal["wb"], model: Model | None = None, *, jobs: int = 1, verify: bool = True
 ) -> Writer: ...
 def open(
-    path: str | os.PathLike[str], mode: str = "rb", model: Model | None = None, *, jobs: int = 1, verify: bool = True
+    path: str | os.PathLike[str],
+    mode: str = "rb",
+    model: Model | None = None,
+    *,
+    jobs: int = 1,
+    verify: bool = True,
+    memlimit: int = MEMORY,
 ) -> io.BufferedReader | Writer:
     """Open a .cgn file as a file object: ``"rb"`` to read the data that it holds, ``"wb"`` to compress data into it.
 
     A file opened with ``"wb"`` replaces ``path`` when the object is closed, and not before. If a ``with`` block fails,
     the old file stays. The default model is gzip's, for ``"wb"``. With one job, the file is the one that ``compress``
     gives for the same data; for that, up to 16 MiB of data are held back if the best number of lanes depends on the
-    total, as for language models.
+    total, as for language models. ``memlimit`` is for reading; see ``decompress``. What a reader has not asked for is
+    not decoded, but for the segment at hand, 16 MiB at most.
 
     Raises:
         UsageError: the mode is neither, the spec is wrong, or an argument is out of range.
@@ -88,7 +114,7 @@ def open(
     if mode == "rb":
         source = Path(path).open("rb")  # noqa: SIM115 - the reader closes the file
         try:
-            return io.BufferedReader(Reader(source, model, jobs=jobs))
+            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit)))
         except BaseException:
             source.close()
             raise

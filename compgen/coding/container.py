@@ -173,7 +173,7 @@ class FrameWriter:
 
 
 class FrameReader:
-    """Reads frames, one at a time."""
+    """Reads the frames of one container after another, one at a time."""
 
     def __init__(self, source: BinaryIO) -> None:
         """Read the magic number and the version.
@@ -183,16 +183,37 @@ class FrameReader:
             IncompatibleError: this compgen does not read the version.
         """
         self._source = source
-        self.read_bytes = len(MAGIC) + 1
-        magic = source.read(self.read_bytes)
-        if magic[: len(MAGIC)] != MAGIC:
+        self.read_bytes = 0
+        head = source.read(len(MAGIC) + 1)
+        if head[: len(MAGIC)] != MAGIC:
             raise CorruptDataError("this is no .cgn file: it does not begin with its magic number")
-        if len(magic) == len(MAGIC):
-            raise CorruptDataError("the file is cut short")
-        if magic[-1] != VERSION:
-            raise IncompatibleError(
-                f"this file has format version {magic[-1]}; this compgen reads version {VERSION}: update compgen"
+        self._begin(head)
+
+    def go_on(self) -> bool:
+        """Return whether another container follows, after the end frame of one. Its magic number is then read.
+
+        Raises:
+            CorruptDataError: what follows is no container.
+            IncompatibleError: this compgen does not read the container's version.
+        """
+        head = self._source.read(len(MAGIC) + 1)
+        if not head:
+            return False
+        if head[: len(MAGIC)] != MAGIC:
+            raise CorruptDataError(
+                "the file goes on after its end, with what is no other .cgn file; cut off what was added"
             )
+        self._begin(head)
+        return True
+
+    def _begin(self, head: bytes) -> None:
+        if len(head) == len(MAGIC):
+            raise CorruptDataError("the file is cut short")
+        if head[-1] != VERSION:
+            raise IncompatibleError(
+                f"this file has format version {head[-1]}; this compgen reads version {VERSION}: update compgen"
+            )
+        self.read_bytes += len(head)
 
     def read(self) -> Frame:
         """Return the next frame.
@@ -213,10 +234,7 @@ class FrameReader:
             self._bound(length, MAX_SEGMENT)
             return SegmentFrame(length, self._exactly(length), check, coded=False)
         if letter == b"E":
-            end = EndFrame(*_END.unpack(self._exactly(_END.size)))
-            if self._source.read(1):
-                raise CorruptDataError("the file goes on after its end; cut off what was added")
-            return end
+            return EndFrame(*_END.unpack(self._exactly(_END.size)))
         raise CorruptDataError("the file is damaged: no frame begins where one should")
 
     def _model(self) -> ModelFrame:

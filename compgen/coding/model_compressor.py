@@ -112,6 +112,10 @@ class ModelLaw(Law):
         """That of the model."""
         return self.model.warm_up
 
+    def state_memory(self, length: int) -> int:
+        """Return the bytes of one row."""
+        return self.model.memory(1, length)
+
     def start(self, context: bytes) -> ModelLawState:
         """Return the state after ``context``."""
         return ModelLawState(self.model.start([context]))

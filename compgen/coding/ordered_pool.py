@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Self, TypeVar
 
 from compgen.errors import CompgenError
+from compgen.signals import blocked, unblock
 
 K = TypeVar("K")
 
@@ -48,7 +48,9 @@ class OrderedPool:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, context, _prepare)
-        self._queue.append((key, self._pool.submit(work, *arguments)))
+        with blocked():
+            future = self._pool.submit(work, *arguments)
+        self._queue.append((key, future))
         if len(self._queue) > 2 * self._count:
             yield self._next()
 
@@ -68,6 +70,6 @@ class OrderedPool:
 
 
 def _prepare() -> None:
-    """Prepare a new process: the parent handles interrupts, and no compressor starts threads of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a new process: it may be ended, and no compressor starts threads of its own."""
+    unblock()
     os.environ.setdefault("COMPGEN_THREADS", "1")

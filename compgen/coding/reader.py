@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 from compgen.coding import byte_segment, independent_segment, rans
+from compgen.coding.budget import DEFAULT, Budget, Work
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.trust import DEFAULT_RULE, Model, model_of
@@ -20,9 +21,15 @@ class Reader(io.RawIOBase):
     """A file object to read what a .cgn file holds. No byte comes out before the checksum of its segment holds."""
 
     def __init__(
-        self, source: BinaryIO, model: Model | None = None, *, jobs: int = 1, watch: Progress = lambda done: None
+        self,
+        source: BinaryIO,
+        model: Model | None = None,
+        *,
+        jobs: int = 1,
+        budget: Budget = DEFAULT,
+        watch: Progress = lambda done: None,
     ) -> None:
-        """Begin to read ``source``; see ``decompress`` for the other arguments.
+        """Begin to read ``source``. ``budget`` is what the caller accepts; see ``decompress`` for the other arguments.
 
         Raises:
             CorruptDataError: ``source`` does not begin as a .cgn file does.
@@ -35,8 +42,10 @@ class Reader(io.RawIOBase):
         self._given = None if model is None else load(model).resolved(DEFAULT_RULE)
         self._frames = FrameReader(source)
         self._jobs = jobs
+        self._budget = budget
         self._watch = watch
-        self._done = 0
+        self._done = 0  # bytes given out
+        self._claimed = 0  # bytes of the segments whose frames were read
         self._segments = self.segments()
         self._ready = b""
 
@@ -63,69 +72,112 @@ class Reader(io.RawIOBase):
             super().close()
 
     def segments(self) -> Generator[bytes, None, None]:
-        """Yield the verified data of each segment. The last segment comes only after the whole file is verified.
+        """Yield the verified data of each segment, of one container after another.
+
+        The last segment of a container comes only after the whole container is verified.
 
         Raises:
             CorruptDataError: the file is damaged.
             IncompatibleError: the model that the file names behaves otherwise here, or only the caller may name it.
+            LimitError: the file costs more than the caller accepts.
             UsageError: the caller gave another model than the file was written with.
         """
-        whole = hashlib.blake2b(digest_size=16)
-        last: bytes | None = None
         with OrderedPool(self._jobs) as pool:
-            for number, (frame, data) in enumerate(self._decoded(pool)):
-                if isinstance(frame, EndFrame):
-                    if (frame.length, frame.checksum) != (self._done, whole.digest()):
-                        raise CorruptDataError(
-                            "the file is damaged: a segment is missing, or the checksum of all data does not hold"
-                        )
-                    break
-                if len(data) != frame.length or checksum(number, data) != frame.checksum:
-                    raise CorruptDataError(f"the file is damaged: the checksum of segment {number + 1} does not hold")
-                whole.update(data)
-                self._done += len(data)
-                self._watch(self._done)
-                if last is not None:
-                    yield last
-                last = data
+            yield from self._container(pool)
+            while self._frames.go_on():
+                yield from self._container(pool)
+
+    def _container(self, pool: OrderedPool) -> Iterator[bytes]:
+        """Yield the verified data of each segment of a container; errors as in ``segments``."""
+        whole = hashlib.blake2b(digest_size=16)
+        begin = self._done
+        last: bytes | None = None
+        for number, (frame, data) in enumerate(self._decoded(pool)):
+            if isinstance(frame, EndFrame):
+                if (frame.length, frame.checksum) != (self._done - begin, whole.digest()):
+                    raise CorruptDataError(
+                        "the file is damaged: a segment is missing, or the checksum of all data does not hold"
+                    )
+                break
+            if len(data) != frame.length or checksum(number, data) != frame.checksum:
+                raise CorruptDataError(f"the file is damaged: the checksum of segment {number + 1} does not hold")
+            whole.update(data)
+            self._done += len(data)
+            self._watch(self._done)
+            if last is not None:
+                yield last
+            last = data
         if last is not None:
             yield last
 
     def _decoded(self, pool: OrderedPool) -> Iterator[tuple[SegmentFrame | EndFrame, bytes]]:
-        """Yield the segment frames and the end frame with their data, in order."""
-        model: ByteModel | None = None
-        model_frame: ModelFrame | None = None
-        state: State | None = None
+        """Yield the segment frames and the end frame of a container with their data, in order."""
+        coded = _CodedSegments(pool, self._given, self._budget, self._jobs)
         while True:
             frame = self._frames.read()
             if isinstance(frame, ModelFrame):
-                if model_frame is not None:
-                    raise CorruptDataError("the file is damaged: it names two models")
-                model_frame = frame
+                coded.name_model(frame)
             elif isinstance(frame, EndFrame):
                 yield from pool.rest()
                 yield frame, b""
                 return
-            elif not frame.coded:
-                state = None
-                yield from pool.run(frame, bytes, frame.body)
-            elif model_frame is None:
-                raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
-            elif len(frame.body) < rans.LANE * model_frame.lanes:
-                raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
             else:
-                # The number of lanes is checked before the model is loaded: its fingerprint may start as many rows.
-                model = model or model_of(model_frame, self._given)
-                if not (model_frame.independent or frame.tokens):
-                    yield from pool.rest()  # stored segments before this one
-                    state = state or model.start([b""] * model_frame.lanes)
-                    yield frame, byte_segment.decode(state, frame.body, frame.length, self._progress())
-                elif self._jobs > 1:
-                    yield from pool.run(frame, independent_segment.decode, model, frame, model_frame.lanes)
+                self._claimed += frame.length
+                self._budget.check_size(self._claimed)
+                if frame.coded:
+                    yield from coded.decode(frame, self._progress())
                 else:
-                    yield frame, independent_segment.decode(model, frame, model_frame.lanes, self._progress())
+                    coded.start_anew()
+                    yield from pool.run(frame, bytes, frame.body)
 
     def _progress(self) -> Progress:
         """Return what decoding the next segment reports to."""
         begin = self._done
         return lambda done: self._watch(begin + done)
+
+
+class _CodedSegments:
+    """The coded segments of a container: their model, and the state that the next one goes on from."""
+
+    def __init__(self, pool: OrderedPool, given: ByteModel | None, budget: Budget, jobs: int) -> None:
+        self._pool = pool
+        self._given = given
+        self._budget = budget
+        self._jobs = jobs
+        self._named: ModelFrame | None = None
+        self._model: ByteModel | None = None
+        self._state: State | None = None
+        self._read = 0  # bytes, by each row of the state
+
+    def name_model(self, frame: ModelFrame) -> None:
+        """Take the frame of the model, which a container has once."""
+        if self._named is not None:
+            raise CorruptDataError("the file is damaged: it names two models")
+        self._named = frame
+
+    def start_anew(self) -> None:
+        """Let the next segment start with nothing known."""
+        self._state, self._read = None, 0
+
+    def decode(self, frame: SegmentFrame, watch: Progress) -> Iterator[tuple[SegmentFrame, bytes]]:
+        """Yield the frame with its data, after those that are still in the pool; errors as in ``Reader.segments``."""
+        named = self._named
+        if named is None:
+            raise CorruptDataError("the file is damaged: a coded segment comes before the name of its model")
+        # The number of lanes is checked before the model is loaded: its fingerprint may start as many rows.
+        if len(frame.body) < rans.LANE * named.lanes:
+            raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
+        goes_on = not (named.independent or frame.tokens)
+        read = (self._read if goes_on else 0) - (-frame.length // named.lanes)
+        work = Work(named.lanes, read, frame.length, self._jobs)
+        model = self._model = self._model or model_of(named, self._given, self._budget, work)
+        self._budget.check_memory(model, work, self._given is not None)
+        if goes_on:
+            yield from self._pool.rest()  # stored segments before this one
+            self._state = self._state or model.start([b""] * named.lanes)
+            self._read = read
+            yield frame, byte_segment.decode(self._state, frame.body, frame.length, watch)
+        elif self._jobs > 1:
+            yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes)
+        else:
+            yield frame, independent_segment.decode(model, frame, named.lanes, watch)

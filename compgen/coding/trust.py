@@ -6,8 +6,10 @@ is run, read from disk, or allocated. And the model must behave here as it did w
 
 from __future__ import annotations
 
+import shlex
 from typing import TypeAlias
 
+from compgen.coding.budget import Budget, Work
 from compgen.coding.container import ModelFrame
 from compgen.coding.fingerprint import fingerprint
 from compgen.compressors import COMPRESSORS
@@ -23,10 +25,6 @@ Model: TypeAlias = str | Spec | Compressor | ByteModel
 DEFAULT_RULE = "calibrated"
 """The rule of compressors in files, if none is named: to compress is to do the best one can. A file that compgen writes
 always names the rule. One written before 29 November 2026 may not, and means this."""
-
-_MOST_FROM_A_FILE = {"memory": 64, "window": 1 << 20}
-"""The largest values of options that a file may choose: MB for ``memory``, bytes for ``window``. Part of the format
-(docs/format.md). Chosen: 64 MB is above every default, and a window of a mebibyte is re-read at bearable cost."""
 
 
 def load_from_file(spec: str) -> ByteModel:
@@ -50,22 +48,8 @@ def _check_member(spec: str, member: Spec) -> None:
         moved = ", or llm: with the folder where these weights lie here" if member.name == "llm" else ""
         raise IncompatibleError(
             f"this file was written with '{spec}', and no file may choose what is run or read: "
-            f"to trust it, give --compressor '{spec}'{moved}"
+            f"to trust it, give --compressor {shlex.quote(spec)}{moved}"
         )
-    for key, value in member.options:
-        if key in _MOST_FROM_A_FILE and _number(value) > _MOST_FROM_A_FILE[key]:
-            raise IncompatibleError(
-                f"this file was written with '{spec}', which takes more memory than a file may ask for: "
-                f"to allow it, give --compressor '{spec}'"
-            )
-
-
-def _number(text: str) -> int:
-    """Return the value that an option gets from ``text``, or 0 if it is not a whole number and the spec will fail."""
-    try:
-        return int(text)
-    except ValueError:
-        return 0
 
 
 def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, str]]]]:
@@ -82,16 +66,21 @@ def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, s
     return found
 
 
-def model_of(frame: ModelFrame, given: ByteModel | None) -> ByteModel:
+def model_of(frame: ModelFrame, given: ByteModel | None, budget: Budget, first: Work) -> ByteModel:
     """Return the model that decodes a file's coded segments: ``given``, or the one that ``frame`` names.
 
     Raises:
         UsageError: the file was written with another model than ``given``.
         IncompatibleError: a file may not choose this model, or the model behaves otherwise here.
+        LimitError: to find that out, or to decode the ``first`` segment, costs more than ``budget``.
     """
     if given is not None and _comparable(str(given)) != _comparable(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
     model = given if given is not None else load_from_file(frame.spec)
+    if given is None:
+        budget.check_start(model, frame.spec)
+    works = Work.of_fingerprint(model, frame.lanes), first
+    budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
     if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:
         theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
         raise IncompatibleError(

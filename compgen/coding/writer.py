@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from compgen.atomic import replacing
 from compgen.coding import byte_segment, independent_segment
+from compgen.coding.budget import Work
 from compgen.coding.container import MAX_LANES, MAX_SEGMENT, MAX_SPEC, FrameWriter, ModelFrame, SegmentFrame, checksum
 from compgen.coding.fingerprint import fingerprint
 from compgen.coding.ordered_pool import OrderedPool
@@ -68,6 +69,8 @@ class Writer(io.RawIOBase):
         self._states: tuple[State, State | None] | None = None  # the coder's and its verifier's, between two segments
         self._model_is_written = False
         self._number = 0  # segments written
+        self._read = 0  # bytes, by each row of the states
+        self.memory_to_decode = 0  # bytes of memory that decoding the file takes at most
         self._done = 0  # bytes in them
         self._pool = self._stack.enter_context(OrderedPool(jobs))
         self._frames = FrameWriter(out)
@@ -172,7 +175,9 @@ class Writer(io.RawIOBase):
     def _encode_after_the_last(self, data: bytes) -> bytes:
         """Code a segment in the state that the coded segment before it has left."""
         if self._states is None:
+            self._read = 0
             self._states = self._model.start([b""]), self._model.start([b""]) if self._verify else None
+        self._read += len(data)
         coder, verifier = self._states
         coding, verifying = self._progress(len(data))
         code = byte_segment.encode(coder, data, coding)
@@ -201,6 +206,9 @@ class Writer(io.RawIOBase):
                 self._frames.model(model)
                 self._model_is_written = True
             self._frames.segment(coded, data)
+            read = -(-len(data) // self._lanes) if self._independent else self._read
+            for work in (Work(self._lanes, read, len(data)), Work.of_fingerprint(self._model, self._lanes)):
+                self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
         else:
             self._frames.segment(stored, data)
             self._states = None

@@ -19,6 +19,9 @@ from compgen.media.layout import Layout
 from compgen.registry import Configured
 from compgen.types import CodeLengths
 
+_ENCODER = 16 << 20
+"""Bytes of memory that an encoder takes for little data. Chosen: bzip2 takes 8 MB, the others less."""
+
 _SLICES = 32
 """Slices of continuations for each thread. Chosen: more cost more calls, fewer let threads end apart."""
 
@@ -90,6 +93,19 @@ class Compressor(Configured, ABC):
     def law_window(self) -> int:
         """Default context window of its law, bytes."""
         return self.window
+
+    @property
+    def call_time(self) -> float:
+        """Microseconds that the code length of a kilobyte or two takes on an ordinary core, about and at most."""
+        return 150
+
+    def encoder_memory(self, size: int) -> int:
+        """Return the bytes of memory that coding ``size`` bytes takes while it lasts, at most."""
+        return _ENCODER + 32 * size
+
+    def meter_memory(self, size: int) -> int:
+        """Return the bytes of memory that a meter keeps after ``size`` bytes, at most."""
+        return size
 
     def laid_out(self, layout: Layout) -> Compressor:
         """Return the compressor for bytes with ``layout``; by default itself, since most see bytes in a line."""

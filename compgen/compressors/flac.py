@@ -67,6 +67,11 @@ class Flac(Compressor):
             raise UsageError(f"flac:bits must be 8 or 16, not {self.bits}")
 
     @property
+    def call_time(self) -> float:
+        """Microseconds of a code length."""
+        return 400
+
+    @property
     def frame(self) -> int:
         """Bytes of a frame of sound."""
         return self.channels * self.bits // 8

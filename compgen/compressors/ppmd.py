@@ -66,6 +66,15 @@ class Ppmd(Compressor):
         """N, bytes: 2N of them fit into its memory, of all inputs that were tried (see ``laws/ppmd.py``)."""
         return (self.memory << 17) // (self.order + 2)
 
+    @property
+    def call_time(self) -> float:
+        """Microseconds of a code length by the child process."""
+        return 700
+
+    def encoder_memory(self, size: int) -> int:
+        """Return the bytes of an encoder's and of a decoder's model, each in a child process."""
+        return 2 * (self.memory << 20)
+
     def open(self, context: bytes) -> PpmdMeter:
         """Return a meter that can read the range coder's codes."""
         return PpmdMeter(self, context)

@@ -40,6 +40,10 @@ class Law(ABC):
     def start(self, context: bytes) -> LawState:
         """Return the state after ``context``, a function of its bytes alone."""
 
+    def state_memory(self, length: int) -> int:
+        """Return the bytes of memory that a state takes at most, after ``length`` bytes; see ``ByteModel.memory``."""
+        return length
+
 
 class LawState(ABC):
     """One context that grows, and the distribution of its next byte."""

@@ -73,6 +73,15 @@ class PpmdLaw(Law):
     order: int = 6
     memory: int = 16 << 20
 
+    def state_memory(self, length: int) -> int:
+        """Return the bytes of a model after ``length`` bytes: its arrays are up to eight times as large as 7-zip's.
+
+        A byte adds at most ``order`` contexts of 16 bytes and about as many states of 7. Arrays double when they grow,
+        and have room for one more byte of the worst kind, which moves 256 states in each context.
+        """
+        worst = 256 * 7 * (self.order + 1)
+        return (128 << 10) + 2 * worst + min(64 * (self.order + 1) * length, 8 * self.memory)
+
     def start(self, context: bytes) -> PpmdState:
         """Return the state after ``context``, all of which the model reads."""
         return PpmdState(self, context)

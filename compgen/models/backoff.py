@@ -9,12 +9,17 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import UsageError
-from compgen.models.base import ALPHABET, ByteModel, State
+from compgen.models.base import ALPHABET, ROW, ByteModel, State
 from compgen.models.quantise import frequencies_from_weights
 from compgen.types import Frequencies, Rows, Symbols
 
 _HIGHEST_ORDER = 32
 """The highest order, bytes. Chosen: every order costs a dictionary entry for each byte read."""
+
+_COUNT = 480
+"""Bytes of memory of a context that was seen once. Measured: 300, and dictionaries double when they grow."""
+_FULL = 12_000
+"""Bytes of memory of a context that every byte has followed, at most."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,11 @@ class Backoff(ByteModel):
     def __post_init__(self) -> None:
         if not 0 <= self.order <= _HIGHEST_ORDER:
             raise UsageError(f"backoff:order must be between 0 and {_HIGHEST_ORDER}, not {self.order}")
+
+    def memory(self, rows: int, length: int) -> int:
+        """Return the bytes that the counts of ``rows`` rows take at most; see ``ByteModel.memory``."""
+        contexts = sum(min((length + 1) * _COUNT, _FULL << 8 * order) for order in range(self.order + 1))
+        return rows * (ROW + contexts)
 
     def start(self, prompts: Sequence[bytes]) -> BackoffState:
         """Return a state that has counted each prompt; equal prompts are counted once."""

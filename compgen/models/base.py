@@ -15,6 +15,11 @@ from compgen.registry import Configured
 from compgen.types import Frequencies, Log2Probs, Rows, Symbols
 
 ALPHABET = 256
+
+ROW = 16 << 10
+"""Bytes of memory that a row takes for its distributions, whatever the model: 10 KB were measured for ``uniform``
+(``benchmarks/costs.py``)."""
+
 PRECISION = 24
 """log2 of what the frequencies of a row sum to."""
 
@@ -106,6 +111,19 @@ class ByteModel(Configured, ABC):
     def shipped(self) -> int:
         """Bytes of the trained weights on disk."""
         return 0
+
+    @property
+    def start_time(self) -> float:
+        """Seconds that a fingerprint of the model takes on an ordinary core, about and at most."""
+        return 0.1
+
+    def memory(self, rows: int, length: int) -> int:
+        """Return the bytes of memory that a state of ``rows`` rows takes at most, after ``length`` bytes in each.
+
+        An estimate from above, which bounds what a file may choose (docs/format.md, "What a file may cost"). Libraries,
+        and weights that rows share, are left out.
+        """
+        return rows * ROW
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return what the libraries behind the model make of ``probe``, for fingerprints; nothing by default."""

@@ -81,6 +81,15 @@ class Mixture(ByteModel):
         """The versions of the members, each once."""
         return ", ".join(dict.fromkeys(v for v in (model.versions for model in self.members) if v))
 
+    @property
+    def start_time(self) -> float:
+        """The sum of the members'."""
+        return sum(model.start_time for model in self.members)
+
+    def memory(self, rows: int, length: int) -> int:
+        """Return the sum of the members'; see ``ByteModel.memory``."""
+        return sum(model.memory(rows, length) for model in self.members)
+
     def behaviour(self, probe: bytes) -> bytes:
         """Return the members' behaviours, one after the other."""
         return b"".join(model.behaviour(probe) for model in self.members)

@@ -104,6 +104,23 @@ def speaks_bytes(config: dict[str, Any]) -> bool:
     return bool(config.get("model_type") == "llama" and config.get("vocab_size") == BYTE_SYMBOLS)
 
 
+def cache_memory(config: dict[str, Any], slots: int, number: int) -> int:
+    """Return the bytes of a KV cache of one row.
+
+    Args:
+        config: of the folder.
+        slots: symbols that the row has room for.
+        number: bytes of a number in the cache.
+    """
+    config = config.get("text_config") or config
+    sizes = [config.get(key) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        return 0  # transformers finds out what is wrong with the folder
+    layers, width, heads = (int(size or 0) for size in sizes)
+    head = int(config.get("head_dim") or width // heads)
+    return 2 * layers * int(config.get("num_key_value_heads") or heads) * head * slots * number
+
+
 def parameters(path: Path) -> int:
     """Return how many numbers the tensors of a folder's weights hold.
 

@@ -12,6 +12,7 @@ The environment variable ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from compgen.errors import UsageError
 from compgen.extras import check
-from compgen.models.base import State
+from compgen.jit import numba_is_installed
+from compgen.models.base import ROW, State
 from compgen.models.language import LanguageModel, TokenModel, TokenState
 from compgen.neural import folder
 from compgen.registry import Spec
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from compgen.neural.bytes.network import ByteNetwork
     from compgen.neural.tokens.engine import CausalLM
     from compgen.neural.tokens.tokeniser import Tokeniser
+
+_WINDOW = 512
+"""The largest window that a model gets by itself, bytes or tokens."""
+_FORWARD = 64 << 20
+"""Bytes of memory that a forward pass takes beside the cache. Chosen: well above that of the shipped network."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,34 @@ class LLM(LanguageModel):
         return folder.weights_file(self._folder).stat().st_size
 
     @property
+    def start_time(self) -> float:
+        """Seconds that the shipped network takes. A file cannot choose another."""
+        return 0.7
+
+    def memory(self, rows: int, length: int) -> int:
+        """Return the bytes of the KV caches of ``rows`` rows; see ``ByteModel.memory``.
+
+        Windows that reopen copy half of them. A GPU's own memory is left out: where it does not suffice, that is an
+        OutOfMemoryError, and does no harm.
+        """
+        if device() == "cuda":
+            return rows * ROW
+        config = folder.read_config(self._folder)
+        positions = int(config.get("max_position_embeddings") or 2 * _WINDOW)
+        slots = min(2 * (self.window or _WINDOW), positions) + self._spare_slots
+        return _FORWARD + rows * (ROW + 3 * folder.cache_memory(config, slots, self._number_size) // 2)
+
+    @property
+    @abstractmethod
+    def _spare_slots(self) -> int:
+        """Slots of a row's cache beside those of its window, at most."""
+
+    @property
+    @abstractmethod
+    def _number_size(self) -> int:
+        """Bytes of a number in the cache."""
+
+    @property
     def _folder(self) -> Path:
         return folder.find(self.path)
 
@@ -113,6 +148,14 @@ class ByteLLM(LLM):
     def most_lanes(self) -> int:
         """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 64, "cuda": 2048}[device()]
+
+    @property
+    def _spare_slots(self) -> int:
+        return 64  # they come in blocks
+
+    @property
+    def _number_size(self) -> int:
+        return 2 if numba_is_installed() else 4  # compiled code packs them
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return a digest of the weights; they decide every frequency, so ``probe`` is not used."""
@@ -164,6 +207,14 @@ class TokenLLM(LLM, TokenModel):
     def most_lanes(self) -> int:
         """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 32, "cuda": 256}[device()]
+
+    @property
+    def _spare_slots(self) -> int:
+        return 256  # for the token sequences that may spell the last bytes
+
+    @property
+    def _number_size(self) -> int:
+        return 4 if self.dtype == "float32" else 2
 
     def behaviour(self, probe: bytes) -> bytes:
         """Return a digest of weights and tokeniser; they decide every probability, so ``probe`` is not used."""

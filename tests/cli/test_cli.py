@@ -93,7 +93,7 @@ def test_output_goes_through_links_and_into_pipes(cgn: Run, tmp_path: Path) -> N
     real, link, pipe = tmp_path / "real.txt", tmp_path / "link.txt", tmp_path / "pipe"
     real.write_bytes(b"old")
     link.symlink_to(real)
-    common = ("sample", "-c", "uniform", "--text", "x", "--length", "7", "--seed", "1", "--out")
+    common = ("sample", "-c", "uniform", "--text", "x", "--length", "7", "--seed", "1", "--force", "--out")
     assert cgn(*common, str(link)).returncode == 0
     assert link.is_symlink()
     assert len(real.read_bytes()) == 7
@@ -264,7 +264,8 @@ def test_an_interrupt_inside_a_finaliser_is_not_lost() -> None:
         "    except KeyboardInterrupt:\n"
         "        return cli._fail('interrupted', 130)\n"
         "cli.run = run\n"
-        "cli.main()\n"
+        "from compgen.__main__ import main\n"
+        "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (130, b"cgn: interrupted\n")

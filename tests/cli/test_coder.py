@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from compgen.cli import run
 from tests.conftest import ROOT, Run
 
 
@@ -44,6 +45,57 @@ def test_pipes(cgn: Run, prose: bytes) -> None:
     assert cgn("decompress", "-", stdin=packed.stdout).stdout == prose[:700]
     assert cgn("decompress", "-", stdin=b"").returncode == 1
     assert cgn("decompress", "-", stdin=packed.stdout[:-3]).returncode == 1
+
+
+def test_joined_files_are_one_file(cgn: Run, prose: bytes, tmp_path: Path) -> None:
+    """As cat a.gz b.gz | gunzip."""
+    one = cgn("compress", "-", "-c", "backoff", stdin=prose[:700]).stdout
+    two = cgn("compress", "-", "-c", "uniform", stdin=prose[700:900]).stdout
+    assert cgn("decompress", stdin=one + two).stdout == prose[:900]
+    path = tmp_path / "joined.cgn"
+    path.write_bytes(one + two)
+    assert cgn("verify", str(path)).stdout == f"{path}: sound, 900 bytes\n".encode()
+    reports = [json.loads(line) for line in cgn("inspect", str(path), "--json").stdout.splitlines()]
+    assert [(r["container"], r["compressor"], r["bytes"]) for r in reports] == [(1, "backoff", 700), (2, None, 200)]
+    assert sum(r["compressed_bytes"] for r in reports) == len(one + two)
+    assert cgn("inspect", str(path)).stdout.count(b"checksum") == 2
+    damaged = cgn("decompress", stdin=one + two[:-1])
+    assert (damaged.returncode, damaged.stdout) == (1, prose[:700]), "what is verified comes out"
+
+
+def test_a_user_says_how_much_is_welcome(cgn: Run, prose: bytes, tmp_path: Path) -> None:
+    path, back = tmp_path / "a.cgn", tmp_path / "back"
+    path.write_bytes(cgn("compress", "-", "-c", "backoff", stdin=prose[:1100]).stdout)
+    for options, code, said in (
+        (["--max-size", "1KiB"], 1, b"give --max-size 1100"),
+        (["--memlimit", "100k"], 1, b"give --memlimit "),
+        (["--max-size", "much"], 2, b"'much' is not a size; write a number of bytes"),
+        (["--memlimit", "0"], 2, b"'0' is not a size"),
+    ):
+        for words in (["decompress", str(path), "-o", str(back)], ["verify", str(path)]):
+            done = cgn(*words, *options)
+            assert (done.returncode, done.stdout) == (code, b""), options
+            assert said in done.stderr
+            assert done.stderr.count(b"\n") == 1
+            assert not back.exists()
+    assert cgn("decompress", str(path), "-o", str(back), "--max-size", "1100", "--memlimit", "1G").returncode == 0
+    assert back.read_bytes() == prose[:1100]
+
+
+def test_a_file_that_costs_more_than_is_usual_says_so_when_it_is_written(
+    tmp_path: Path, prose: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("compgen.coding.budget.MEMORY", 1 << 20)  # writing a gibibyte's file would take long
+    source, packed, back = tmp_path / "prose", tmp_path / "prose.cgn", tmp_path / "back"
+    source.write_bytes(prose[:1500])
+    assert run(["compress", str(source), "-c", "backoff:order=8"]) == 0
+    said = capsys.readouterr().err
+    assert f"{source}: to decode it, give decompress --memlimit " in said
+    option = said.partition("give decompress ")[2].partition(":")[0].split()
+    for less, code in ((0, 0), (1, 1)):
+        limit = str(int(option[1].removesuffix("MiB")) - less) + "MiB"
+        assert run(["decompress", "-f", str(packed), "-o", str(back), option[0], limit]) == code
+    assert back.read_bytes() == source.read_bytes()
 
 
 def test_inspect_tells_what_is_inside(cgn: Run, source: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,43 @@ def test_spliced_segments_are_found(prose: bytes) -> None:
         blob = container.MAGIC + b"\x01" + b"".join(a + b for a, b in zip(letters, bodies, strict=True))
         with pytest.raises(CorruptDataError):
             compgen.decompress(blob)
+
+
+def test_containers_that_follow_one_another_decode_to_all_their_data(prose: bytes, tmp_path: Path) -> None:
+    """As gzip's, xz's and zstd's files do: cat a.cgn b.cgn | cgn decompress."""
+    datas = [prose[:500], b"", prose[500:700] + bytes(300), b"x", random.Random(1).randbytes(200)]
+    specs = ["backoff", "gzip", "gzip:rule=decoder", "uniform", "backoff"]
+    out = io.BytesIO()
+    for data, spec in zip(datas, specs, strict=True):
+        with Writer(out, spec, segment_size=200) as writer:
+            writer.write(data)
+    joined, whole = out.getvalue(), b"".join(datas)
+    assert compgen.decompress(joined) == compgen.decompress(joined, jobs=2) == whole
+    done: list[int] = []
+    assert compgen.decompress(joined + joined, watch=done.append) == whole + whole
+    assert done[-1] == 2 * len(whole)
+    path = tmp_path / "joined.cgn"
+    path.write_bytes(joined)
+    with compgen.open(path) as file:
+        assert file.read(600) == whole[:600]
+        assert file.read() == whole[600:]
+
+
+def test_damage_in_a_later_container_is_found(prose: bytes) -> None:
+    one, two = compgen.compress(prose[:300], "backoff"), compgen.compress(prose[300:700], "backoff")
+    for wrong, message in (
+        (one + two[:-1], "cut short"),
+        (one + two[:3], "after its end"),
+        (one + two[:4], "cut short"),
+        (one + bytes(9), "after its end"),
+        (one + two[:4] + b"\x02" + two[5:], "format version 2"),
+        (one + two[:60] + b"\xff" + two[61:], "damaged"),
+        (one[:-25] + two, "damaged|cut short"),
+    ):
+        with pytest.raises(CompgenError, match=message):
+            compgen.decompress(wrong)
+    with pytest.raises(CompgenError, match="written with 'backoff'"):
+        compgen.decompress(compgen.compress(prose[:300], "backoff:order=3") + two, "backoff:order=3")
 
 
 def test_several_jobs_read_what_one_job_wrote(prose: bytes) -> None:

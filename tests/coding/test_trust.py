@@ -14,24 +14,26 @@ import pytest
 
 import compgen
 from compgen.coding import container
+from compgen.coding.budget import Budget, Work
 from compgen.coding.container import FrameReader, ModelFrame, SegmentFrame
 from compgen.coding.fingerprint import fingerprint
 from compgen.coding.trust import load_from_file, model_of
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.deflate import Gzip
-from compgen.errors import CorruptDataError, IncompatibleError, UsageError
+from compgen.errors import CorruptDataError, IncompatibleError, LimitError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from tests.fuzz.containers import frames
 
 ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
 
 
-def test_a_file_chooses_no_program_no_path_and_no_great_memory(prose: bytes) -> None:
+def test_a_file_chooses_no_program_no_path_and_nothing_slow(prose: bytes) -> None:
+    pytest.importorskip("imagecodecs")
     data = prose[:60] * 6
-    for spec in ("command:gzip -9 -n", 'model:"backoff"', "ppmd:memory=65", "gzip:window=1048577"):
+    for spec in ("command:gzip -9 -n", 'model:"backoff"', "jpegxl:width=16000"):
         blob = compgen.compress(data, spec, verify=False)
         assert isinstance(frames(blob)[0], ModelFrame)
-        with pytest.raises(IncompatibleError, match="--compressor"):
+        with pytest.raises((IncompatibleError, LimitError), match="--compressor"):
             compgen.decompress(blob)
         assert compgen.decompress(blob, spec) == data
         with pytest.raises(UsageError, match="written with"):
@@ -68,29 +70,34 @@ def test_forged_specs_run_nothing(tmp_path: Path) -> None:
     long = ["a" * 4000, "ppmd:memory=1000", "gzip:window=999999999", "gzip+" * 40 + "gzip"]
     odd = ["gzip:level=77", "nonsense", "", "+", "mixture", 'mixture:"gzip+xz"']
     for spec in (f"command:touch {target}", f"gzip+command:touch {target}", *long, *odd):
-        with pytest.raises((IncompatibleError, CorruptDataError)):
+        with pytest.raises((IncompatibleError, CorruptDataError, LimitError)):
             compgen.decompress(forged(spec))
     assert not target.exists()
 
 
-@pytest.mark.parametrize("spec", ['ppmd:memory="+65"', "ppmd:memory=6_5", "gzip:window=1_048_577", "xz+ppmd:memory=٦٥"])
-def test_great_memory_does_not_hide_behind_an_odd_number(spec: str) -> None:
-    """Python's int takes these texts for numbers. The check once did not, and let them pass."""
-    with pytest.raises(IncompatibleError, match="more memory than a file may ask for"):
+ODD = [
+    'ppmd:memory="+65"',
+    "ppmd:memory=6_5",
+    "gzip:window=1_048_577",
+    "xz+ppmd:memory=٦٥",
+    'bz2:level=" 9"',
+    "xz:level=09",
+]
+
+
+@pytest.mark.parametrize("spec", ODD)
+def test_a_number_has_one_spelling(spec: str) -> None:
+    """Python's int takes these texts for numbers. A bound on the text once did not, and let them pass."""
+    with pytest.raises(IncompatibleError, match="must be a whole number"):
         load_from_file(spec)
-
-
-@pytest.mark.parametrize("spec", ["ppmd:memory=64,rule=decoder", "gzip:rule=calibrated,window=1048576"])
-def test_a_file_may_ask_for_as_much_as_the_format_allows(spec: str) -> None:
-    assert str(load_from_file(spec)) == spec
 
 
 def test_frequencies_of_another_sum_are_refused(prose: bytes) -> None:
     named = frames(compgen.compress(prose[:300], "backoff"))[0]
     assert isinstance(named, ModelFrame)
-    assert model_of(named, None) == load("backoff")
+    assert model_of(named, None, Budget(), Work(1, 300, 300)) == load("backoff")
     with pytest.raises(IncompatibleError, match="behaves otherwise here"):
-        model_of(dataclasses.replace(named, precision=23), None)
+        model_of(dataclasses.replace(named, precision=23), None, Budget(), Work(1, 300, 300))
 
 
 @pytest.mark.parametrize("spec", ["gzip", "gzip:rule=decoder"])

@@ -23,8 +23,8 @@ from compgen.models.derived import experts
 from compgen.models.derived.effort import Effort
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
-from compgen.models.derived.records import above, period
-from compgen.models.derived.signal import Signal
+from compgen.models.derived.records import ABOVE, above, period
+from compgen.models.derived.signal import PREDICTIONS, Signal
 from compgen.models.derived.weights import ABOVE_PERCENT, CODE_VALUES_PERCENT, initial_weights, with_experts
 from compgen.models.mixing import Mixer
 from compgen.models.quantise import SHARE_BITS, log2_units
@@ -43,6 +43,13 @@ RATE = 131_072
 alice29.txt (docs/log.md, "the rate of the first 8 KB")."""
 COMMON_RATE = 65_536
 """The mixer's rate for all weights together. Chosen; a quarter of it gained 0.008 bits per byte there."""
+
+_MIXER = 192 << 10
+"""Bytes of memory of a row's weights, counts and tables. Measured: 40 KB for text, 130 KB for samples."""
+_CALLS_TO_OPEN = 210
+"""Code lengths that are measured when a window opens: of each byte that may come. Counted, at most."""
+_OCCURRENCE = 250
+"""Bytes of memory of a context that occurred once: an item of a dictionary, its key, and a list. Measured: 170."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,19 @@ class CalibratedRule:
     def warm_up(self) -> int:
         """Bytes at the end of a prompt that a row is extended by, learning."""
         return SIGNAL_WARM_UP if self.layout.pixel else WARM_UP
+
+    @property
+    def calls_to_warm_up(self) -> int:
+        """Code lengths that are measured for the warm-up of the three contexts of a fingerprint, at most."""
+        priced = self.warm_up * (self.effort.spans + 1) // self.effort.every
+        return 3 * (priced + _CALLS_TO_OPEN * (self.warm_up // self.window.size))
+
+    def memory(self, size: int) -> int:
+        """Return the bytes of memory of what a row knows of a window of ``size`` bytes, at most, without its meters."""
+        patterns = len(experts.ORDERS) + len(self.effort.sparse) + ABOVE
+        samples = 2 * size + 4 * self.layout.stride + 1024 if self.layout.pixel else 0
+        dictionary = 0 if self.layout.pixel else len(self.compressor.static_dictionary())
+        return _MIXER + _OCCURRENCE * patterns * size + 12 * (PREDICTIONS + 1) * samples + dictionary
 
     def layout_of(self, window: bytes) -> Layout:
         """Return the layout of a window: the rule's own, or records of a length that stands out in the window."""

@@ -49,7 +49,9 @@ class History:
         self._reaches = tuple(max(lag for lag, _ in pattern) for pattern in self._patterns)
         # The length of a pattern that is a suffix, otherwise 0: a suffix is cut faster than it is masked.
         pairs = zip(self._patterns, self._reaches, strict=True)
-        self._suffixes = tuple(reach if pattern == suffix(reach) else 0 for pattern, reach in pairs)
+        self._suffixes = tuple(
+            reach if len(pattern) == reach and pattern == suffix(reach) else 0 for pattern, reach in pairs
+        )
         self._shared: list[_Index] = [{} for _ in self._patterns]
         self._own: list[_Index] = [{} for _ in self._patterns]
         self._is_frozen = False

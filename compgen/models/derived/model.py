@@ -18,7 +18,7 @@ from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
 from compgen.laws.base import NoLaw
 from compgen.media.layout import Layout
-from compgen.models.base import ByteModel, State
+from compgen.models.base import ROW, ByteModel, State
 from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
 from compgen.models.derived.decoder import DecoderRow, DecoderState
 from compgen.models.derived.effort import EFFORTS, FAST
@@ -29,10 +29,18 @@ from compgen.registry import Spec, convert, suggest
 
 _CALIBRATED = "calibrated"
 _DECODER = "decoder"
-RULES = (_DECODER, _CALIBRATED, "one-step")
+_ONE_STEP = "one-step"
+RULES = (_DECODER, _CALIBRATED, _ONE_STEP)
 """The rules by which a compressor becomes a distribution."""
 _WIDEST_PIXEL = 16
 """The most bytes of a pixel. Chosen: eight channels of 16 bits."""
+_CALLS = {_DECODER: 150, _CALIBRATED: 1200, _ONE_STEP: 4700}
+"""Code lengths that a fingerprint measures, by rule. Counted; the calibrated rule measures 256 more at each step if it
+reads the codes of an arithmetic coder."""
+_TABLES_TIME = 0.25
+"""Seconds of a fingerprint besides code lengths. Measured without numba: up to 0.2, for brotli."""
+_SAMPLES_TIME = 1.3
+"""The same for a model of samples: their prediction learns as it warms up. Measured: 1.2."""
 _PREFIXES = 24
 """Prefixes of a probe whose code lengths go into a fingerprint. Chosen, and now part of the file format."""
 
@@ -161,6 +169,27 @@ class CodeLengthModel(ByteModel):
         """Return the compressor's code lengths of prefixes of ``probe``, bits, as little-endian float64."""
         prefixes = [probe[:size] for size in range(0, len(probe), len(probe) // _PREFIXES)]
         return self.compressor.code_lengths(b"", [*prefixes, probe]).astype("<f8").tobytes()
+
+    @property
+    def start_time(self) -> float:
+        """Seconds of the code lengths that a fingerprint measures, and of the rule's tables."""
+        calls, seconds = _CALLS[self.chosen_rule], _TABLES_TIME
+        if self.chosen_rule == _CALIBRATED:
+            calls += self._rule.calls_to_warm_up + (_CALLS[_ONE_STEP] if self._rule.has_code_values else 0)
+            seconds += _SAMPLES_TIME if self.pixel else 0
+        return seconds + 1e-6 * calls * self.compressor.call_time
+
+    def memory(self, rows: int, length: int) -> int:
+        """Return the bytes of an encoder and of ``rows`` rows; see ``ByteModel.memory``."""
+        size = min(length, self.context_window.limit)
+        meter = self.compressor.meter_memory(size) + size
+        if self.chosen_rule == _CALIBRATED:
+            row = 2 * meter + self._rule.memory(size)
+        elif self.chosen_rule == _DECODER:
+            row = self.compressor.law().state_memory(size) + size
+        else:
+            row = 2 * meter  # those before a byte, and those after it
+        return self.compressor.encoder_memory(size) + rows * (ROW + row)
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""

@@ -340,7 +340,8 @@ class CausalLM:
         except CompgenError:
             raise
         except Exception as error:
-            raise IncompatibleError(f"{message} ({type(error).__name__}: {error})") from error
+            reason = " ".join(str(error).split())  # messages of libraries have several lines
+            raise IncompatibleError(f"{message} ({type(error).__name__}: {reason})") from error
 
 
 def versions() -> str:

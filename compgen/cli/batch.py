@@ -1,0 +1,100 @@
+"""Several files in one command, as in gzip, xz and zstd: a file that fails does not stop the others."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import typer
+
+from compgen.atomic import is_temporary
+from compgen.cli.messages import failure, tell
+from compgen.errors import CompgenError, UsageError
+from compgen.signals import received
+
+
+class Batch:
+    """The files of one command.
+
+    Attributes:
+        files: the files that nothing has gone wrong with, in order.
+        several: whether more than one file was asked for.
+    """
+
+    def __init__(
+        self, names: list[str] | None, recursive: bool, wanted: Callable[[str], bool], *, verbose: bool = False
+    ) -> None:
+        """Find the files.
+
+        Args:
+            names: the words that the user typed; None or none for standard input.
+            recursive: whether directories stand for the files in them.
+            wanted: says of the name of a file in a directory whether it is meant.
+            verbose: whether to tell which files in directories are left out.
+
+        Raises:
+            UsageError: nothing was typed and standard input is a terminal, or it is named twice.
+        """
+        if not names and sys.stdin.isatty():
+            raise UsageError("name a file, or give - to read from the terminal")
+        names = names or ["-"]
+        if names.count("-") > 1:
+            raise UsageError("standard input can be read once; give - once")
+        self._code = 0
+        self._told = verbose
+        self.files: list[str] = []
+        for name in names:
+            if recursive and name != "-" and os.path.isdir(name):  # noqa: PTH112 - no error for any name
+                self.files += self._walk(name, wanted)
+            else:
+                self.files.append(name)
+        self.several = len(names) > 1 or self.files != names
+
+    def each(self, work: Callable[[str], None], *, go_on: bool = True) -> None:
+        """Do ``work`` for each file. Where it fails, tell the error and leave the file out of what follows.
+
+        If ``go_on`` is False, the first failure ends the command.
+        """
+        done = []
+        for name in self.files:
+            try:
+                work(name)
+                done.append(name)
+            except BrokenPipeError:
+                raise  # nobody reads standard output any more
+            except (CompgenError, OSError, MemoryError) as error:
+                if received():
+                    raise  # the command is interrupted
+                self._fail(name, error)
+                if not go_on:
+                    self.end()
+        self.files = done
+
+    def end(self) -> NoReturn:
+        """End the command with the worst exit code of its files."""
+        raise typer.Exit(self._code)
+
+    def _fail(self, name: str, error: Exception) -> None:
+        message, code = failure(error) or ("", 1)
+        named = f"'{name}'" in message or message.startswith(f"{name}: ")
+        tell(message if named else f"{shown(name)}: {message}")
+        self._code = max(self._code, code)
+
+    def _walk(self, folder: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        """Yield the wanted files below ``folder``, in the order of their names. Links are not followed."""
+        for place, folders, names in os.walk(folder, onerror=lambda error: self._fail(folder, error)):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(place, name)  # noqa: PTH118 - as the user typed it, with ./ too
+                if not is_temporary(name) and wanted(name) and stat.S_ISREG(os.lstat(path).st_mode):
+                    yield path
+                elif self._told:
+                    tell(f"{path}: left out")
+
+
+def shown(name: str) -> str:
+    """Return the name of an input or output for messages."""
+    return "standard input" if name == "-" else name

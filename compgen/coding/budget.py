@@ -1,0 +1,132 @@
+"""What decoding a file may cost: memory, the time until the first byte, and the bytes that come out.
+
+A file chooses its model and its lanes. So both are weighed, as built, before anything of them starts. The estimates are
+the models' own: ``ByteModel.memory`` and ``ByteModel.start_time``. ``benchmarks/costs.py`` compares them with
+measurements.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from compgen.coding.fingerprint import LONGEST_PROBE
+from compgen.errors import LimitError, UsageError
+from compgen.models import ByteModel
+from compgen.models.language import LanguageModel
+
+MEMORY = 1 << 30
+"""Bytes of memory that decoding takes at most, unless the caller allows more. Part of the format (docs/format.md).
+Chosen: every built-in model decodes what it writes by default, and a small machine bears it."""
+
+START = 5.0
+"""Seconds that the fingerprint of a model that a file chooses takes at most, on an ordinary core. Chosen: every
+built-in model at its defaults takes under a second, and a user waits no longer for nothing."""
+
+_SEGMENT = 8
+"""Bytes of memory for each byte of a segment: data, code, and the tables between them."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the caller accepts.
+
+    Attributes:
+        memory: bytes of memory.
+        size: bytes that come out; None for any number.
+
+    Raises:
+        UsageError: one of them is no positive number.
+    """
+
+    memory: int = MEMORY
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("memlimit", self.memory), ("max_size", self.size)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name} must be a whole number of bytes, 1 or more, not {value!r}")
+
+    def check_size(self, size: int) -> None:
+        """Check that ``size`` bytes may come out.
+
+        Raises:
+            LimitError: they are more than the caller accepts.
+        """
+        if self.size is not None and size > self.size:
+            raise LimitError(
+                f"the file holds at least {size:,} bytes, and at most {self.size:,} are accepted; to accept more, "
+                f"give --max-size {size}"
+            )
+
+    def check_start(self, model: ByteModel, spec: str) -> None:
+        """Check that the fingerprint of ``model``, which a file names as ``spec``, may be computed.
+
+        Raises:
+            LimitError: it takes too long.
+        """
+        if model.start_time > START:
+            raise LimitError(
+                f"this file was written with '{spec}', which takes about {model.start_time:.0f} seconds to check, and "
+                f"no file may choose more than {START:.0f}: to allow it, give --compressor {shlex.quote(spec)}"
+            )
+
+    def check_memory(self, model: ByteModel, work: Work, given: bool) -> None:
+        """Check that ``model`` may do ``work``.
+
+        A model that the caller gave passes with as many lanes as it would use by itself: the caller trusts the model,
+        but not the number of lanes, which the file chooses.
+
+        Raises:
+            LimitError: it takes more memory than the caller accepts.
+        """
+        if given and work.lanes <= (model.most_lanes if isinstance(model, LanguageModel) else 1):
+            return
+        needed = work.memory(model)
+        if needed > self.memory:
+            lanes = f"{work.lanes:,} lane{'s' if work.lanes > 1 else ''}"
+            raise LimitError(
+                f"to decode '{model}' in {lanes} takes up to {mebibytes(needed):,} MiB of memory, more than the "
+                f"{mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
+            )
+
+
+DEFAULT = Budget()
+"""What a caller accepts who says nothing."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The decoding of one segment.
+
+    Attributes:
+        lanes: rows of the model's state.
+        read: bytes that each row will have read at the end of the segment.
+        segment: bytes of the segment.
+        jobs: segments that are decoded at the same time.
+    """
+
+    lanes: int
+    read: int
+    segment: int
+    jobs: int = 1
+
+    @classmethod
+    def of_fingerprint(cls, model: ByteModel, lanes: int) -> Work:
+        """Return the work of computing the fingerprint of a model for a file of so many lanes."""
+        return cls(1 if model.reproducible else lanes, LONGEST_PROBE, 0)
+
+    def memory(self, model: ByteModel) -> int:
+        """Return the bytes of memory that the work takes at most."""
+        return self.jobs * (model.memory(self.lanes, self.read) + _SEGMENT * self.segment)
+
+
+def wanted_to_decode(model: ByteModel, memory: int) -> list[str]:
+    """Return the options without which no decoder takes a file of ``model`` that needs ``memory`` bytes of it."""
+    wanted = [f"--memlimit {mebibytes(memory)}MiB"] if memory > MEMORY else []
+    return wanted + ([f"--compressor {shlex.quote(str(model))}"] if model.start_time > START else [])
+
+
+def mebibytes(size: int) -> int:
+    """Return ``size`` bytes in MiB, rounded up."""
+    return -(-size // (1 << 20))

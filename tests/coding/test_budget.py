@@ -1,0 +1,116 @@
+"""What a file may cost is bounded before it is spent, and the caller can raise or lower the bounds."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import compgen
+from compgen.coding.budget import MEMORY, START
+from compgen.compressors import COMPRESSORS
+from compgen.errors import LimitError, MissingExtraError, UsageError
+from compgen.models import MODELS, load
+from tests.fuzz.costs import container
+
+SLOW = [
+    "png:width=1048576,channels=4,bits=16,rule=calibrated",
+    "+".join(f"ppmd:memory={memory},order=64,effort=best,rule=calibrated" for memory in range(1, 17)),
+    "+".join(["brotli:quality=11,rule=one-step"] * 3),
+    "jpegxl:width=16383,channels=3,rule=one-step",
+]
+LARGE = ["gzip:rule=calibrated", "gzip:rule=decoder", "+".join(["gzip:rule=calibrated"] * 4), "ppmd:rule=decoder"]
+
+
+@pytest.mark.parametrize("spec", SLOW)
+def test_a_model_that_is_slow_to_begin_with_is_refused_at_once(spec: str) -> None:
+    """500 bytes once kept a decoder busy for over a minute, with a fingerprint that nothing bounded."""
+    for name in ("jpegxl", "ppmd"):
+        if spec.startswith(name):
+            pytest.importorskip({"jpegxl": "imagecodecs", "ppmd": "pyppmd"}[name])
+    begin = time.process_time()
+    with pytest.raises(LimitError, match=r"seconds to check.* give --compressor "):
+        compgen.decompress(container(spec, lanes=1, length=4))
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize("spec", LARGE)
+def test_lanes_that_take_great_memory_start_no_row(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """33 KB with right checksums and 4,096 lanes once took 2.5 to 9 GB."""
+    if "ppmd" in spec:
+        pytest.importorskip("pyppmd")
+    blob = container(spec, lanes=4096, length=1 << 24, right=True)
+    assert len(blob) < 34_000
+    started: list[int] = []
+    monkeypatch.setattr("compgen.coding.independent_segment.decode", lambda *_: started.append(1))
+    with pytest.raises(LimitError, match=r"4,096 lanes .* give --memlimit [0-9]+MiB"):
+        compgen.decompress(blob)
+    assert not started
+
+
+def test_the_shipped_network_is_bounded_and_a_given_one_too() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    blob = container("llm", lanes=4096, length=1 << 24, right=True)
+    for given in (None, "llm"):
+        with pytest.raises(LimitError, match="--memlimit"):
+            compgen.decompress(blob, given)
+
+
+def test_the_limit_of_memory_is_the_callers_choice(prose: bytes) -> None:
+    blob = compgen.compress(prose[:1500], "gzip:rule=decoder", lanes=3)
+    with pytest.raises(LimitError, match="more than the 1 MiB allowed") as refused:
+        compgen.decompress(blob, memlimit=1 << 20)
+    needed = int(str(refused.value).rpartition("--memlimit ")[2].removesuffix("MiB"))
+    assert compgen.decompress(blob, memlimit=needed << 20) == prose[:1500]
+    assert compgen.decompress(blob, memlimit=needed << 21, jobs=2) == prose[:1500]
+
+
+def test_a_window_counts_by_what_is_read_of_it(prose: bytes) -> None:
+    """A large window costs nothing in a short file."""
+    blob = compgen.compress(prose[:1500], "gzip:rule=decoder,window=1048576")
+    assert b"window=1048576" in blob
+    assert compgen.decompress(blob) == prose[:1500]
+    assert load("gzip:rule=calibrated,window=1048576").memory(1, 1 << 22) > MEMORY
+
+
+def test_the_size_of_the_output_is_the_callers_choice(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 bytes may stand for a mebibyte, and nobody could say how much was welcome."""
+    blob = compgen.compress(prose[:900], "backoff")
+    assert compgen.decompress(blob, max_size=900) == prose[:900]
+    assert compgen.decompress(blob * 2, max_size=1800) == prose[:900] * 2
+    with pytest.raises(LimitError, match=r"at least 1,800 bytes, and at most 1,799 are accepted.*--max-size 1800"):
+        compgen.decompress(blob * 2, max_size=1799)
+    stored = compgen.compress(bytes(range(256)), "uniform")
+    monkeypatch.setattr("compgen.coding.byte_segment.decode", lambda *_: pytest.fail("nothing is decoded for it"))
+    for whole in (blob, stored):
+        with pytest.raises(LimitError, match="--max-size"):
+            compgen.decompress(whole, max_size=100)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "many"])
+def test_limits_out_of_range_are_named(wrong: int) -> None:
+    blob = compgen.compress(b"abc")
+    with pytest.raises(UsageError, match="max_size must be a whole number of bytes, 1 or more, not"):
+        compgen.decompress(blob, max_size=wrong)
+    with pytest.raises(UsageError, match="memlimit must be a whole number of bytes, 1 or more, not"):
+        compgen.decompress(blob, memlimit=wrong)
+
+
+def test_every_model_decodes_at_its_defaults_what_it_writes() -> None:
+    """Under each rule, and after as much data as its window or its counts can hold."""
+    names = [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name not in ("mixture", "model", "command")]
+    weighed = 0
+    for name in names:
+        for rule in ("calibrated", "decoder", "one-step"):
+            try:
+                model = load(name).resolved(rule)
+                model.memory(1, 1)
+            except MissingExtraError:
+                continue
+            except UsageError:  # bz2 and others have no law
+                continue
+            weighed += 1
+            assert model.start_time < START, (name, rule)
+            assert model.memory(1, 1 << 24) < MEMORY, (name, rule)
+    assert weighed > 20
