@@ -11,6 +11,8 @@
     └── UsageError           exit 2   an argument is out of range, of the wrong kind, or names nothing
         └── SpecError        exit 2   the spec of a compressor, model or sampler is wrong
 
+    LossWarning              a warning: the bytes of a file of sound or a picture lack something of it
+
 Each message is one line that says what is wrong and what to do. The command line prints it and exits with the number
 above. A traceback from compgen is a defect.
 """
@@ -52,3 +54,7 @@ class UsageError(CompgenError, ValueError):
 
 class SpecError(UsageError):
     """A spec does not parse, or names an unknown compressor, model, sampler or option."""
+
+
+class LossWarning(UserWarning):
+    """The bytes of a file of sound or a picture lack something of it, such as its transparency."""

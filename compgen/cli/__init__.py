@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -86,6 +87,7 @@ def main() -> NoReturn:
     # A termination, as by a timeout or a batch system, is an interrupt: nothing half-written stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
+    warnings.showwarning = lambda message, *place: print(f"{PROGRAM}: {message}", file=sys.stderr)
     code = run(sys.argv[1:] or ["--help"])
     if code == _INTERRUPTED:
         # Python remembers an interrupt inside an exec, which imports use, and would die of it at exit.
