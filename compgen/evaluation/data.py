@@ -356,7 +356,7 @@ def _sound(path: str) -> Iterator[Any]:
 def _readable(path: str, kind: str) -> Iterator[None]:
     """Turn what libraries raise at a damaged file, which may be anything, into an error that names the file."""
     try:
-        with quiet():
+        with quiet(path.lower().endswith((".tif", ".tiff"))):
             yield
     except (UsageError, MemoryError):
         raise

@@ -213,12 +213,12 @@ def tag_end(item: bytes) -> int:
 def _is_mpeg(item: bytes, start: int) -> bool:
     """Return whether a frame of MPEG audio, layer 2 or 3, begins at ``start``, and another one behind it."""
     first = item[start : start + 4]
-    size = _frame_size(first)
+    size = frame_size(first)
     following = item[start + size : start + size + 4]
-    return size > 0 and len(following) == 4 and first[1] == following[1] and _frame_size(following) > 0
+    return size > 0 and len(following) == 4 and first[1] == following[1] and frame_size(following) > 0
 
 
-def _frame_size(header: bytes) -> int:
+def frame_size(header: bytes) -> int:
     """Return the bytes of the MPEG frame that begins with ``header``, or 0 if it is no such header."""
     if len(header) < 4 or header[0] != 0xFF:
         return 0

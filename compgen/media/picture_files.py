@@ -55,7 +55,7 @@ def read(item: bytes) -> tuple[Any, list[str]]:
     form = formats.expect(item, "image", "picture")
     whole.check(item, form)
     try:
-        with warnings.catch_warnings(), quiet():
+        with warnings.catch_warnings(), quiet(form.name == "TIFF"):
             warnings.simplefilter("ignore")  # Pillow's own: of huge pictures, whose size is checked, and of odd tags
             with pil.Image.open(io.BytesIO(item), formats=(_DECODERS[form.name],)) as picture:
                 return _read(pil, picture, item, form)

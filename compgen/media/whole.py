@@ -12,11 +12,15 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from compgen.errors import UsageError
-from compgen.media.formats import Format, tag_end
+from compgen.media.formats import Format, frame_size, tag_end
 
 _UNKNOWN = 0x7FFF_0000
 """Bytes. Sizes in the headers of WAV and AU files from here on mean "not known": programs that write to a pipe put
 0x7FFFF000, 0x7FFFFFFF or 0xFFFFFFFF there."""
+
+_MOST_SCANS = 50
+"""Scans of a progressive JPEG file at most. Chosen: encoders write about ten, and a few bytes may cost a pass over all
+pixels."""
 
 _CHECKED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS")
 """Chunks of PNG files that say what the pixels are. Their checksums are checked."""
@@ -75,6 +79,8 @@ def _jpeg(item: bytes) -> str:
     while place + 4 <= len(item) and item[place] == 0xFF:
         marker, size = item[place + 1], int.from_bytes(item[place + 2 : place + 4])
         if marker == 0xDA:
+            if item.count(b"\xff\xda", place) > _MOST_SCANS:
+                return f"hostile: it has more than {_MOST_SCANS} scans, each as long as the whole picture"
             return "" if item.find(b"\xff\xd9", place) >= 0 else "cut short or damaged: it has no end (EOI)"
         place += 1 if marker == 0xFF else 2 + size  # markers may be filled up with 0xFF
     return "cut short or damaged: it has no pixels"
@@ -154,6 +160,7 @@ def _cut(size: int, item: bytes, begin: int) -> str:
 def _ogg(item: bytes) -> str:
     """Walk the pages, and check their checksums: libogg leaves out pages that are damaged, and says nothing."""
     place = tag_end(item)
+    at_start = True  # the first pages of all streams come before the others
     while place < len(item):
         count = item[place + 26] if place + 27 <= len(item) else 0
         end = place + 27 + count + sum(item[place + 27 : place + 27 + count])
@@ -164,6 +171,10 @@ def _ogg(item: bytes) -> str:
         page = item[place : place + 22] + bytes(4) + item[place + 26 : end]
         if _ogg_checksum(page) != item[place + 22 : place + 26]:
             return "damaged: the checksum of a page is wrong"
+        first_page = bool(item[place + 5] & 2)
+        if first_page and not at_start:
+            return "a chain of streams, of which libsndfile reads only the first"
+        at_start = first_page
         place = end
     return ""
 
@@ -175,8 +186,13 @@ def _ogg_checksum(page: bytes) -> bytes:
 
 
 def _mp3(item: bytes) -> str:
-    """Compare the size with the one that the first frame gives, if it has one (Xing's header)."""
+    """Walk the frames to the last, and compare the size with the one in the first frame, if there is one (Xing)."""
     place = tag_end(item)
+    frame = place
+    while (size := frame_size(item[frame : frame + 4])) > 0:
+        if frame + size > len(item):
+            return "cut short: its last frame is not whole"
+        frame += size
     found = re.search(rb"(Xing|Info)\0\0\0(.)", item[place : place + 512], re.DOTALL)
     if found is None or found[2][0] & 3 != 3:  # bit 0: frames are given, bit 1: bytes are given
         return ""

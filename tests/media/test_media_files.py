@@ -13,7 +13,7 @@ import pytest
 
 from compgen.errors import LossWarning, UsageError
 from compgen.media import MEDIA, recognise
-from compgen.media.formats import FORMATS
+from compgen.media.formats import FORMATS, frame_size
 from tests.fuzz import media as fuzz
 
 image_module = pytest.importorskip("PIL.Image")
@@ -239,11 +239,52 @@ def test_checksums_are_checked() -> None:
     for bits in ("PCM_S8", "PCM_24"):
         encode(sound(SIX, format="FLAC", subtype=bits))
     ogg = sound(format="OGG", subtype="VORBIS")
+    with pytest.raises(UsageError, match="chain of streams"):
+        encode(ogg + ogg)
     with pytest.raises(UsageError, match="checksum of a page"):
         encode(flipped(ogg, len(ogg) - 50))
     item = picture()
     with pytest.raises(UsageError, match="checksum of its chunk IDAT"):
         encode(flipped(item, item.index(b"IDAT") + 40))
+
+
+def test_of_an_animation_the_first_frame_is_kept() -> None:
+    for form in ("PNG", "TIFF", "WEBP", "GIF"):
+        levels = RGB[..., 0] // 16 * 16
+        other = image_module.fromarray(255 - levels).convert("RGB")
+        options = {"lossless": True} if form == "WEBP" else {}
+        item = picture(levels, "RGB", form, save_all=True, append_images=[other], **options)
+        assert encode(item)[0] == np.repeat(levels.reshape(-1), 3).tobytes()
+
+
+def test_flac_files_whose_writer_counted_nothing() -> None:
+    flac = sound(format="FLAC")
+    bare = flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + bytes(16) + flac[42:]
+    with pytest.raises(UsageError, match="FLAC file"):
+        encode(flac[:21] + bytes([flac[21] & 0xF0]) + b"\0\0\0\1" + bytes(17) + flac[43:])
+    try:
+        data = encode(bare)[0]
+    except UsageError:
+        return
+    assert data == encode(flac)[0]
+
+
+def test_an_mp3_file_without_a_count_that_ends_inside_a_frame() -> None:
+    item = sound(np.tile(TONE, 4), format="MP3", subtype="MPEG_LAYER_III")
+    bare = item[frame_size(item[:4]) :]  # without the first frame, which counts the others
+    assert b"Xing" not in bare
+    assert b"Info" not in bare
+    assert encode(bare)[0]
+    with pytest.raises(UsageError, match="last frame is not whole"):
+        encode(bare[:-5])
+
+
+def test_many_scans_of_a_jpeg_are_refused() -> None:
+    item = picture(form="JPEG", progressive=True)
+    scan = item[item.rindex(b"\xff\xda") : -2]
+    assert encode(item)[0]
+    with pytest.raises(UsageError, match="more than 50 scans"):
+        encode(item[:-2] + scan * 200 + item[-2:])
 
 
 @pytest.mark.parametrize("size", [0x7FFF_F000, 0x7FFF_FFFF, 0xFFFF_FFFF])
