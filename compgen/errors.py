@@ -13,6 +13,7 @@
         └── SpecError        exit 2   the spec of a compressor, model or sampler is wrong
 
     BlindnessWarning         a warning: a compressor does not see a copy of the data, so its distances tell little
+    LossWarning              a warning: the bytes of a file of sound or a picture lack something of it
 
 Each message is one line that says what is wrong and what to do. The command line prints it and exits with the number
 above. A traceback from compgen is a defect.
@@ -63,3 +64,7 @@ class SpecError(UsageError):
 
 class BlindnessWarning(UserWarning):
     """A compressor does not see a copy of the data, so its distances tell little."""
+
+
+class LossWarning(UserWarning):
+    """The bytes of a file of sound or a picture lack something of it, such as its transparency."""

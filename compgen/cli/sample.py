@@ -132,8 +132,8 @@ def sample(
     """Continue a prompt with bytes that a compressor expects.
 
     The bytes go to standard output as they are drawn; a terminal gets them as text. The seed, the rate
-    and the speed go to standard error. A picture (PNG, JPEG, WebP) or sound (WAV, FLAC, Ogg) is continued as
-    a picture or sound: --out next.png or next.wav holds the given part and the continuation.
+    and the speed go to standard error. A picture (such as PNG, JPEG, GIF, TIFF) or sound (such as WAV, FLAC, Ogg, MP3)
+    is continued as a picture or sound: --out next.png or next.wav holds the given part and the continuation.
     """
     if by_row and (samples > 1 or stop):
         raise UsageError("--by-row makes one sample, and whole rows; leave --samples and --stop out")
@@ -179,8 +179,14 @@ def _item(prompt: str | None, text: str | None, medium: str | None, keep: float 
     from compgen.media import MEDIA, recognise
     from compgen.media.items import Item
 
-    kind = MEDIA.build(medium or "text") if medium or text is not None else recognise(data)
-    return Item.cut(*kind.encode(data), keep, by_row)
+    kind = MEDIA.build(medium or "text") if medium or text is not None else None
+    try:
+        encoded = (kind or recognise(data)).encode(data)
+    except UsageError as error:
+        what = "--text" if prompt is None else f"prompt '{prompt}'"
+        way = "" if medium or "--medium" in str(error) else "; --medium text continues it as the bytes it is"
+        raise UsageError(f"{what}: {error}{way}") from None
+    return Item.cut(*encoded, keep, by_row)
 
 
 def _length(length: int | None, seconds: float | None, item: Item) -> int:

@@ -16,7 +16,8 @@ import hashlib
 import itertools
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 from compgen.errors import UsageError
 from compgen.evaluation import made
 from compgen.extras import need
+from compgen.media import picture_files, sound_files
+from compgen.media.quiet import quiet
 from compgen.registry import suggest
 
 _REMOTE = "://"
@@ -80,7 +83,7 @@ class Images(Loader):
 
     def size(self, path: str) -> int:
         """Return the number of pixels in whole patches."""
-        with _opened(path) as file, _pillow().open(file) as image:
+        with _picture(path) as image:
             width, height = image.size
         return int(height // self.height) * int(width // self.width) * self.height * self.width
 
@@ -91,8 +94,8 @@ class Images(Loader):
 
 @functools.lru_cache(maxsize=8)
 def _patches(path: str, height: int, width: int) -> bytes:
-    with _opened(path) as file, _pillow().open(file) as image:
-        gray = np.asarray(image.convert("RGB")).mean(axis=-1).astype(np.uint8)
+    with _picture(path) as image:
+        gray = np.asarray(picture_files.high_bytes(image).convert("RGB")).mean(axis=-1).astype(np.uint8)
     rows, columns = gray.shape[0] // height, gray.shape[1] // width
     cut = gray[: rows * height, : columns * width].reshape(rows, height, columns, width)
     return bytes(cut.swapaxes(1, 2).tobytes())
@@ -111,14 +114,17 @@ class Speech(Loader):
 
     def size(self, path: str) -> int:
         """Return the number of samples, a byte each."""
-        with _opened(path) as file:
-            return int(_soundfile().info(file).frames) // self.align * self.align
+        with _sound(path) as file:
+            return int(file.frames) // self.align * self.align
 
     def read(self, path: str, begin: int, size: int) -> bytes:
         """Return a stretch of the samples."""
-        with _opened(path) as file:
-            samples, _ = _soundfile().read(file, frames=size, start=begin, dtype="int16", always_2d=True)
-        return bytes(((samples[:, 0] >> 8) + 128).astype(np.uint8))
+        with _sound(path) as file:
+            file.seek(begin)
+            floats = file.subtype in sound_files.FLOATS  # of these, libsndfile's own int16 is the fraction cut off
+            samples = file.read(size, dtype="float64" if floats else "int16", always_2d=True)[:, 0]
+        samples = sound_files.sixteen(samples) if floats else samples
+        return bytes(((samples >> 8) + 128).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -322,9 +328,42 @@ def _fsspec() -> Any:
     return need("fsspec", "evaluation", "a remote path")
 
 
-def _pillow() -> Any:
-    return need("PIL.Image", "media", "a picture")
+@contextmanager
+def _picture(path: str) -> Iterator[Any]:
+    """Open a picture as a Pillow image.
+
+    Raises:
+        UsageError: the file is no picture of a format that is read, or is damaged.
+    """
+    library = picture_files.pillow()
+    with (
+        _readable(path, "picture"),
+        _opened(path) as file,
+        library.Image.open(file, formats=picture_files.DECODERS) as image,
+    ):
+        yield image
 
 
-def _soundfile() -> Any:
-    return need("soundfile", "media", "sound")
+@contextmanager
+def _sound(path: str) -> Iterator[Any]:
+    """Open a file of sound with libsndfile. Errors as in ``_picture``."""
+    library = sound_files.soundfile()
+    with _readable(path, "sound"), _opened(path) as file, library.SoundFile(file) as sound:
+        yield sound
+
+
+@contextmanager
+def _readable(path: str, kind: str) -> Iterator[None]:
+    """Turn what libraries raise at a damaged file, which may be anything, into an error that names the file."""
+    try:
+        with quiet(path.lower().endswith((".tif", ".tiff"))):
+            yield
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the file, and not its content
+            raise
+        raise UsageError(
+            f"'{path}' is damaged, or no {kind} of a format that is read ({type(error).__name__}); get it whole, or "
+            "take it out of the set"
+        ) from None

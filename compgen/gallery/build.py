@@ -22,7 +22,7 @@ from compgen.errors import UsageError
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.config import Column, Config, Explorer, GalleryRow
 from compgen.gallery.material import MADE
-from compgen.media import MEDIA, recognise
+from compgen.media import MEDIA, Medium, recognise
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
@@ -85,8 +85,7 @@ def item(row: GalleryRow, data: Path | None) -> Item:
     file = source(row, data)
     if row.sheet:
         file = _sheet(file, row.sheet)
-    kind = MEDIA.build(row.medium) if row.medium else recognise(file)
-    content, medium = kind.encode(file)
+    content, medium = _content(row, file)
     if row.crop and isinstance(medium, Image):
         if len(row.crop) != 4 or not all(isinstance(n, int) and n >= 0 for n in row.crop):
             raise UsageError("crop is [left, top, width, height], in pixels")
@@ -105,6 +104,20 @@ def item(row: GalleryRow, data: Path | None) -> Item:
     if row.length and not row.by_row:
         return dataclasses.replace(cut, rest=(cut.rest[0][: max(row.length // medium.unit, 1) * medium.unit],))
     return cut
+
+
+def _content(row: GalleryRow, file: bytes) -> tuple[bytes, Medium]:
+    """Return the bytes of a row's file, and their medium.
+
+    Raises:
+        UsageError: the file is damaged, or of a format that is not read.
+    """
+    kind = MEDIA.build(row.medium) if row.medium else None
+    try:
+        return (kind or recognise(file)).encode(file)
+    except UsageError as error:
+        other = "" if row.medium else '; or give medium = "text"'
+        raise UsageError(f"'{row.name}': {error}{other}") from None
 
 
 def _sheet(file: bytes, side: int) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import io
 import math
-import wave
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
-from compgen.extras import need
-from compgen.media.base import Medium
+from compgen.media import sound_files
+from compgen.media.base import Medium, tell
+from compgen.media.formats import format_of
 from compgen.media.layout import Layout, completed
 from compgen.registry import suggest
 
@@ -30,18 +30,17 @@ CODINGS = ("linear", "mu-law", "16-bit")
 _DEFAULT_RATE = 16_000
 """Hz. The rate of the paper's sound."""
 
-_MOST = 1 << 28
-"""Samples that are read from a file at most. Chosen: half a gigabyte of memory."""
+_RATES = (1000, 192_000)
+"""Hz. The least and the greatest rate of samples. Chosen: players take no others."""
 
-_BLOCK = 1 << 16
-"""Frames that are read at a time, since a header may promise more than there is. Chosen."""
+_MOST = 1 << 28
+"""Samples at another rate at most. Chosen: half a gigabyte of memory."""
+
+_BLOCK = 1 << 20
+"""Samples that are coded at a time. Chosen: little memory beside the sound."""
 
 _KINDS = {".wav": "WAV", ".flac": "FLAC"}
 """The formats, in soundfile's words, of the suffixes that are written."""
-
-
-def _soundfile() -> Any:
-    return need("soundfile", "media", "sound")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class Audio(Medium):
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
             raise UsageError(f"unknown coding '{self.coding}'{suggest(self.coding, CODINGS)}")
-        if self.rate and not 1000 <= self.rate <= 192_000:
-            raise UsageError(f"audio:rate must be between 1000 and 192000 Hz, not {self.rate}")
+        if self.rate and not _RATES[0] <= self.rate <= _RATES[1]:
+            raise UsageError(f"audio:rate must be between {_RATES[0]} and {_RATES[1]} Hz, not {self.rate}")
         if self.channels not in (0, 1, 2):
             raise UsageError(f"audio:channels must be 1 or 2, not {self.channels}")
 
@@ -71,32 +70,73 @@ class Audio(Medium):
 
     @classmethod
     def recognises(cls, item: bytes) -> bool:
-        """Return whether ``item`` begins as a WAV, FLAC or Ogg file."""
-        return item[:4] in (b"fLaC", b"OggS") or (item[:4] in (b"RIFF", b"RF64") and item[8:12] == b"WAVE")
+        """Return whether ``item`` begins as a file of sound of a format that is read."""
+        form = format_of(item)
+        return form is not None and form.medium == cls.name
 
     def encode(self, item: bytes) -> tuple[bytes, Audio]:
-        """Return the samples of a WAV, FLAC or Ogg file, with the channels and the rate that the options ask for.
+        """Return the samples of a file of sound, with the channels and the rate that the options ask for.
+
+        Warns:
+            LossWarning: the file has more bits a sample, or more channels, than the bytes, and no option says so.
 
         Raises:
-            UsageError: libsndfile cannot read the file, or it is too long.
+            UsageError: the file is of another kind, damaged, cut short or too long, or its rate is out of range.
         """
-        frames, own_rate = _read(item)
-        channels = self.channels or min(frames.shape[1], 2)
-        if channels != frames.shape[1]:
-            frames = np.repeat(_rounded(frames.mean(axis=1, keepdims=True)), channels, axis=1)
-        rate = self.rate or own_rate
-        if rate != own_rate and len(frames):
-            from scipy.signal import resample_poly
+        sound = sound_files.read(item)
+        own = sound.frames.shape[1]
+        losses = list(sound.losses)
+        fitted = replace(self, rate=self.rate or self._own_rate(sound.rate), channels=self.channels or min(own, 2))
+        if not self.channels and own > 2:
+            losses.append(f"its {own} channels are mixed, and both channels hold the mean")
+        if sound.bits > fitted.layout.bits and self.coding != "mu-law":
+            more = " (--medium audio:coding=16-bit keeps 16)" if self.coding == "linear" else ""
+            losses.append(f"its samples of {sound.bits} bits become samples of {fitted.layout.bits}{more}")
+        tell("sound", losses)
+        return fitted._bytes(fitted._resampled(sound)), fitted
 
-            common = math.gcd(rate, own_rate)
-            frames = _rounded(resample_poly(frames.astype(np.float64), rate // common, own_rate // common, axis=0))
-        samples = frames.reshape(-1).astype(np.int32)
+    def _own_rate(self, rate: int) -> int:
+        """Return the rate of a file.
+
+        Raises:
+            UsageError: it is out of range.
+        """
+        if not _RATES[0] <= rate <= _RATES[1]:
+            nearest = 8000 if rate < _RATES[0] else 48_000
+            raise UsageError(
+                f"the sound has {rate} samples a second, not between {_RATES[0]} and {_RATES[1]}; name the rate you "
+                f"want: --medium {replace(self, rate=nearest)}"
+            )
+        return rate
+
+    def _resampled(self, sound: sound_files.Sound) -> NDArray[np.int16]:
+        """Return the samples at the rate and with the channels of this medium."""
+        frames = sound.frames
+        if self.channels != frames.shape[1]:
+            frames = np.repeat(_mixed(frames), self.channels, axis=1)
+        if self.rate == sound.rate or not len(frames):
+            return frames
+        if frames.size * self.rate > _MOST * sound.rate:
+            raise UsageError(f"the sound would have more than {_MOST} samples at {self.rate} Hz; cut it first")
+        from scipy.signal import resample_poly
+
+        common = math.gcd(self.rate, sound.rate)
+        up, down = self.rate // common, sound.rate // common
+        return sound_files.rounded(resample_poly(frames.astype(np.float64), up, down, axis=0))
+
+    def _bytes(self, frames: NDArray[np.int16]) -> bytes:
+        """Return samples in the coding of this medium."""
+        samples = frames.reshape(-1)
+        return b"".join(self._coded(samples[start : start + _BLOCK]) for start in range(0, len(samples), _BLOCK))
+
+    def _coded(self, samples: NDArray[np.int16]) -> bytes:
+        unsigned = samples.view(np.uint16) ^ np.uint16(0x8000)
+        coded: NDArray[np.unsignedinteger[Any]]
         if self.coding == "mu-law":
-            data = _mu_law()[1][samples + 32768].tobytes()
+            coded = _mu_law()[1][unsigned]
         else:
-            unsigned = (samples + 32768).astype(">u2")
-            data = unsigned.tobytes() if self.coding == "16-bit" else (unsigned >> 8).astype(np.uint8).tobytes()
-        return data, replace(self, rate=rate, channels=channels)
+            coded = unsigned.astype(">u2") if self.coding == "16-bit" else (unsigned >> 8).astype(np.uint8)
+        return coded.tobytes()
 
     def decode(self, data: bytes, suffix: str = "") -> bytes:
         """Return ``data`` as a WAV or FLAC file. An incomplete last frame is completed from the frame before.
@@ -105,9 +145,17 @@ class Audio(Medium):
             UsageError: ``suffix`` is another, or a FLAC file would hold no samples.
         """
         suffix = self.checked(suffix)
-        soundfile = _soundfile()
         if not data and suffix == ".flac":
             raise UsageError("a FLAC file must hold some sound; write a .wav")
+        eight_bits = "PCM_U8" if suffix == ".wav" else "PCM_S8"
+        kind = eight_bits if self.coding == "linear" else "PCM_16"
+        file = io.BytesIO()
+        rate = self.rate or _DEFAULT_RATE
+        sound_files.soundfile().write(file, self._samples(data), rate, format=_KINDS[suffix], subtype=kind)
+        return file.getvalue()
+
+    def _samples(self, data: bytes) -> NDArray[np.int16]:
+        """Return (frames, channels) samples that ``data`` stands for."""
         data = completed(data, self.layout.pixel)
         if self.coding == "16-bit":
             samples = (np.frombuffer(data, dtype=">u2").astype(np.int32) - 32768).astype(np.int16)
@@ -115,64 +163,22 @@ class Audio(Medium):
             samples = _mu_law()[0][np.frombuffer(data, dtype=np.uint8)]
         else:
             samples = ((np.frombuffer(data, dtype=np.uint8).astype(np.int32) - 128) << 8).astype(np.int16)
-        kind = "PCM_16" if self.coding != "linear" else {".wav": "PCM_U8", ".flac": "PCM_S8"}[suffix]
-        file = io.BytesIO()
-        frames = samples.reshape(-1, self.channels or 1)
-        soundfile.write(file, frames, self.rate or _DEFAULT_RATE, format=_KINDS[suffix], subtype=kind)
-        return file.getvalue()
+        return samples.reshape(-1, self.channels or 1)
 
     def waveform(self, data: bytes) -> NDArray[np.float64]:
         """Return (n,) samples between -1 and 1, the mean of all channels."""
-        frames, _ = _read(self.decode(data)) if data else (np.zeros((0, 1)), 0)
-        mean: NDArray[np.float64] = frames.mean(axis=1) / 32768
+        mean: NDArray[np.float64] = self._samples(data).mean(axis=1) / 32768
         return mean
 
 
-def _read(item: bytes) -> tuple[NDArray[Any], int]:
-    """Return the samples, (frames, channels) of 16 bits, and the rate in Hz.
-
-    Raises:
-        UsageError: the sound cannot be read, or is too long.
-    """
-    soundfile = _soundfile()
-    try:
-        with soundfile.SoundFile(io.BytesIO(item)) as file:
-            whole = file.subtype.startswith("PCM")
-            pieces = [np.zeros((0, file.channels), dtype=np.int16)]
-            count = 0
-            while len(piece := file.read(_BLOCK, dtype="int16" if whole else "float64", always_2d=True)):
-                pieces.append(piece if whole else _rounded(np.clip(np.nan_to_num(piece), -1, 1) * 32768))
-                count += piece.size
-                if count > _MOST:
-                    raise UsageError(f"the sound has more than {_MOST} samples; cut it first")
-            return np.concatenate(pieces), file.samplerate
-    except soundfile.SoundFileError as error:
-        if (plain := _plain(item)) is not None:
-            return plain
-        raise UsageError(f"the sound cannot be read: {error}") from None
-
-
-def _plain(item: bytes) -> tuple[NDArray[np.int16], int] | None:
-    """Return the samples and the rate of a WAV file of 8 or 16 bits, or None if it is no such file.
-
-    libsndfile takes samples that happen to begin with ``OggS`` or ``wvpk`` for another format, and does not read them.
-    """
-    try:
-        with wave.open(io.BytesIO(item)) as file:
-            data, width, channels = file.readframes(file.getnframes()), file.getsampwidth(), file.getnchannels()
-            rate = file.getframerate()
-    except (wave.Error, EOFError):
-        return None
-    if width > 2 or len(data) // width > _MOST:
-        return None
-    data = data[: len(data) - len(data) % (width * channels)]
-    samples = np.frombuffer(data, "<i2") if width == 2 else (np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8
-    return samples.astype(np.int16).reshape(-1, channels), rate
-
-
-def _rounded(samples: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Return samples rounded to whole numbers of 16 bits."""
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+def _mixed(frames: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return (n, 1) the mean of all channels."""
+    mean = np.empty((len(frames), 1), dtype=np.int16)
+    for start in range(0, len(frames), _BLOCK):
+        block = frames[start : start + _BLOCK]
+        total = sum(block[:, channel].astype(np.int64) for channel in range(block.shape[1]))
+        mean[start : start + _BLOCK, 0] = sound_files.rounded(total / block.shape[1])
+    return mean
 
 
 @functools.cache

@@ -8,10 +8,12 @@ bytes: an incomplete row or frame at the end is completed. A decoded item encode
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from compgen.errors import UsageError
+from compgen.errors import LossWarning, UsageError
 from compgen.media.layout import Layout
 from compgen.registry import Configured
 
@@ -34,8 +36,11 @@ class Medium(Configured, ABC):
     def encode(self, item: bytes) -> tuple[bytes, Self]:
         """Return the bytes of an item, and the medium with the item's own width, rate and so on.
 
+        Warns:
+            LossWarning: the bytes lack something of the item, and no option asked for that (``tell``).
+
         Raises:
-            UsageError: the item is damaged, too large, or of an unknown format.
+            UsageError: the item is damaged, cut short, too large, or of an unknown format.
         """
 
     @abstractmethod
@@ -64,5 +69,16 @@ class Medium(Configured, ABC):
         """
         suffix = suffix.lower() or next(iter(self.suffixes), "")
         if self.suffixes and suffix not in self.suffixes:
-            raise UsageError(f"{self.name} is written as {' or '.join(self.suffixes)}, not {suffix}; name such a file")
+            known = ", ".join(self.suffixes[:-1]) + f" or {self.suffixes[-1]}" * (len(self.suffixes) > 1)
+            raise UsageError(f"{self.name} is written as {known or self.suffixes[0]}, not {suffix}; name such a file")
         return suffix
+
+
+def tell(what: str, losses: Sequence[str]) -> None:
+    """Warn of all that the bytes lack of the item, which ``what`` names, in one warning; or of nothing.
+
+    Warns:
+        LossWarning: there are losses.
+    """
+    if losses:
+        warnings.warn(f"not all of the {what} is kept: {'; '.join(losses)}", LossWarning, stacklevel=3)

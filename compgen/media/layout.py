@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T", bound=DataclassInstance)
 
+MOST_STRIDE = 1 << 20
+"""Bytes of a row at most. Chosen: wider than any picture that is continued."""
+
 MIDDLE = 128
 """The byte of silence, and of middle gray."""
 
@@ -32,8 +35,8 @@ class Layout:
     bits: int = 8
 
     def __post_init__(self) -> None:
-        if not 0 <= self.stride <= 1 << 20:
-            raise UsageError(f"stride must be a number of bytes between 0 and {1 << 20}, not {self.stride}")
+        if not 0 <= self.stride <= MOST_STRIDE:
+            raise UsageError(f"stride must be a number of bytes between 0 and {MOST_STRIDE}, not {self.stride}")
 
     @property
     def pixel(self) -> int:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from compgen.errors import UsageError
 from compgen.media.base import Medium
+from compgen.media.formats import owner
 
 
 def as_bytes(value: object, what: str) -> bytes:
@@ -37,6 +38,21 @@ class Text(Medium):
     def recognises(cls, item: bytes) -> bool:
         """Return True: any bytes may be text."""
         return True
+
+    def checked(self, suffix: str) -> str:
+        """Return ``suffix`` in lower case. Any will do that is not that of pictures, sound or another known format.
+
+        Raises:
+            UsageError: it is one of those.
+        """
+        suffix = suffix.lower()
+        if (form := owner(suffix)) is not None:
+            prompt = {"image": ", or give a picture to continue", "audio": ", or give a sound to continue"}
+            raise UsageError(
+                f"text is not written as {suffix}, which is for {form.name}; name such a file .txt or .bin"
+                f"{prompt.get(form.medium, '')}"
+            )
+        return suffix
 
     def encode(self, item: bytes) -> tuple[bytes, Text]:
         """Return the bytes of the file."""

@@ -60,7 +60,7 @@ class Corpus:
             UsageError: a source is missing or damaged, or there is too little data.
             MissingExtraError: there are pictures or sound, and the library that reads them is not installed.
         """
-        pieces = (recognise(item).encode(item)[0] for item in _items(root, sources))
+        pieces = (_content(name, item) for name, item in _items(root, sources))
         whole = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         count = len(whole) // _BLOCK
         if count < 2:
@@ -73,12 +73,24 @@ class Corpus:
         return cls(blocks[~held].reshape(-1), blocks[held].reshape(-1), digest)
 
 
-def _items(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
-    """Give the bytes of each file: files of a folder by name, of an archive in its order."""
+def _content(name: str, item: bytes) -> bytes:
+    """Return what is trained on of a file: samples of a picture or sound, all bytes of any other.
+
+    Raises:
+        UsageError: it is damaged, or of a format that is neither text nor read, such as PDF.
+    """
+    try:
+        return recognise(item).encode(item)[0]
+    except UsageError as error:
+        raise UsageError(f"'{name}' cannot be trained on: {error}; or leave it out of data") from None
+
+
+def _items(root: Path, sources: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each file: files of a folder by name, of an archive in its order."""
     for source in sources:
         path = root / source
         if path.is_dir():
-            yield from (file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file())
+            yield from ((str(file), file.read_bytes()) for file in sorted(path.rglob("*")) if file.is_file())
         elif not path.exists():
             raise UsageError(f"there is no '{path}' to train on; docs/data.md says where to get real data")
         elif tarfile.is_tarfile(path):
@@ -87,8 +99,8 @@ def _items(root: Path, sources: Sequence[str]) -> Iterator[bytes]:
                     for member in archive:
                         file = archive.extractfile(member) if member.isfile() else None
                         if file is not None:
-                            yield file.read()
+                            yield f"{path}: {member.name}", file.read()
             except (EOFError, OSError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
                 raise UsageError(f"'{path}' is damaged ({error}); fetch it anew") from None
         else:
-            yield path.read_bytes()
+            yield str(path), path.read_bytes()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compgen.cli import run
 from tests.conftest import Run
 
 image_module = pytest.importorskip("PIL.Image")
@@ -88,7 +90,9 @@ def test_a_picture_can_be_taken_for_bytes(cgn: Run, drawing: str) -> None:
         (("--keep", "0"), "keep must be a share"),
         (("--by-row",), "only a picture is continued row by row"),
         (("--seconds", "1"), "--seconds is for sound"),
-        (("--out", "next.jpg"), ".png"),
+        (("--out", "next.jpg"), ".png, .bmp, .tiff or .tif, not .jpg; name such a file"),
+        (("--out", "next.txt"), "image is written as .png"),
+        (("--out", "next.wav"), "image is written as .png"),
         (("--medium", "imgae"), "did you mean 'image'"),
         (("--medium", "image:width=99"), "pixels wide"),
         (("--samples", "2"), "--out next.png"),
@@ -100,6 +104,68 @@ def test_wrong_use_is_one_line(cgn: Run, drawing: str, options: tuple[str, ...],
     assert done.returncode == 2
     assert words in done.stderr.decode()
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "options", "words"),
+    [
+        ("a.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", (), "'a.pdf': PDF is neither.*pdftotext.*--medium text"),
+        ("a.m4a", b"\0\0\0\x1cftypM4A \0\0\0\0", (), "M4A is neither.*OUT.wav'"),
+        (
+            "a.wav",
+            b"RIFF\xff\xff\xff\x7fWAVEjunk\xff\xff\xff\x7f",
+            (),
+            "'a.wav': the WAV file is cut.*--medium text",
+        ),
+        ("a.txt", b"prose", ("--out", "o.wav"), "text is not written as .wav.*name such a file .txt or .bin"),
+        ("a.txt", b"prose", ("--out", "o.png"), "text is not written as .png"),
+        ("a.txt", b"prose", ("--medium", "image"), "'a.txt': the picture cannot be read.*give one of PNG, JPEG"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", ("--medium", "audio"), "it is PNG; leave the medium out"),
+    ],
+)
+def test_what_is_no_prompt_and_no_output_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    item: bytes,
+    options: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(item)
+    assert run(["sample", "-c", "backoff", "--length", "3", "--prompt", name, *options]) == 2
+    told = capsys.readouterr().err
+    assert re.search(words, told)
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_refused_file_can_be_taken_for_bytes(tmp_path: Path, cgn: Run) -> None:
+    (tmp_path / "a.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0")
+    done = cgn("sample", "-c", "uniform", "--prompt", str(tmp_path / "a.gz"), "--medium", "text", "--length", "5")
+    assert (done.returncode, len(done.stdout)) == (0, 5)
+
+
+def test_losses_are_told_once_on_standard_error(cgn: Run, tone: str, tmp_path: Path) -> None:
+    common = (
+        "sample",
+        "-c",
+        "backoff",
+        "--prompt",
+        tone,
+        "--length",
+        "4",
+        "--seed",
+        "1",
+        "--out",
+        str(tmp_path / "o.wav"),
+    )
+    lines = cgn(*common).stderr.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("cgn: not all of the sound is kept: its samples of 16 bits become samples of 8")
+    (tmp_path / "o.wav").unlink()
+    assert len(cgn(*common, "--medium", "audio:coding=16-bit").stderr.splitlines()) == 1
 
 
 def test_bad_media_are_one_line(cgn: Run, tmp_path: Path) -> None:

@@ -61,6 +61,40 @@ def test_speech_keeps_the_high_byte_and_whole_chunks(tmp_path: Path) -> None:
     assert joined(found, 250, 650) == bytes((int(x) + 32768) // 256 for x in samples[250:900])
 
 
+def whole(config: SetConfig, root: Path) -> bytes:
+    found = config.open(str(root), 0)
+    return joined(found, 0, found.size)
+
+
+def test_a_damaged_picture_or_sound_is_named(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    soundfile = pytest.importorskip("soundfile")
+    image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 40), np.uint8)).save(tmp_path / "whole.png")
+    soundfile.write(tmp_path / "whole.flac", np.zeros(9000, np.int16), 16_000)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
+    (tmp_path / "cut.flac").write_bytes((tmp_path / "whole.flac").read_bytes()[:60])
+    (tmp_path / "other.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nquit\n")
+    (tmp_path / "other.flac").write_bytes(b"no sound")
+    for name in ("cut.png", "other.png", "cut.flac", "other.flac"):
+        loader = "images" if name.endswith("png") else "speech"
+        config = SetConfig("s", loader=loader, paths=(name,), height=4, width=4, align=1)
+        with pytest.raises(UsageError, match=f"{name}' is damaged, or no .*take it out of the set"):
+            whole(config, tmp_path)
+
+
+def test_pictures_of_16_bits_and_sound_of_floats_keep_the_high_byte(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    soundfile = pytest.importorskip("soundfile")
+    levels = np.random.default_rng(1).integers(0, 65536, (3, 4)).astype(np.uint16)
+    image.fromarray(levels).save(tmp_path / "a.png")
+    found = SetConfig("images", loader="images", paths=("a.png",), height=3, width=4).open(str(tmp_path), 0)
+    assert joined(found, 0, 12) == (levels >> 8).astype(np.uint8).tobytes()
+    samples = levels.reshape(-1).astype(np.int32) - 32768
+    soundfile.write(tmp_path / "a.wav", samples / 32768, 16_000, subtype="FLOAT")
+    found = SetConfig("speech", loader="speech", paths=("a.wav",), align=1).open(str(tmp_path), 0)
+    assert joined(found, 0, 12) == (levels >> 8).astype(np.uint8).tobytes()
+
+
 def test_a_sample_of_files_is_drawn_by_the_seed(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"{number:02}").write_bytes(bytes([number]))

@@ -1,0 +1,185 @@
+"""Files of pictures as 8-bit gray or RGB: what Pillow reads, checked to be whole."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+
+from compgen.errors import UsageError
+from compgen.extras import need
+from compgen.media import formats, whole
+from compgen.media.formats import Format
+from compgen.media.quiet import quiet
+
+_MOST = 1 << 26
+"""Pixels of a picture at most. Chosen: about 200 MB as RGB."""
+
+_DECODERS = {
+    "PNG": "PNG",
+    "JPEG": "JPEG",
+    "WebP": "WEBP",
+    "GIF": "GIF",
+    "BMP": "BMP",
+    "TIFF": "TIFF",
+    "AVIF": "AVIF",
+    "PPM": "PPM",
+}
+"""Pillow's names of the formats that are read. No others: its EPS decoder, for one, starts a program."""
+
+DECODERS = tuple(_DECODERS.values())
+"""Pillow's names alone."""
+
+_SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+"""Pillow's modes of gray pictures with 16 bits."""
+
+_GRAY = ("1", "L", "LA", "La")
+"""Pillow's modes of gray pictures with 8 bits or one."""
+
+_SAME_COLOURS = (*_GRAY, *_SIXTEEN, "P", "PA", "RGB", "RGBA", "RGBX", "RGBa")
+"""Pillow's modes whose colours are the same in RGB. Others, such as CMYK, are converted."""
+
+_BITS_PER_SAMPLE, _SUBFILE, _DNG_VERSION = 258, 254, 50706
+"""Tags of TIFF files (TIFF 6.0; the third, DNG 1.7)."""
+
+
+def read(item: bytes) -> tuple[Any, list[str]]:
+    """Return a picture as a Pillow image of mode ``L`` (gray) or ``RGB``, and what it lacks of the file.
+
+    Raises:
+        UsageError: the file is of another kind, damaged, cut short or too large.
+    """
+    pil = pillow()
+    form = formats.expect(item, "image", "picture")
+    whole.check(item, form)
+    try:
+        with warnings.catch_warnings(), quiet(form.name == "TIFF"):
+            warnings.simplefilter("ignore")  # Pillow's own: of huge pictures, whose size is checked, and of odd tags
+            with pil.Image.open(io.BytesIO(item), formats=(_DECODERS[form.name],)) as picture:
+                return _read(pil, picture, item, form)
+    except UsageError:
+        raise
+    except pil.Image.DecompressionBombError:
+        raise UsageError(f"the picture has more than {_MOST} pixels; shrink it") from None
+    except Exception as error:  # Pillow's own errors, and whatever a hostile header makes it raise
+        raise UsageError(f"the picture cannot be read: {_cause(pil, form, error)}") from None
+
+
+def pillow() -> Any:
+    """Return the package Pillow."""
+    need("PIL.ImageOps", "media", "a picture")
+    return need("PIL", "media", "a picture")
+
+
+def _cause(pil: Any, form: Format, error: Exception) -> str:
+    """Return why Pillow cannot read a picture, and what to do. Its own words name objects and error numbers."""
+    if _DECODERS[form.name] not in pil.Image.OPEN:
+        return f"this Pillow reads no {form.name}; convert it to PNG"
+    if isinstance(error, MemoryError):
+        return f"it asks for too much memory; {whole.advice(form)}"
+    if isinstance(error, OSError) and "truncated" in str(error):
+        return f"the {form.name} file is cut short; {whole.advice(form)}"
+    return f"the {form.name} file is damaged, or of a kind that Pillow does not read; {whole.advice(form)}"
+
+
+def _read(pil: Any, picture: Any, item: bytes, form: Format) -> tuple[Any, list[str]]:
+    """Return an open picture as ``read`` does."""
+    width, height = picture.size
+    if width * height > _MOST:
+        raise UsageError(f"the picture has {width} x {height} pixels, more than {_MOST}; shrink it")
+    tags = dict(picture.tag_v2) if form.name == "TIFF" else {}
+    if _DNG_VERSION in tags or tags.get(_SUBFILE, 0) == 1:
+        raise UsageError("a camera raw file is not read, and the picture in it is a preview; develop it to PNG first")
+    if picture.mode == "F":
+        raise UsageError("the picture has samples in floating point, of no known range; convert it to 8 bits first")
+    depth = _depth(picture, item, form, tags)
+    losses = []
+    if getattr(picture, "is_animated", False):
+        losses.append("only its first frame")
+    if depth > 8:
+        losses.append(f"its samples of {depth} bits become samples of 8")
+    if picture.mode not in _SAME_COLOURS:
+        losses.append(f"its {picture.mode} colours become RGB")
+    profile = picture.info.get("icc_profile") or b""
+    if profile and b"sRGB" not in profile.replace(b"\0", b""):
+        losses.append("its colour profile is left out")
+    if form.name == "PNG":
+        _mend_rule(picture, depth)
+    picture.load()
+    flat, clear = _flat(pil, pil.ImageOps.exif_transpose(picture))
+    if clear:
+        losses.append("its transparent pixels are laid over white")
+    return flat, losses
+
+
+def _depth(picture: Any, item: bytes, form: Format, tags: dict[int, Any]) -> int:
+    """Return the bits of a sample in the file; Pillow reads most samples of 16 bits as 8."""
+    if form.name == "PNG":
+        return item[24]
+    if form.name == "TIFF":
+        bits = tags.get(_BITS_PER_SAMPLE, 1)
+        return int(max(bits) if isinstance(bits, tuple) else bits)
+    if form.name == "AVIF":  # byte 2 of the box av1C (AV1-ISOBMFF, section 2.3): bit 6, more than 8; bit 5, 12
+        place = item.find(b"av1C") + 4
+        flags = item[place + 2] if 4 <= place < len(item) - 2 else 0
+        return 8 + (flags >> 6 & 1) * (2 + 2 * (flags >> 5 & 1))
+    return 16 if picture.mode in _SIXTEEN else 8
+
+
+def _mend_rule(picture: Any, depth: int) -> None:
+    """Give the samples that a PNG file calls transparent (tRNS) as Pillow shows them: scaled to 8 bits.
+
+    Bits that a sample does not have are ignored (PNG, third edition, section 11.3.1.1).
+
+    Raises:
+        UsageError: Pillow shows too few bits to tell which pixels are transparent.
+    """
+    rule = picture.info.get("transparency")
+    if isinstance(rule, int) and picture.mode == "L":
+        most = (1 << depth) - 1
+        picture.info["transparency"] = (rule & most) * 255 // most
+    elif isinstance(rule, tuple) and depth == 16:
+        high = [one >> 8 for one in rule]
+        if (np.asarray(picture) == high).all(axis=-1).any():
+            raise UsageError(
+                "the picture calls one colour of 16-bit samples transparent, and others may look alike in 8 bits; "
+                "lay it over a background first, as by 'magick IN -background white -flatten OUT.png'"
+            )
+        del picture.info["transparency"]
+    elif isinstance(rule, tuple):
+        picture.info["transparency"] = tuple(one & 255 for one in rule)
+
+
+def _flat(pil: Any, picture: Any) -> tuple[Any, bool]:
+    """Return a picture of 8 bits without palette and transparency, ``L`` or ``RGB``, and whether pixels were clear."""
+    if picture.mode in _SIXTEEN:
+        rule = picture.info.get("transparency")
+        clear = np.asarray(picture) == rule if isinstance(rule, int) else np.zeros(1, dtype=np.bool_)
+        flat = high_bytes(picture)
+        if clear.any():
+            flat.paste(255, mask=pil.Image.fromarray(clear))
+        return flat, bool(clear.any())
+    gray = picture.mode in _GRAY
+    transparent = False
+    if picture.has_transparency_data:
+        over = picture.convert("RGBA")
+        transparent = over.getextrema()[3][0] < 255
+        white = pil.Image.new("RGBA", over.size, "white")
+        picture = pil.Image.alpha_composite(white, over)
+    return picture.convert("L" if gray else "RGB"), transparent
+
+
+def high_bytes(picture: Any) -> Any:
+    """Return a gray Pillow image of 16 bits as one of 8, and any other as it is.
+
+    Raises:
+        UsageError: a sample has more than 16 bits.
+    """
+    if picture.mode not in _SIXTEEN:
+        return picture
+    samples = np.asarray(picture)
+    if samples.min() < 0 or samples.max() > 0xFFFF:
+        raise UsageError("the picture has samples of more than 16 bits; convert it to 8 bits first")
+    return pillow().Image.fromarray((samples >> 8).astype(np.uint8))
