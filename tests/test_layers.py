@@ -22,6 +22,7 @@ RANKS = {
     "processes": 0,
     "types": 0,
     "extras": 0.5,
+    "locks": 0.5,
     "registry": 1,
     "config": 1.5,
     "laws": 1.5,
