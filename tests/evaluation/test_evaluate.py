@@ -261,7 +261,7 @@ def test_a_folder_that_is_no_whole_run_is_refused(folder: Path) -> None:
 
 def test_two_runs_do_not_write_to_one_folder(folder: Path) -> None:
     pytest.importorskip("fcntl")
-    tried = []
+    tried: list[Done] = []
 
     def engine(shards: Sequence[Shard]) -> Iterator[Done]:
         for done in engines.engine("local", 1)(shards):
