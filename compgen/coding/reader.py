@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Generator, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Never
 
 from compgen.coding import byte_segment, independent_segment, rans
 from compgen.coding.budget import DEFAULT, Budget, Work
@@ -70,6 +70,9 @@ class Reader(io.RawIOBase):
             self._segments.close()
             self._source.close()
             super().close()
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Reader can be neither copied nor pickled; open the file again")
 
     def segments(self) -> Generator[bytes, None, None]:
         """Yield the verified data of each segment, of one container after another.

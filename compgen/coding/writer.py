@@ -6,7 +6,7 @@ import functools
 import io
 import os
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Never
 
 from compgen.atomic import replacing
 from compgen.coding import byte_segment, independent_segment
@@ -131,6 +131,9 @@ class Writer(io.RawIOBase):
         """If the writer was never closed, delete the temporary file; the old file stays."""
         if not self.closed:
             self.__exit__(CompgenError, CompgenError("a writer was never closed"), None)
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Writer can be neither copied nor pickled: the file that it writes is its own")
 
     @property
     def _lanes(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,9 +12,11 @@ from typing import ClassVar
 import numpy as np
 
 from compgen.errors import CorruptDataError, UsageError
+from compgen.growing import Growing
 from compgen.laws.base import Law
 from compgen.laws.fitted import FittedLaw
 from compgen.media.layout import Layout
+from compgen.processes import kept
 from compgen.registry import Configured
 from compgen.types import CodeLengths
 
@@ -144,7 +145,7 @@ def whole_stream(what: str, eof: bool, unused: bytes) -> None:
         raise CorruptDataError(f"the {what} is followed by other bytes")
 
 
-class Meter(ABC):
+class Meter(Growing):
     """A context that grows, and the code lengths of what may follow it."""
 
     @abstractmethod
@@ -174,6 +175,9 @@ class Meter(ABC):
     @abstractmethod
     def fork(self) -> Meter:
         """Return an independent copy."""
+
+    def _copied(self) -> Growing:
+        return self.fork()
 
 
 class ReplayMeter(Meter):
@@ -214,7 +218,7 @@ def threads() -> int:
     return int(setting)
 
 
-@functools.cache
+@kept
 def _pool(workers: int) -> ThreadPoolExecutor:
     """Return the process's pool of so many threads."""
     return ThreadPoolExecutor(workers, thread_name_prefix="compgen-measure")

@@ -7,7 +7,6 @@ processes, which execute ``ppmd_child.py``.
 from __future__ import annotations
 
 import atexit
-import functools
 import importlib.metadata
 import os
 import struct
@@ -25,6 +24,7 @@ from compgen.compressors.base import Compressor, ReplayMeter
 from compgen.errors import CompressorError, CorruptDataError, UsageError
 from compgen.laws.base import Law
 from compgen.laws.ppmd import PpmdLaw
+from compgen.processes import kept
 
 _LENGTH = struct.Struct("<Q")
 """Bytes of the data: the header of a blob."""
@@ -90,7 +90,7 @@ class Ppmd(Compressor):
         Raises:
             CompressorError: the child process that encodes was lost, for example because memory ran out.
         """
-        return _LENGTH.pack(len(data)) + _encoder(os.getpid()).code(self.order, self.memory, data)
+        return _LENGTH.pack(len(data)) + _encoder().code(self.order, self.memory, data)
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data, decoded by a child process.
@@ -129,6 +129,7 @@ class _Encoder:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._left = 0
+        self._owner = os.getpid()
         atexit.register(self.close)
 
     def code(self, order: int, memory: int, data: bytes) -> bytes:
@@ -150,7 +151,9 @@ class _Encoder:
                 raise
 
     def close(self) -> None:
-        """Kill the child, if there is one."""
+        """Kill the child, if there is one. A fork of this process leaves it alone: it serves the parent."""
+        if self._owner != os.getpid():
+            return
         if self._child is not None:
             self._child.kill()
             self._child.communicate()
@@ -186,7 +189,7 @@ class _Encoder:
         return code
 
 
-@functools.cache
-def _encoder(process: int) -> _Encoder:
-    """Return the encoder of ``process``, this one. After a fork the parent's pipes are not the child's to use."""
+@kept
+def _encoder() -> _Encoder:
+    """Return the process's encoder."""
     return _Encoder()

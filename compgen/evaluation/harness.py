@@ -6,34 +6,47 @@ The harness (0.4.13) finds only the models in its own table. This module adds on
 
 ``model_args`` are ``compressor`` (a spec; default gzip), ``rule``, ``effort``, ``window``, and ``seed``, the seed of
 samples. In Python, import this module; then ``lm_eval.simple_evaluate(model="compgen", ...)`` works. Requests are
-scored byte by byte, so the harness's ``bits_per_byte`` is the rate that compgen calls so.
+scored byte by byte, so the harness's ``bits_per_byte`` is the rate that compgen calls so. Where a task counts tokens
+(``max_gen_toks``), bytes are counted.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.shards import batches
 from compgen.extras import missing
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
+from compgen.models.language import LanguageModel
 from compgen.sampling import sample
 
 try:
     from lm_eval.api.model import LM
     from lm_eval.api.registry import register_model
+    from lm_eval.models.utils import normalize_gen_kwargs
+    from lm_eval.utils import warning_once
     from tqdm import tqdm
 except ModuleNotFoundError as error:
     raise missing(error.name or "lm_eval", "lm-eval", "the harness") from None
 
 _LENGTH = 256
 """Bytes generated if a task does not say how many; the harness's own models generate 256 tokens."""
+
+_LOGGER = logging.getLogger("lm_eval.compgen")  # below the harness's, which it shows
+
+_SHAPING = ("top_k", "top_p", "min_p")
+"""Options of a task that the sampler takes under the same names."""
 
 
 @register_model("compgen")
@@ -58,46 +71,64 @@ class CompgenLM(LM):  # type: ignore[misc]
     ) -> None:
         """Build the model from ``--model_args`` and the batch size.
 
+        The harness's command line always gives a ``device``. Here the environment variable COMPGEN_DEVICE chooses it.
+
         Raises:
             UsageError: the spec or an option is wrong.
             MissingExtraError: the compressor needs a package that is not installed.
         """
         super().__init__()
-        if batch_size is not None and not str(batch_size).isdecimal():
-            raise UsageError(f"batch_size must be a whole number, not '{batch_size}'")
         self.model: ByteModel = load(compressor, rule=rule, effort=effort, window=window)
-        self.rows = int(batch_size or 1)
+        self.rows = _rows(batch_size, max_batch_size, self.model)
         self._seed = seed
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Return ln p of each (context, continuation), and whether each of its bytes was a most probable one."""
-        pairs = [tuple(text.encode() for text in request.args) for request in requests]
+        pairs = [tuple(_bytes(text) for text in request.args) for request in requests]
         return self._score(pairs, disable_tqdm)
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
         """Return ln p of each text without context. A long text is seen through the model's own context window."""
-        pairs = [(b"", request.args[0].encode()) for request in requests]
+        pairs = [(b"", _bytes(request.args[0])) for request in requests]
         return [found for found, _ in self._score(pairs, disable_tqdm)]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """Return a continuation of each context, up to a stop string or ``max_gen_toks`` bytes.
 
-        Decoding is greedy unless the task says ``do_sample``.
+        The options of a request mean what the harness's ``normalize_gen_kwargs`` says: without ``do_sample`` and
+        ``temperature``, decoding is greedy. A text that is drawn depends on the seed, on its request, and on how many
+        equal requests came before it.
         """
         made = []
+        before: Counter[bytes] = Counter()
         for request in tqdm(requests, disable=disable_tqdm):
             context, options = request.args
-            until = options.get("until") or []
-            drawn = sample(
-                self.model,
-                context,
-                length=int(options.get("max_gen_toks") or _LENGTH),
-                temperature=float(options.get("temperature") or 1) if options.get("do_sample") else 0.0,
-                stop=[until] if isinstance(until, str) else until,
-                seed=self._seed,
-            )
+            wanted = _wanted(options)
+            seed = self._seed
+            if wanted["temperature"]:
+                asked = hashlib.blake2b(_bytes(repr((seed, context, wanted))), digest_size=8).digest()
+                seed = int.from_bytes(asked, "big") + before[asked]
+                before[asked] += 1
+            drawn = sample(self.model, _bytes(context), seed=seed, **wanted)
             made.append(drawn[0].data.decode(errors="replace"))
         return made
+
+    def chat_template(self, chat_template: bool | str = False) -> str:
+        """Return no template, or refuse: models read bytes, and the special tokens of templates spell none.
+
+        Raises:
+            UsageError: a template is wanted.
+        """
+        return _refuse_chat() if chat_template else ""
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> Never:
+        """Refuse; see ``chat_template``."""
+        _refuse_chat()
+
+    @property
+    def tokenizer_name(self) -> Never:
+        """Not there: the harness asks for it where it applies a chat template. See ``chat_template``."""
+        _refuse_chat()
 
     def _score(self, pairs: Sequence[tuple[bytes, ...]], quiet: bool) -> list[tuple[float, bool]]:
         groups = tqdm(list(batches(pairs, self.rows)), disable=quiet)
@@ -124,7 +155,60 @@ class CompgenLM(LM):  # type: ignore[misc]
         return [(-bit * math.log(2), bool(is_greedy)) for bit, is_greedy in zip(bits, greedy, strict=True)]
 
 
+def _rows(batch_size: int | str | None, most: int | None, model: ByteModel) -> int:
+    """Return the number of rows for ``batch_size``, of which ``auto`` asks for as many as make ``model`` faster.
+
+    Raises:
+        UsageError: it is neither a number nor ``auto`` nor ``auto:N``.
+    """
+    size = str(batch_size or 1)
+    if size.partition(":")[0] == "auto":
+        rows = model.most_lanes if isinstance(model, LanguageModel) else 1
+        return min(rows, most or rows)
+    if not size.isdecimal() or not int(size):
+        raise UsageError(f"batch_size must be a positive whole number or auto, not '{batch_size}'")
+    return int(size)
+
+
+def _bytes(text: str) -> bytes:
+    """Return ``text`` in UTF-8. Halves of surrogate pairs, as in JSON that was cut, are coded as if they were whole."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _wanted(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of ``sample`` for the options of a request."""
+    given = {key: value for key, value in options.items() if value is not None}
+    until = given.pop("until", [])
+    stops = [until] if isinstance(until, str) else until
+    if given.get("do_sample") is True:
+        given.setdefault("temperature", 1.0)
+    normal: dict[str, Any] = dict(normalize_gen_kwargs(given, _LENGTH))
+    is_drawn, temperature = normal.pop("do_sample"), float(normal.pop("temperature", 0.0))
+    wanted: dict[str, Any] = {
+        "length": normal.pop("max_gen_toks"),
+        "stop": [_bytes(stop) for stop in stops if stop],
+        "temperature": temperature if is_drawn else 0.0,
+    }
+    del normal["until"]
+    shaping = {key: normal.pop(key) for key in _SHAPING if key in normal}
+    if wanted["temperature"]:
+        if shaping.get("top_k") in (0, -1):  # how transformers and vLLM write that there is none
+            del shaping["top_k"]
+        wanted |= shaping
+    if normal:
+        warning_once(_LOGGER, f"compgen has no {', '.join(sorted(normal))}; generation goes on without")
+    return wanted
+
+
+def _refuse_chat() -> Never:
+    raise UsageError("compgen's models read bytes and have no chat template; leave --apply_chat_template out")
+
+
 if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate
 
-    cli_evaluate()
+    try:
+        cli_evaluate()
+    except CompgenError as error:
+        print(f"cgn: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -6,6 +6,7 @@ A run has a folder::
     results.jsonl   a line for each shard; when all are there, in the order of the plan. The bytes of the finished file
                     do not depend on the machine, the engine, or the number of stops
     timings.jsonl   a line for each shard: the seconds it took, and the process that ran it
+    .lock           locked while the run goes on: two runs do not write to one folder
     tables/*.csv, figures/*, report.md, report.html
 """
 
@@ -18,7 +19,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +29,15 @@ from compgen.atomic import replacing
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.compressors import Compressor
 from compgen.errors import CompgenError, UsageError
+from compgen.evaluation import json_lines
 from compgen.evaluation.engines import Done
 from compgen.evaluation.shards import Record, Shard
 from compgen.evaluation.studies import load_study
 from compgen.evaluation.studies.base import Place, Study, opened
+from compgen.locks import alone_in
 from compgen.models import ByteModel, load
+
+_RESULTS, _TIMINGS = "results.jsonl", "timings.jsonl"
 
 Engine: TypeAlias = Callable[[Sequence[Shard]], Iterator[Done]]
 """Runs shards and yields each result as it comes; see ``engines``."""
@@ -85,7 +90,8 @@ def evaluate(
 
     Raises:
         UsageError: the config is wrong, data is missing, or ``out`` holds another run.
-        CompgenError: a shard failed. The results before it are kept.
+        CompgenError: a shard failed (the results before it are kept), a file of the run that is resumed is damaged, or
+            another run writes to ``out``.
     """
     study, text = load_study(config)
     place = Place(root, limit, str(Path(out).resolve()))
@@ -93,70 +99,75 @@ def evaluate(
     if not shards:
         raise UsageError("there is nothing to run: " + "; ".join(study.missing().values()))
     folder = Path(out)
-    provenance = _provenance(study, text, place)
-    kept = _begin(folder, provenance, resume)
-    known = {record["id"]: record for record in kept}
-    found = {shard.id: known[shard.id] for shard in shards if shard.id in known}
+    with alone_in(folder):
+        provenance = _provenance(study, text, place)
+        kept, spent = _begin(folder, provenance, resume)
+        found = {record["id"]: record for record in kept}
+        for one in _rest(shards, found, folder, engine, watch):
+            found[one.shard.id] = one.record
+            spent += one.seconds
+        records = [found[shard.id] for shard in shards]
+        json_lines.write(folder / _RESULTS, records)
+    return Run(study, records, provenance, folder, spent)
+
+
+def _rest(
+    shards: Sequence[Shard],
+    found: Mapping[str, Record],
+    folder: Path,
+    engine: Engine,
+    watch: Callable[[int, int], None],
+) -> Iterator[Done]:
+    """Run the shards that are not in ``found``, and yield each one's result once it is on disk."""
     left = [shard for shard in shards if shard.id not in found]
     total = sum(shard.size for shard in shards)
     done = total - sum(shard.size for shard in left)
     watch(done, total)
-    with (folder / "results.jsonl").open("ab") as results, (folder / "timings.jsonl").open("ab") as timings:
+    with (folder / _RESULTS).open("ab") as results, (folder / _TIMINGS).open("ab") as timings:
         for one in engine(left):
-            found[one.shard.id] = one.record
-            results.write(_line(one.record))
-            results.flush()
-            timing = {
-                "id": one.shard.id,
-                "bytes": one.shard.size,
-                "seconds": round(one.seconds, 4),
-                "worker": one.worker,
-            }
-            timings.write(_line(timing))
-            timings.flush()
+            json_lines.append(results, one.record)
+            timing = {"bytes": one.shard.size, "seconds": round(one.seconds, 4), "worker": one.worker}
+            json_lines.append(timings, {"id": one.shard.id, **timing})
+            yield one
             done += one.shard.size
             watch(done, total)
-    records = [found[shard.id] for shard in shards]
-    with replacing(folder / "results.jsonl") as file:
-        file.writelines(map(_line, records))
-    seconds = sum(timing["seconds"] for timing in _lines(folder / "timings.jsonl"))
-    return Run(study, records, provenance, folder, seconds)
 
 
-def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> list[Record]:
-    """Make the folder ready, and return the records of the run that is resumed, if any."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place, results = folder / "run.json", folder / "results.jsonl"
+def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> tuple[list[Record], float]:
+    """Make the folder ready; return the records of the run that is resumed, if any, and the seconds that it took."""
+    place = folder / "run.json"
     kept: list[Record] = []
+    seconds = 0.0
     if place.exists():
         if not resume:
             raise UsageError(f"'{folder}' holds a run already; continue it with --resume, or choose another --out")
-        before = json.loads(place.read_text(encoding="utf-8"))["identity"]
+        before = _identity(place)
         for key, value in provenance["identity"].items():
             if before.get(key) != value:
                 raise UsageError(f"'{folder}' holds a run with different {key}; choose another --out")
-        kept = _lines(results)
-        # Drop a line that was cut off; the next record would be appended to it.
-        with replacing(results) as file:
-            file.writelines(map(_line, kept))
+        kept = json_lines.read(folder / _RESULTS, "id")
+        timings = json_lines.read(folder / _TIMINGS, "seconds")
+        seconds = sum(timing["seconds"] for timing in timings)
+        # What is appended next must not go on with a line that was torn.
+        json_lines.write(folder / _RESULTS, kept)
+        json_lines.write(folder / _TIMINGS, timings)
+    elif (folder / _RESULTS).exists():
+        raise UsageError(f"'{folder}' holds results without the run.json that tells of what; choose another --out")
     with replacing(place) as file:
         file.write(json.dumps(provenance, indent=2).encode() + b"\n")
-    return kept
+    return kept, seconds
 
 
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+def _identity(place: Path) -> dict[str, Any]:
+    """Return what run.json at ``place`` says of the run that must be the same in a run that goes on with it.
 
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a file. A process that was killed may have left half a line at its end."""
-    if not path.exists():
-        return []
-    *whole, _ = path.read_bytes().split(b"\n")
+    Raises:
+        CompgenError: the file is damaged.
+    """
     try:
-        return [json.loads(line) for line in whole]
-    except ValueError:
-        raise CompgenError(f"'{path}' is damaged; start again with another --out") from None
+        return dict(json.loads(place.read_text(encoding="utf-8"))["identity"])
+    except (ValueError, TypeError, LookupError):
+        raise CompgenError(f"'{place}' is damaged; choose another --out") from None
 
 
 def _provenance(study: Study, text: str, place: Place) -> dict[str, Any]:

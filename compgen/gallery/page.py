@@ -16,6 +16,7 @@ from compgen.display import graphemes, readable, surprisal_colour
 from compgen.gallery.build import Cell, cells, explore, item, pairs
 from compgen.gallery.config import Config
 from compgen.gallery.material import spectrogram, waveform_path
+from compgen.locks import alone_in
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
@@ -41,8 +42,13 @@ def build(config: Config, out: Path, data: Path | None, jobs: int, watch: Callab
 
     Raises:
         UsageError: a row or column of the config is wrong.
-        CompgenError: a compressor failed.
+        CompgenError: a compressor failed, or another process builds a gallery in ``out``.
     """
+    with alone_in(out):
+        return _build(config, out, data, jobs, watch)
+
+
+def _build(config: Config, out: Path, data: Path | None, jobs: int, watch: Callable[[int], None]) -> Path:
     items = [item(row, data) for row in config.rows]
     for folder in ("cells", "media"):
         (out / folder).mkdir(parents=True, exist_ok=True)

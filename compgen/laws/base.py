@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
+from compgen.growing import Growing
 from compgen.types import Frequencies
 
 PRECISION = 24
@@ -45,7 +46,7 @@ class Law(ABC):
         return length
 
 
-class LawState(ABC):
+class LawState(Growing):
     """One context that grows, and the distribution of its next byte."""
 
     @abstractmethod
@@ -64,7 +65,10 @@ class LawState(ABC):
     def fork(self) -> LawState:
         """Return an independent state."""
 
-    def freeze(self) -> None:  # noqa: B027 - most laws learn nothing
+    def _copied(self) -> Growing:
+        return self.fork()
+
+    def freeze(self) -> None:
         """Stop learning, in place; see ``State.freeze``. By default there is nothing to stop."""
 
 

@@ -204,7 +204,7 @@ class Lz77State(LawState):
 
     def fork(self) -> Self:
         """Return an independent state."""
-        fork = copy.copy(self)
+        fork = self._sharing()
         fork._pass = self._pass.fork()
         return fork
 

@@ -34,7 +34,6 @@ where it may, for all input.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Self
 
@@ -138,7 +137,7 @@ class PpmdState(LawState):
 
     def fork(self) -> Self:
         """Return an independent state."""
-        fork = copy.copy(self)
+        fork = self._sharing()
         fork._model = self._model.fork()
         fork._read = self._read.copy()
         return fork

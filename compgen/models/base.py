@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.growing import Growing
 from compgen.jit import SMALL
 from compgen.media.layout import Layout
 from compgen.registry import Configured
@@ -146,7 +147,7 @@ class ByteModel(Configured, ABC):
         """Return a state of ``len(prompts)`` rows, each after its prompt."""
 
 
-class State(ABC):
+class State(Growing):
     """B sequences in lockstep: every array has the row as its first axis.
 
     The sampler, the scorer and the coder make the same calls in the same order and read the same integers. That is
@@ -181,6 +182,9 @@ class State(ABC):
     @abstractmethod
     def fork(self, rows: Rows) -> State:
         """Return an independent state of the given rows: duplicated, reordered or dropped."""
+
+    def _copied(self) -> Growing:
+        return self.fork(range(self.rows))
 
     def freeze(self) -> None:
         """Stop learning, in place; by default there is nothing to stop.

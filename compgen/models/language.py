@@ -5,11 +5,13 @@ The coder uses these classes, and ``compgen.neural`` implements them. They need 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.growing import Growing
 from compgen.models.base import ByteModel
 
 
@@ -37,7 +39,7 @@ class TokenModel(LanguageModel):
         """Return a state of ``rows`` rows that codes tokens, each row an empty text."""
 
 
-class TokenState(ABC):
+class TokenState(Growing):
     """B texts in lockstep, coded token by token.
 
     Attributes:
@@ -66,6 +68,9 @@ class TokenState(ABC):
 
         Return (tokens, low, frequency), (B,) each.
         """
+
+    def _copied(self) -> Never:
+        raise TypeError(f"a {type(self).__name__} cannot be copied; start another one: model.start_tokens(rows)")
 
     @abstractmethod
     def spell(self, tokens: NDArray[np.int64]) -> bytes:

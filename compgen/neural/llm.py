@@ -24,6 +24,7 @@ from compgen.jit import numba_is_installed
 from compgen.models.base import ROW, State
 from compgen.models.language import LanguageModel, TokenModel, TokenState
 from compgen.neural import folder
+from compgen.neural.loading import loading
 from compgen.registry import Spec
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class ByteLLM(LLM):
         """The network, loaded once for each folder and device; errors as in ``start``."""
         from compgen.neural.bytes.network import load
 
-        return load(str(self._folder), device())
+        with loading():
+            return load(str(self._folder), device())
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ class TokenLLM(LLM, TokenModel):
         """The model and its tokeniser, loaded once for each folder, device and type; errors as in ``start``."""
         from compgen.neural.tokens.loading import load_pair
 
-        return load_pair(str(self._folder), device(), self.dtype)
+        with loading():
+            return load_pair(str(self._folder), device(), self.dtype)
 
 
 def device() -> str:
@@ -261,6 +264,11 @@ def device() -> str:
     if name == "cuda":
         import torch
 
+        if torch.cuda._is_in_bad_fork():
+            raise UsageError(
+                "COMPGEN_DEVICE is cuda, but this process was forked from one that uses the GPU; start it by spawn: "
+                "multiprocessing.get_context('spawn')"
+            )
         if not torch.cuda.is_available():
             raise UsageError("COMPGEN_DEVICE is cuda, but torch sees no GPU here; unset it, or install torch for CUDA")
     return name

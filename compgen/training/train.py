@@ -7,11 +7,13 @@ A run resumes from its last checkpoint. ``torchrun --nproc-per-node N -m compgen
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from compgen.atomic import replacing
 from compgen.errors import UsageError
+from compgen.locks import alone_in
 from compgen.neural.tokens.tree import SPARE_POSITIONS
 from compgen.training.attention import BLOCKS
 from compgen.training.config import BYTES, Architecture, Budget, Schedule, TrainingConfig
@@ -163,12 +167,15 @@ def train(config: TrainingConfig, root: Path, out: Path, tell: Callable[[str], N
 
     Raises:
         UsageError: the data is missing.
+        CompgenError: another training writes to ``out``.
     """
     corpus = Corpus.read(root, config.data, config.held_out)
     vocabulary = Vocabulary.train(config.model.vocabulary, corpus.train)
     source = ", ".join(config.data)
     begin = config.initial, config.initial_share
-    return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, *begin)
+    # torchrun starts several processes for one training; the first of them holds the lock.
+    with alone_in(out) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        return fit(config.model, config.training, vocabulary, corpus.encoded(vocabulary), out, tell, source, *begin)
 
 
 def fit(
@@ -238,7 +245,8 @@ def fit(
         if initial_share:
             origin += f", which are {initial_share:g} of the mean that this is"
         card = _card(model, plan, vocabulary, corpus, parameters, log.valid, source, origin)
-        (out / CARD).write_text(card, encoding="utf-8")
+        with replacing(out / CARD) as file:
+            file.write(card.encode())
     return log.valid
 
 
@@ -278,8 +286,17 @@ def _arguments(plan: Schedule, out: Path) -> transformers.TrainingArguments:
 
 def _last_checkpoint(folder: Path) -> str | None:
     """Return the last complete checkpoint, or None: the trainer writes the state of a checkpoint last."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def _is_json(path: Path) -> bool:
+    """Return whether a file is whole JSON. A training that was killed may have torn it."""
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def _check_checkpoint(checkpoint: str, trained: transformers.LlamaForCausalLM) -> None:
@@ -308,19 +325,21 @@ def fit_alone(
 
     Raises:
         UsageError: there is too little data.
+        CompgenError: another process trains in ``out``.
     """
     data, held = (np.frombuffer(part, dtype=np.uint8) for part in (train, held_out))
     vocabulary = Vocabulary.train(model.vocabulary, data)
     corpus = Corpus(data, held, hashlib.blake2b(train, digest_size=8).hexdigest()).encoded(vocabulary)
     plan = budget.schedule(model.context, corpus.bytes_per_symbol, seed)
-    if not (out / CARD).exists():
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            fit(model, plan, vocabulary, corpus, out, lambda line: None, source)
-        finally:
-            torch.set_num_threads(threads)
-        shutil.rmtree(out / "checkpoints")
+    with alone_in(out):
+        if not (out / CARD).exists():
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                fit(model, plan, vocabulary, corpus, out, lambda line: None, source)
+            finally:
+                torch.set_num_threads(threads)
+            shutil.rmtree(out / "checkpoints")
     return {
         "bytes": len(train),
         "steps": plan.steps,

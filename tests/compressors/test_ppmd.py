@@ -19,7 +19,7 @@ DATA = b"some data, some more data, " * 20
 
 
 def encoder() -> module._Encoder:
-    return module._encoder(os.getpid())
+    return module._encoder()
 
 
 def child() -> int:

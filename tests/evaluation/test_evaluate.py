@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from compgen.coding.model_compressor import ModelCompressor
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
 from compgen.evaluation import engines, report
 from compgen.evaluation.engines import Done
 from compgen.evaluation.run import Run, evaluate
@@ -214,6 +214,66 @@ def test_killed_and_resumed_gives_the_same_file(folder: Path) -> None:
     done = subprocess.run([*command, "--out", str(folder / "killed"), "--resume"], check=True, capture_output=True)
     assert b"gzip" in done.stdout
     assert results.read_bytes() == (folder / "whole/results.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "timings.jsonl"])
+@pytest.mark.parametrize(
+    "tail", [b'{"id": "te', b'{"id": "\xc3', b"\0" * 4096, b'{"id": "x"\0\0\0\n', b"null\n"], ids=repr
+)
+def test_a_torn_last_line_is_forgotten(folder: Path, name: str, tail: bytes) -> None:
+    """A process was killed in the middle of a line, or a power cut left NUL bytes; then the run goes on, twice."""
+    run(folder)
+    path, results = folder / "out" / name, folder / "out/results.jsonl"
+    before = results.read_bytes()
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:4]) + tail)
+    if name != results.name:
+        results.write_bytes(b"".join(before.splitlines(keepends=True)[:4]))
+    for _ in range(2):
+        run(folder, resume=True)
+        assert results.read_bytes() == before
+        for line in path.read_bytes().splitlines():
+            assert "id" in json.loads(line)
+    assert len((folder / "out/timings.jsonl").read_bytes().splitlines()) >= len(whole)
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "timings.jsonl"])
+@pytest.mark.parametrize("line", [b'{"id": "te{"id": "text"}', b"\0\0", b"\xff", b"[]", b'{"name": 1}', b""], ids=repr)
+def test_a_damaged_line_is_named(folder: Path, name: str, line: bytes) -> None:
+    run(folder)
+    path = folder / "out" / name
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[3:]]))
+    with pytest.raises(CompgenError, match=rf"{name}' is damaged: line 3 "):
+        run(folder, resume=True)
+    assert path.read_bytes().splitlines()[2] == line, "nothing is changed"
+
+
+def test_a_folder_that_is_no_whole_run_is_refused(folder: Path) -> None:
+    run(folder)
+    (folder / "out/run.json").write_text('{"identity"')
+    with pytest.raises(CompgenError, match=r"run\.json' is damaged"):
+        run(folder, resume=True)
+    (folder / "out/run.json").unlink()
+    with pytest.raises(UsageError, match=r"results without the run\.json"):
+        run(folder)
+
+
+def test_two_runs_do_not_write_to_one_folder(folder: Path) -> None:
+    pytest.importorskip("fcntl")
+    tried: list[Done] = []
+
+    def engine(shards: Sequence[Shard]) -> Iterator[Done]:
+        for done in engines.engine("local", 1)(shards):
+            if not tried:
+                with pytest.raises(CompgenError, match="out' is in use by process"):
+                    run(folder, resume=True)
+                tried.append(done)
+            yield done
+
+    first = evaluate(str(folder / "small.toml"), folder / "out", engine, root=str(folder / "data"))
+    assert run(folder, resume=True).records == first.records
+    assert len(tried) == 1
 
 
 def test_another_run_is_not_gone_on_with(folder: Path) -> None:

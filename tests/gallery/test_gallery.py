@@ -20,6 +20,7 @@ soundfile = pytest.importorskip("soundfile")
 
 from compgen.gallery.config import read_config  # noqa: E402
 from compgen.gallery.material import MADE, spectrogram, waveform_path  # noqa: E402
+from compgen.locks import alone_in  # noqa: E402
 
 CONFIG = """
 title = "A <b>small</b> gallery"
@@ -88,6 +89,16 @@ def test_a_site_is_whole_and_resumes(cgn: Run, config: Path, tmp_path: Path) -> 
     again = json.loads(first.read_text())
     assert (again["made"], again["model"]) == (cell["made"], cell["model"])
     assert {path for path, time in kept.items() if path.stat().st_mtime_ns != time} == {first}
+
+
+def test_two_builds_do_not_write_to_one_folder(cgn: Run, config: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    words = ("gallery", str(config), "-o", str(tmp_path / "site"), "--data", str(tmp_path), "--jobs", "1")
+    with alone_in(tmp_path / "site"):
+        done = cgn(*words)
+    assert done.returncode == 1
+    assert b"site' is in use by process" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_the_explorers_figures_are_the_models(config: Path, tmp_path: Path) -> None:

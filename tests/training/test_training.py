@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
+from compgen.locks import alone_in
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -196,12 +197,19 @@ def test_checkpoints_that_are_not_whole_or_not_ours(root: Path) -> None:
 
     plan = TrainingConfig.read(root / "c.toml")
     train(plan, root, root / "out", print)
-    (root / "out/checkpoints/checkpoint-12/trainer_state.json").unlink()  # the file that the trainer writes last
     said: list[str] = []
+    state = root / "out/checkpoints/checkpoint-12/trainer_state.json"  # the file that the trainer writes last
+    state.write_bytes(state.read_bytes()[:100])
+    train(plan, root, root / "out", said.append)
+    assert f"going on from {root}/out/checkpoints/checkpoint-6" in said
+    said.clear()
+    state.unlink()
     train(plan, root, root / "out", said.append)
     assert f"going on from {root}/out/checkpoints/checkpoint-6" in said
     with pytest.raises(UsageError, match="another network"):
         train(dataclasses.replace(plan, model=dataclasses.replace(plan.model, width=64)), root, root / "out", print)
+    with alone_in(root / "out"), pytest.raises(CompgenError, match="out' is in use"):
+        train(plan, root, root / "out", print)
 
 
 def test_a_damaged_archive_is_said(root: Path) -> None:

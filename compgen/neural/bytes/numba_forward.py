@@ -12,7 +12,6 @@ Arrays of *halves* are (2R, n) int8: the upper halves of R rows, then their lowe
 
 from __future__ import annotations
 
-import functools
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from torch import Tensor
 from compgen.neural.bytes import weights as arithmetic
 from compgen.neural.bytes.cache import KVCache
 from compgen.neural.bytes.weights import Matrix, QuantisedWeights
+from compgen.processes import kept
 
 _F = np.float32
 _SMALLEST = _F(1e-20)  # as in weights.py; numba notices a change of it, since it is in this file
@@ -322,7 +322,7 @@ def _attend(products: Any, limits: Any, tables: Any, begin: Any, cache: Any, hal
             scales[row * steps + t] = _quantise(attended[t], row * steps + t, limits, halves)
 
 
-@functools.cache
+@kept
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="compgen-network")
 
