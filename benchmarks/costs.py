@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        sys.modules["numba"] = None  # type: ignore[assignment] - import then fails as if it were not installed
+        sys.modules["numba"] = None  # type: ignore[assignment]  # an import then fails as if it were not installed
         print(json.dumps(measured(arguments.one[0], int(arguments.one[1]), int(arguments.one[2]))))
         return
     print(f"{'model':<50}{'rows':>6}{'bytes':>7}{'MB':>9}{'estimate':>10}{'start s':>9}{'estimate':>10}")
