@@ -51,12 +51,16 @@ def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) 
     _sweep(target.parent)
     temporary = target.with_name(f".cgn-{secrets.token_hex(8)}.tmp")
     mode = 0o666 if like is None and old is None else 0o600
+    owner = os.getpid()
     try:
         # Opened inside the block, so that an interrupt at any moment finds the name that must be deleted.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
             _lock(handle)
+            _written[temporary] = handle
             yield file
+            if os.getpid() != owner:
+                return  # a forked child leaves the file to its parent
             file.flush()
             if like is not None:
                 _take_attributes(handle, like)
@@ -64,10 +68,27 @@ def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) 
                 os.fchmod(handle, old.st_mode & 0o777)
             os.fsync(handle)
             temporary.replace(target)
+            _written.pop(temporary, None)
         _sync(target.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _written.pop(temporary, None)
+        if os.getpid() == owner:
+            temporary.unlink(missing_ok=True)
         raise
+
+
+_written: dict[Path, int] = {}
+"""The temporary files that this process writes, and their open handles."""
+
+
+def _leave_to_parent() -> None:
+    """Let a forked child write nothing into its parent's files, not even what waits in a buffer when the child ends."""
+    for handle in _written.values():
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), handle)
+    _written.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def is_temporary(name: str) -> bool:

@@ -13,6 +13,7 @@ from types import FrameType
 
 import pytest
 
+import compgen
 from compgen import atomic
 from compgen.atomic import replacing
 
@@ -206,3 +207,28 @@ def test_a_link_to_nothing_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "link", b"x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "new").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "raise ValueError", "pass"])
+def test_a_forked_child_that_ends_leaves_the_file_to_its_parent(tmp_path: Path, end: str) -> None:
+    """A child that ended by sys.exit once deleted the file, and wrote what its parent had yet to write as well."""
+    program = """
+import os, sys
+import compgen
+with compgen.open(sys.argv[1], "wb", "backoff") as out:
+    out.write(b"one, two, three, " * 30)
+    child = os.fork()
+    if child == 0:
+        sys.stderr = None
+        END
+    else:
+        os.waitpid(child, 0)
+        out.write(b"four")
+"""
+    target = tmp_path / "target.cgn"
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("END", end), str(target)], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert compgen.decompress(target.read_bytes()) == b"one, two, three, " * 30 + b"four"
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
