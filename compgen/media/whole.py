@@ -1,6 +1,6 @@
 """Whether a file of sound or a picture is whole: libraries read some files that are cut short, and say nothing.
 
-Each check walks the pieces of a format (chunks, pages, segments), and looks at none of their content.
+Each check walks the pieces of a format (chunks, pages, segments), and checks checksums that the library does not.
 """
 
 from __future__ import annotations
