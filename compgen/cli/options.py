@@ -18,7 +18,7 @@ def complete_spec(incomplete: str) -> list[str]:
 
 Files: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE|-]...", help="The files; - is standard input, as is no file.", show_default=False),
+    typer.Argument(metavar="FILE|-", help="The files; - is standard input, as is no file.", show_default=False),
 ]
 CompressorSpec: TypeAlias = Annotated[
     str,

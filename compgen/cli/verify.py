@@ -19,7 +19,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Decode files and check every checksum, without writing anything."""
-    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose)
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
 
     from compgen.coding.reader import Reader
     from compgen.models import load
