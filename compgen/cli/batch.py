@@ -47,10 +47,12 @@ class Batch:
         self._told = verbose
         self.files: list[str] = []
         for name in names:
-            if recursive and name != "-" and os.path.isdir(name):  # noqa: PTH112 - no error for any name
+            if name == "-" or not os.path.isdir(name):  # noqa: PTH112 - no error for any name
+                self.files.append(name)
+            elif recursive:
                 self.files += self._walk(name, wanted)
             else:
-                self.files.append(name)
+                self._fail(name, UsageError(f"'{name}' is a directory; -r takes the files in it"))
         self.several = len(names) > 1 or self.files != names
 
     def each(self, work: Callable[[str], None], *, go_on: bool = True) -> None:

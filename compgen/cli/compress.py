@@ -89,7 +89,7 @@ def compress(
     A file keeps its permissions and its time. If it cannot be compressed, the output is 43 bytes longer, and 13
     more for each segment after the first. A segment is usually a mebibyte.
     """
-    batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose)
+    batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
 
     def target_of(file: str) -> str:

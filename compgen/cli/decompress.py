@@ -56,7 +56,7 @@ def decompress(
 
     A file keeps its permissions and its time. Standard output gets each segment as soon as its checksum holds.
     """
-    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose)
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
 
     def target_of(file: str) -> str:

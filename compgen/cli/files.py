@@ -129,8 +129,6 @@ def check_way(source: str, target: str, remove: bool) -> None:
         UsageError: ``source`` cannot be read or is ``target``; or ``remove`` asks to delete it, but ``source`` is no
             file or ``target`` will not be one.
     """
-    if source != "-" and Path(source).is_dir():
-        raise UsageError(f"file '{source}' is a directory; -r takes the files in it")
     if source != "-" and not (Path(source).exists() and stat.S_ISFIFO(Path(source).stat().st_mode)):
         with opened(source, "file"):  # a pipe, which is read once, is opened later
             pass

@@ -31,7 +31,7 @@ def parse_size(text: str) -> int:
 
 Files: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILE|-]...", help="The files; - is standard input, as is no file.", show_default=False),
+    typer.Argument(metavar="FILE|-", help="The files; - is standard input, as is no file.", show_default=False),
 ]
 CompressorSpec: TypeAlias = Annotated[
     str,

@@ -21,7 +21,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Decode files and check every checksum, without writing anything."""
-    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose)
+    batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
 
     from compgen.coding.budget import MEMORY, Budget
     from compgen.coding.reader import Reader

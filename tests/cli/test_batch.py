@@ -161,7 +161,9 @@ def test_r_takes_the_files_in_directories(here: Path, capfd: pytest.CaptureFixtu
     os.mkfifo(here / "d/pipe")
     before = names(here)
     assert run(["compress", "d", "a"]) == 2
-    assert "cgn: file 'd' is a directory; -r takes the files in it" in said(capfd)
+    assert "cgn: 'd' is a directory; -r takes the files in it" in said(capfd)
+    assert run(["verify", "d"]) == run(["inspect", "d"]) == run(["decompress", "d"]) == 2
+    assert said(capfd) == 3 * ["cgn: 'd' is a directory; -r takes the files in it"]
     (here / "a.cgn").unlink()
     assert run(["compress", "-r", "d", "a", "-q"]) == 0
     made = ["a.cgn", "d/e/y.cgn", "d/x.cgn"]

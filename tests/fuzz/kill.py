@@ -1,10 +1,13 @@
 """Kill a program at random moments while it writes a file. The old or the new file must be there, and no other.
 
+Temporary files that the killed programs left are old enough in the end, and the next program deletes them.
+
 python -m tests.fuzz.kill [N]
 """
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -28,7 +31,7 @@ print("done", flush=True)
 
 
 def kills(count: int, folder: Path, data: bytes, existed: bool) -> Counter[str]:
-    """Return how often there was the old file, no file, the new file, or something else."""
+    """Return how often there was the old file, no file, the new file, or something else; and the files swept."""
     generator = random.Random(count)
     source, target = folder / "source", folder / "target.cgn"
     source.write_bytes(data)
@@ -53,6 +56,12 @@ def kills(count: int, folder: Path, data: bytes, existed: bool) -> Counter[str]:
         if kind == ("none" if existed else "old"):
             kind = "other"
         outcomes[kind] += 1
+    left = list(folder.glob(".cgn-*"))
+    for path in left:
+        os.utime(path, (0, 0))
+    subprocess.run([sys.executable, "-c", CHILD, str(source), str(target)], check=True, capture_output=True)
+    outcomes["other"] += sum(path.exists() for path in left)
+    outcomes["swept"] = len(left)
     return outcomes
 
 
