@@ -6,9 +6,11 @@ import base64
 import dataclasses
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +86,7 @@ def item(row: GalleryRow, data: Path | None) -> Item:
     """
     file = source(row, data)
     if row.sheet:
-        file = _sheet(file, row.sheet)
+        file = _sheet(file, row)
     content, medium = _content(row, file)
     if row.crop and isinstance(medium, Image):
         if len(row.crop) != 4 or not all(isinstance(n, int) and n >= 0 for n in row.crop):
@@ -120,9 +122,22 @@ def _content(row: GalleryRow, file: bytes) -> tuple[bytes, Medium]:
         raise UsageError(f"'{row.name}': {error}{other}") from None
 
 
-def _sheet(file: bytes, side: int) -> bytes:
-    """Return the first ``side`` squared digits of a gzipped MNIST file as one PNG."""
-    digits = np.frombuffer(gzip.decompress(file), dtype=np.uint8, offset=16).reshape(-1, 28, 28)[: side * side]
+def _sheet(file: bytes, row: GalleryRow) -> bytes:
+    """Return the first ``row.sheet`` squared digits of a gzipped MNIST file as one PNG.
+
+    Raises:
+        UsageError: the file is damaged, or holds fewer digits.
+    """
+    side = row.sheet
+    size = 16 + 28 * 28 * side * side
+    try:
+        with gzip.open(io.BytesIO(file)) as unpacked:
+            data = unpacked.read(size)  # and no more, whatever the file would give
+    except (OSError, EOFError, zlib.error):
+        data = b""
+    if len(data) < size:
+        raise UsageError(f"'{row.name}': '{row.file}' is no gzipped MNIST file of {side * side} digits or more")
+    digits = np.frombuffer(data, dtype=np.uint8, offset=16).reshape(-1, 28, 28)
     rows = digits.reshape(side, side, 28, 28).swapaxes(1, 2).reshape(28 * side, 28 * side)
     return Image(channels=1, width=28 * side).decode(rows.tobytes())
 

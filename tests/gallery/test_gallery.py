@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -18,7 +19,8 @@ pytest.importorskip("jinja2")
 pytest.importorskip("PIL")
 soundfile = pytest.importorskip("soundfile")
 
-from compgen.gallery.config import read_config  # noqa: E402
+from compgen.gallery.build import item  # noqa: E402
+from compgen.gallery.config import GalleryRow, read_config  # noqa: E402
 from compgen.gallery.material import MADE, spectrogram, waveform_path  # noqa: E402
 from compgen.locks import alone_in  # noqa: E402
 
@@ -159,3 +161,11 @@ def test_pictures_of_sound() -> None:
     assert spectrogram(np.zeros(0), 8000)
     assert waveform_path(np.zeros(0)) == ""
     assert waveform_path(tone, width=4).count("M") == 4
+
+
+@pytest.mark.parametrize("file", [b"no gzip", gzip.compress(bytes(16 + 784 * 3)), gzip.compress(bytes(3100))[:-9]])
+def test_a_file_of_digits_that_is_none_is_said(file: bytes, tmp_path: Path) -> None:
+    (tmp_path / "digits.gz").write_bytes(file)
+    row = GalleryRow(name="digits", file="digits.gz", sheet=2)
+    with pytest.raises(UsageError, match=r"'digits.gz' is no gzipped MNIST file of 4 digits or more"):
+        item(row, tmp_path)
