@@ -34,8 +34,10 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "compgen",
     "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,
 }
-"""Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run."""
+"""Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run. Names may
+hold dollar signs, which would begin a formula."""
 _LARGEST = 24.0
 """The largest side of a heat map, inches. Chosen: 3,600 pixels, in which 500 names can be read."""
 _NEAREST = 0.02
@@ -155,7 +157,7 @@ def clusters(distances: NDArray[np.float64], names: Sequence[str], title: str) -
     far = float(between.max())
     near = min(float(np.quantile(between, _NEAREST)), far - _LEAST_SPAN)
     side = min(2.0 + 0.24 * len(names), _LARGEST)
-    with mpl.rc_context({**_STYLE, "axes.grid": False, "text.parse_math": False}):
+    with mpl.rc_context({**_STYLE, "axes.grid": False}):
         figure = Figure(figsize=(side + 4.0, side + 1.0))
         tree, heat = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [2.0, side]})
         _draw_tree(tree, joins, order)
