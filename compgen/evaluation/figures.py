@@ -36,8 +36,8 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "text.parse_math": False,
 }
-"""Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run. Names may
-hold dollar signs, which would begin a formula."""
+"""Settings of matplotlib. The hash salt makes the ids in an SVG file, and so its bytes, the same in every run.
+Names may hold dollar signs, which would begin a formula."""
 _LARGEST = 24.0
 """The largest side of a heat map, inches. Chosen: 3,600 pixels, in which 500 names can be read."""
 _NEAREST = 0.02
