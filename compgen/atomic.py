@@ -42,7 +42,7 @@ def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) 
     Raises:
         OSError: the file cannot be written.
     """
-    old = _status(path)
+    old = status_of(path)
     if old is not None and not stat.S_ISREG(old.st_mode):
         with Path(path).open("wb") as file:
             yield file
@@ -96,8 +96,12 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
-    """Return the status of what ``path`` leads to, or None if nothing is there."""
+def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return the status of what ``path`` leads to, or None if nothing is there.
+
+    Raises:
+        OSError: links lead in a circle, or a directory may not be entered.
+    """
     try:
         return Path(path).stat()
     except FileNotFoundError:
