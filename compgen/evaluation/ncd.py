@@ -28,7 +28,8 @@ _BLIND = 0.75
 """The distance of a string to itself above which the compressor is called blind. Chosen: on text, compressors that see
 the first copy give at most 0.61 (ppmd, 770 KB), those that do not see it give 0.93 or more."""
 _LEAST = 256
-"""Bits that a second copy must cost for that. Chosen: short strings cost as much in headers, block ends and matches."""
+"""The least bits of a second copy for which a compressor is called blind. Chosen: of a short string, headers, block
+ends and matches cost as much."""
 _FAR_SIGHTED = "xz"
 """The compressor to name instead: it looks back 64 MB."""
 
