@@ -159,7 +159,7 @@ def _compress(
                 writer.write(piece)
                 total += len(piece)
     if wanted := wanted_to_decode(model, writer.memory_to_decode):
-        tell(f"{shown(file)}: to decode it, give decompress {' '.join(wanted)}: it costs more than is usual")
+        tell(f"{shown(file)}: decoding it costs more than decompress allows; give decompress {' '.join(wanted)}")
     if remove:
         files.remove(file, status)
     seconds = time.perf_counter() - begin

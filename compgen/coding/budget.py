@@ -1,8 +1,8 @@
 """What decoding a file may cost: memory, the time until the first byte, and the bytes that come out.
 
 A file chooses its model and its number of lanes. So a decoder builds the model, which is cheap, and estimates what it
-will cost before it starts: ``ByteModel.memory`` and ``ByteModel.start_time``. ``benchmarks/costs.py`` compares the estimates
-with measurements.
+will cost before it starts: ``ByteModel.memory`` and ``ByteModel.start_time``. ``benchmarks/costs.py`` compares the
+estimates with measurements.
 """
 
 from __future__ import annotations

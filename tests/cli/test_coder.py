@@ -90,7 +90,7 @@ def test_a_file_that_costs_more_than_is_usual_says_so_when_it_is_written(
     source.write_bytes(prose[:1500])
     assert run(["compress", str(source), "-c", "backoff:order=8"]) == 0
     said = capsys.readouterr().err
-    assert f"{source}: to decode it, give decompress --memlimit " in said
+    assert f"{source}: decoding it costs more than decompress allows; give decompress --memlimit " in said
     option = said.partition("give decompress ")[2].partition(":")[0].split()
     for less, code in ((0, 0), (1, 1)):
         limit = str(int(option[1].removesuffix("MiB")) - less) + "MiB"
