@@ -158,7 +158,7 @@ def _compress(
             while piece := source.read(_PIECE):
                 writer.write(piece)
                 total += len(piece)
-    if wanted := wanted_to_decode(model, writer.memory_to_decode):
+    if (wanted := wanted_to_decode(model, writer.memory_to_decode)) and not quiet:
         tell(f"{shown(file)}: decoding it costs more than decompress allows; give decompress {' '.join(wanted)}")
     if remove:
         files.remove(file, status)

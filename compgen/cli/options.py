@@ -124,7 +124,7 @@ Recursive: TypeAlias = Annotated[
     bool,
     typer.Option("--recursive", "-r", help="For a directory, take the files in it and in those below it."),
 ]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, not even warnings.")]
 Verbose: TypeAlias = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Tell where each output goes, and which files in directories are left out."),

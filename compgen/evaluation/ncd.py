@@ -169,10 +169,10 @@ def _blindness(
     to_itself: NDArray[np.float64],
     again: NDArray[np.float64],
 ) -> str:
-    """Return what ``Distances.blindness`` says. The longest string that the compressor does not see a copy of is named.
+    """Return ``Distances.blindness``, which names the longest string that the compressor does not see a copy of.
 
     Args:
-        compressor: that measured.
+        compressor: the one that measured the code lengths.
         strings: n strings.
         names: their names.
         to_itself: (n,) the distance of each to itself.
@@ -185,12 +185,12 @@ def _blindness(
     others = len({strings[i] for i in blind}) - 1
     more = f", and likewise for {others} more" if others else ""
     said = (
-        f"{compressor} hardly sees a copy of {names[longest]} ({len(strings[longest])} bytes): the distance to itself "
-        f"is {to_itself[longest]:.3f}, where near 0 is right{more}; so a distance near 1 says little"
+        f"{compressor} hardly sees a copy of {names[longest]} ({len(strings[longest])} bytes): its distance to itself "
+        f"is {to_itself[longest]:.3f} and should be near 0{more}; so a distance near 1 says little"
     )
     other = COMPRESSORS.build(_FAR_SIGHTED)
     if compressor.name == other.name:
         return said
     once, twice = other.code_length(strings[longest]), other.code_length(2 * strings[longest])
     seen = (twice - once) / once
-    return f"{said}; {other} says {seen:.3f}" + (", so use that" if seen <= _BLIND else ", which is no better")
+    return f"{said}; by {other} it is {seen:.3f}" + (f", so use {other}" if seen <= _BLIND else ", which is no better")
