@@ -87,8 +87,8 @@ def distances(
 ) -> Distances:
     """Return the distance of each of n strings to each.
 
-    That takes n + n * n code lengths, one for strings that are equal. Besides the strings, memory holds a few pairs and
-    an encoder for each job.
+    That takes n + n * n code lengths; equal strings are measured once. Besides the strings, memory holds a few pairs
+    and an encoder for each job.
 
     Args:
         strings: bytes, or text as UTF-8; one at least is not empty.
