@@ -1,7 +1,7 @@
 """Write files under a temporary name and rename them: after a failure, the old file is still there.
 
-A process that is killed leaves its temporary file behind. Each writer holds a lock on its own, which the system frees
-when the process ends; so the next writer in the same directory knows which files nobody writes any more.
+A process that is killed leaves its temporary file behind. Each writer locks its temporary file, and the system frees
+the lock when the process ends. So the next writer in the same directory knows which files nobody writes any more.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) 
 
     Args:
         path: the file to write.
-        like: the status of a source whose permissions, times and (as far as the system allows) owner the new file
-            gets; until then, only its owner may read it. Without one, it has the permissions of the file that it
-            replaces, or those of any new file.
+        like: the status of a source. The new file gets its permissions, its times and, as far as the system allows, its
+            owner; until then, only its owner may read it. Without a source, it gets the permissions of the file that
+            it replaces, or those of any new file.
 
     Raises:
         OSError: the file cannot be written.
     """
-    old = _status(path)
+    old = status_of(path)
     if old is not None and not stat.S_ISREG(old.st_mode):
         with Path(path).open("wb") as file:
             yield file
@@ -96,8 +96,12 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
-    """Return the status of what ``path`` leads to, or None if nothing is there."""
+def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return the status of what ``path`` leads to, or None if nothing is there.
+
+    Raises:
+        OSError: links lead in a circle, or a directory may not be entered.
+    """
     try:
         return Path(path).stat()
     except FileNotFoundError:
@@ -105,7 +109,7 @@ def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 
 def _lock(handle: int) -> None:
-    """Lock a temporary file until it is closed. Where there are no locks, nothing is swept either."""
+    """Lock a temporary file until it is closed. On a drive without locks, no file is swept either."""
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -121,7 +125,7 @@ def _sync(folder: Path) -> None:
 
 
 def _take_attributes(handle: int, like: os.stat_result) -> None:
-    """Give an open file the owner, mode and times of a source, as xz does. No moment lets more people read it."""
+    """Give an open file the owner, mode and times of a source, as xz does. At no moment can more people read it."""
     mode = like.st_mode & 0o777
     with suppress(OSError):  # only root may give files away
         os.fchown(handle, like.st_uid, -1)

@@ -9,8 +9,9 @@ from typing import Any, Never, Self
 class Growing(ABC):
     """Something that grows byte by byte. ``fork`` copies it, and ``copy.copy`` and ``copy.deepcopy`` do as ``fork``.
 
-    Its parts may be encoders of C libraries, buffers on a device, or views of one another. So pickle is refused, and
-    ``fork`` itself cannot begin with ``copy.copy(self)``: it begins with ``_sharing``, or makes a new object.
+    Its parts may be encoders of C libraries, buffers on a device, or views of one another. So it cannot be pickled.
+    ``copy.copy`` calls ``fork``, so ``fork`` must not call ``copy.copy``: it begins with ``_sharing``, or makes a new
+    object.
     """
 
     @abstractmethod

@@ -11,12 +11,11 @@ T = TypeVar("T")
 
 
 def kept(make: Callable[..., T]) -> Callable[..., T]:
-    """Cache the results of ``make`` as long as the process lives. A forked child begins without any.
+    """Cache the results of ``make`` for as long as the process lives. A forked child begins with an empty cache.
 
     A fork copies the memory of a process, and of its threads only the one that forks. In the child a pool has no
     threads, a lock may be held for ever, and a pipe leads to a process that still serves the parent.
     """
     cached = functools.cache(make)
-    if hasattr(os, "register_at_fork"):  # Windows has no fork
-        os.register_at_fork(after_in_child=cached.cache_clear)
+    os.register_at_fork(after_in_child=cached.cache_clear)
     return cached

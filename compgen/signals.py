@@ -17,13 +17,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that end a command. Those that the caller told the process to ignore, as nohup does, stay ignored."""
 
 _WAIT = 0.005
-"""Seconds until an interrupt that waits tries again. Chosen: short for people, long for the processor."""
+"""Seconds until an interrupt that has to wait tries again. Chosen: people notice no delay, and it costs little work."""
 
 _received: signal.Signals | None = None
 """The signal that came last, if any. It decides the exit code."""
 
 _starting = False
-"""Whether processes are being started."""
+"""Whether this process is starting others, inside ``blocked``."""
 
 
 def handle() -> None:
@@ -36,7 +36,10 @@ def handle() -> None:
 
 
 def let_go() -> None:
-    """From now on, a signal ends the process at once: the command is over, and Python's own end has no place for it."""
+    """From now on, let a signal end the process at once.
+
+    The command is over, and nothing would catch ``KeyboardInterrupt`` while Python shuts down.
+    """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -44,7 +47,7 @@ def let_go() -> None:
 
 
 def received() -> bool:
-    """Return whether a signal came. Whatever fails then was interrupted: C code may turn that into another error."""
+    """Return whether a signal came. Any failure after it is an interrupt, which C code may turn into another error."""
     return _received is not None
 
 
@@ -55,9 +58,9 @@ def exit_code() -> int:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Hold signals back while the block starts processes, which inherit that: an interrupt is for this process alone.
+    """Hold signals back while the block starts processes. The new processes inherit that, and hold signals back too.
 
-    A process that is told to end before it has read what to do would print a traceback. So each process calls
+    A process that is interrupted before it has read what to do would print a traceback. So each new process calls
     ``unblock`` once it has started.
     """
     global _starting
@@ -71,7 +74,7 @@ def blocked() -> Iterator[None]:
 
 
 def unblock() -> None:
-    """In a process that ``blocked`` has started: let it be ended from now on, but leave interrupts to its parent."""
+    """In a process that ``blocked`` has started: let SIGTERM and SIGHUP end it. Its parent answers SIGINT."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
 
 

@@ -12,8 +12,6 @@ import pytest
 from compgen.errors import CompgenError
 from compgen.locks import alone_in
 
-pytest.importorskip("fcntl")
-
 
 def test_one_block_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "new/out"

@@ -21,7 +21,7 @@ class Batch:
 
     Attributes:
         files: the files that nothing has gone wrong with, in order.
-        several: whether more than one file was asked for.
+        several: whether the user named several files, or a directory.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class Batch:
         """Find the files.
 
         Args:
-            names: the words that the user typed; None or none for standard input.
-            recursive: whether directories stand for the files in them.
-            wanted: says of the name of a file in a directory whether it is meant.
+            names: the names that the user typed; None or an empty list for standard input.
+            recursive: whether a directory stands for the files in it and below it.
+            wanted: returns whether a file in a directory is taken, by its name.
             verbose: whether to tell which files in directories are left out.
 
         Raises:
-            UsageError: nothing was typed and standard input is a terminal, or it is named twice.
+            UsageError: no name was typed and standard input is a terminal, or standard input is named twice.
         """
         if not names and sys.stdin.isatty():
             raise UsageError("name a file, or give - to read from the terminal")
@@ -56,7 +56,7 @@ class Batch:
         self.several = len(names) > 1 or self.files != names
 
     def each(self, work: Callable[[str], None], *, go_on: bool = True) -> None:
-        """Do ``work`` for each file. Where it fails, tell the error and leave the file out of what follows.
+        """Do ``work`` for each file. If it fails, print the error, and drop the file from ``files``.
 
         If ``go_on`` is False, the first failure ends the command.
         """
@@ -76,10 +76,11 @@ class Batch:
         self.files = done
 
     def end(self) -> NoReturn:
-        """End the command with the worst exit code of its files."""
+        """End the command with the highest exit code of its files: 0 if all are done."""
         raise typer.Exit(self._code)
 
     def _fail(self, name: str, error: Exception) -> None:
+        """Print an error with the name of its file, and keep the highest exit code."""
         message, code = failure(error) or ("", 1)
         named = f"'{name}'" in message or message.startswith(f"{name}: ")
         tell(message if named else f"{shown(name)}: {message}")

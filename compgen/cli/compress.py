@@ -12,14 +12,13 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
-from compgen.cli.messages import report, tell
+from compgen.cli.messages import report, speed, tell
 from compgen.cli.options import (
-    AsJson,
+    AsJsonLines,
     CompressorSpec,
     Effort,
     Files,
     Force,
-    Jobs,
     Quiet,
     Recursive,
     Remove,
@@ -50,6 +49,17 @@ Out: TypeAlias = Annotated[
 ]
 Window: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
+]
+Jobs: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="The number of processes that work side by side. With several, the segments of a file know nothing of "
+        "each other, which costs some rate.",
+    ),
 ]
 Lanes: TypeAlias = Annotated[
     int | None,
@@ -82,12 +92,12 @@ def compress(
     recursive: Recursive = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Compress files with the distribution of a compressor or a model. 'cgn decompress' restores them exactly.
 
-    A file keeps its permissions and its time. If it cannot be compressed, the output is 43 bytes longer, and 13
-    more for each segment after the first. A segment is usually a mebibyte.
+    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 43
+    bytes longer, and 13 more for each segment after the first. A segment is usually a mebibyte.
     """
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
@@ -101,7 +111,7 @@ def compress(
             raise UsageError(f"'{file}' ends in {SUFFIX} already; to compress it again, name the output with -o")
         if as_json and target == "-":
             raise UsageError("--json is for standard output, where the compressed data goes; name a file with -o")
-        files.check_way(file, target, remove)
+        files.check_source(file, target, remove)
         files.check_output(target, force, binary=True)
 
     batch.each(check)
@@ -148,8 +158,8 @@ def _compress(
             while piece := source.read(_PIECE):
                 writer.write(piece)
                 total += len(piece)
-    if wanted := wanted_to_decode(model, writer.memory_to_decode):
-        tell(f"{shown(file)}: to decode it, give decompress {' '.join(wanted)}: it costs more than is usual")
+    if (wanted := wanted_to_decode(model, writer.memory_to_decode)) and not quiet:
+        tell(f"{shown(file)}: decoding it costs more than decompress allows; give decompress {' '.join(wanted)}")
     if remove:
         files.remove(file, status)
     seconds = time.perf_counter() - begin
@@ -167,4 +177,4 @@ def _compress(
 def _summary(done: dict[str, Any]) -> str:
     rate = "" if done["bits_per_byte"] is None else f", {done['bits_per_byte']:.3f} bits per byte"
     sizes = f"{done['bytes']} to {done['compressed_bytes']} bytes"
-    return f"{done['compressor']}: {sizes}{rate}, {done['bytes_per_second']:.3g} bytes/s"
+    return f"{done['compressor']}: {sizes}{rate}, {speed(done['bytes_per_second'])}"

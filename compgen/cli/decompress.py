@@ -13,7 +13,7 @@ from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
 from compgen.cli.compress import SUFFIX
-from compgen.cli.messages import report
+from compgen.cli.messages import report, speed
 from compgen.cli.options import (
     Files,
     Force,
@@ -54,7 +54,8 @@ def decompress(
 ) -> None:
     """Decompress files. If one is damaged, or needs another build of a library, no output file is written for it.
 
-    A file keeps its permissions and its time. Standard output gets each segment as soon as its checksum holds.
+    Each output gets the permissions and the time of its file. Standard output gets each segment as soon as its
+    checksum holds.
     """
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
@@ -65,7 +66,7 @@ def decompress(
     def check(file: str) -> None:
         if out is None and file != "-" and not file.endswith(SUFFIX):
             raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
-        files.check_way(file, target_of(file), remove)
+        files.check_source(file, target_of(file), remove)
         files.check_output(target_of(file), force, binary=False)
 
     batch.each(check)
@@ -82,8 +83,8 @@ def decompress(
         begin = time.perf_counter()
         total = _decompress(file, target_of(file), options, remove, quiet)
         if verbose and not quiet:
-            speed = total / (time.perf_counter() - begin)
-            report(f"{shown(file)} to {target_of(file)}: {total} bytes, {speed:.3g} bytes/s")
+            rate = speed(total / (time.perf_counter() - begin))
+            report(f"{shown(file)} to {target_of(file)}: {total} bytes, {rate}")
 
     batch.each(work)
     batch.end()

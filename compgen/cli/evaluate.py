@@ -9,7 +9,6 @@ import typer
 
 from compgen.cli import files
 from compgen.cli.messages import console, report, tell
-from compgen.cli.options import Force
 from compgen.cli.progress import progress
 from compgen.display import one_line
 from compgen.errors import UsageError
@@ -47,7 +46,6 @@ def evaluate(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run whose results are in the folder.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", help="Use at most N chunks of each data set; 0 is all.")] = 0,
-    force: Force = False,
 ) -> None:
     """Run a study, and write its tables, its figures and a report."""
     if jobs is not None and jobs < 1:
@@ -63,7 +61,7 @@ def evaluate(
     figures.check_installed()
     chosen = engines.engine(engine, jobs or threads(), address)
     folder = out or f"results/{Path(config).stem}"
-    files.check_folder(folder, "results.jsonl", "run.json", force)
+    files.check_folder(folder)
     try:
         with progress("evaluating", None) as advance:
             result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from compgen.atomic import replacing
+from compgen.atomic import replacing, status_of
 from compgen.errors import CompgenError, UsageError
 
 
@@ -32,9 +32,9 @@ def opened(path: str, what: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
         return nullcontext(sys.stdin.buffer)
     try:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path("") is the current directory
             raise UsageError(f"{what} '{path}' is a directory; name a file in it")
-        return Path(path).open("rb")
+        return open(path, "rb")  # noqa: PTH123 - likewise
     except FileNotFoundError:
         raise UsageError(f"{what} '{path}' does not exist; check the path") from None
     except OSError as error:
@@ -74,7 +74,7 @@ def check_output(path: str, force: bool, binary: bool) -> None:
             raise UsageError("compressed data is not written to a terminal; name a file with -o, or use --force")
         return
     try:
-        status = _status(path)
+        status = status_of(path)
         parent = Path(os.path.realpath(path)).parent
         if not Path(path).name or (status is not None and stat.S_ISDIR(status.st_mode)):
             raise UsageError(f"output '{path}' is a directory; name a file in it")
@@ -89,27 +89,35 @@ def check_output(path: str, force: bool, binary: bool) -> None:
         raise UsageError(f"output '{path}' may not be written; choose another place")
 
 
-def check_folder(path: str, writes: str, beside: str, force: bool) -> None:
-    """Check before long work that ``path`` is a directory that may be written to, or does not exist.
-
-    Args:
-        path: the directory.
-        writes: the file in it that the command will write.
-        beside: what an earlier run of the command has left beside that file. If that is missing, the file is not ours.
-        force: whether the file may be overwritten in any case.
+def check_folder(path: str) -> None:
+    """Check before long work that ``path`` is a directory, or does not exist.
 
     Raises:
-        UsageError: ``path`` is a file, cannot be reached, or holds a file that is not ours.
+        UsageError: ``path`` is a file, or cannot be reached.
     """
     try:
-        status = _status(path)
+        status = status_of(path)
     except OSError as error:
         raise UsageError(f"output '{path}' cannot be written: {error.strerror}; choose another place") from None
     if status is not None and not stat.S_ISDIR(status.st_mode):
         raise UsageError(f"output '{path}' is a file; name a directory")
-    folder = Path(path)
-    if (folder / writes).exists() and not (folder / beside).exists() and not force:
-        raise UsageError(f"output '{folder / writes}' exists already; name another directory, or use --force")
+
+
+def check_left_by_us(folder: str, writes: str, beside: str, force: bool) -> None:
+    """Check before long work that the file ``writes`` in ``folder`` is missing, or was left by an earlier run.
+
+    Args:
+        folder: the directory that the command writes to.
+        writes: the name of a file that the command will write there.
+        beside: the name of what each run of the command leaves beside that file.
+        force: whether the file may be overwritten in any case.
+
+    Raises:
+        UsageError: the file exists and ``beside`` does not, so another program or a user wrote the file.
+    """
+    file = Path(folder) / writes
+    if file.exists() and not file.with_name(beside).exists() and not force:
+        raise UsageError(f"output '{file}' exists already; name another directory, or use --force")
 
 
 def check_one_output(out: str | None, several: bool) -> None:
@@ -122,7 +130,7 @@ def check_one_output(out: str | None, several: bool) -> None:
         raise UsageError(f"-o '{out}' is one output for several files; leave it out, or give -o - for standard output")
 
 
-def check_way(source: str, target: str, remove: bool) -> None:
+def check_source(source: str, target: str, remove: bool) -> None:
     """Check that the file ``source`` can be read, and that nothing is lost if its data goes to ``target``.
 
     Raises:
@@ -135,22 +143,10 @@ def check_way(source: str, target: str, remove: bool) -> None:
     if all(name != "-" and Path(name).exists() for name in (target, source)) and Path(target).samefile(source):
         raise UsageError(f"output '{target}' is the file that is read; name another with -o")
     if remove and any(name == "-" or (Path(name).exists() and not Path(name).is_file()) for name in (source, target)):
-        raise UsageError(f"--rm deletes a file whose data is in another file then; '{source}' is kept without --rm")
+        raise UsageError(f"--rm is for files whose output is a file too; leave it out for '{source}'")
 
 
 def write(path: str, data: bytes) -> None:
     """Write ``data`` to a file in one step: if that fails, the old file stays."""
     with replacing(path) as file:
         file.write(data)
-
-
-def _status(path: str) -> os.stat_result | None:
-    """Return the status of what ``path`` leads to, or None if nothing is there.
-
-    Raises:
-        OSError: links lead in a circle, or a directory may not be entered.
-    """
-    try:
-        return Path(path).stat()
-    except FileNotFoundError:
-        return None

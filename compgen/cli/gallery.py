@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.options import Force
+from compgen.cli.options import ForceFolder
 from compgen.cli.progress import progress
 from compgen.display import one_line
 from compgen.errors import UsageError
@@ -31,7 +31,7 @@ def gallery(
             "--jobs", "-j", metavar="N", help="The number of processes. Default: one for each core.", show_default=False
         ),
     ] = 0,
-    force: Force = False,
+    force: ForceFolder = False,
 ) -> None:
     """Build a static site of samples. Its rows are prompts, its columns are compressors, rules and models.
 
@@ -48,7 +48,8 @@ def gallery(
     wanted = read_config(Path(config))
     given = data or os.environ.get("COMPGEN_DATA")
     root = Path(given) if given else None
-    files.check_folder(out, "index.html", "cells", force)
+    files.check_folder(out)
+    files.check_left_by_us(out, "index.html", "cells", force)
     with progress("gallery", total(wanted, root)) as advance:
         page = build(wanted, Path(out), root, jobs or threads(), advance)
     print(one_line(str(page)))

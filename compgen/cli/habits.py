@@ -1,4 +1,4 @@
-"""What fingers know from gzip, zstd and xz but means something else here: the command line to type instead."""
+"""Command lines as users of gzip, zstd and xz type them, which mean something else here: say what to type instead."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ _WRITERS = ("compress", "decompress")
 
 
 def command_line(arguments: list[str], error: Any) -> str | None:
-    """Return what to type in place of ``arguments``, which Typer refuses with ``error``; None if nobody knows.
+    """Return what to type in place of ``arguments``, which Typer refuses with ``error``; None if it is none of these.
 
-    Understood are an option that is a command here, a file where a command is expected, and a ``-c`` at the end.
+    An option of gzip may be a command here; a file may stand where a command is expected; ``-c`` may be the last word.
     """
     option = getattr(error, "option_name", None) or ""
     first = arguments[0] if arguments else ""
     if option in _COMMANDS:
-        return f"{option} is a command here; type: {_typed(_COMMANDS[option], *_without(option, arguments))}"
+        command = _COMMANDS[option]
+        return f"{option} is the command {command} here; type: {_typed(command, *_without(option, arguments))}"
     if option in ("-c", "--compressor") and first in _WRITERS:
         return _to_standard_output([word for word in arguments if word != option])
     if "No such command" in str(error) and _exists(first):

@@ -3,48 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from compgen.cli import files
 from compgen.cli.batch import Batch
 from compgen.cli.compress import SUFFIX
 from compgen.cli.messages import console
-from compgen.cli.options import AsJson, Files, Recursive
+from compgen.cli.options import Files, Recursive
 from compgen.display import one_line
 
 if TYPE_CHECKING:
     from compgen.coding.container import FrameReader
 
 
-def inspect(inputs: Files = None, recursive: Recursive = False, as_json: AsJson = False) -> None:
+def inspect(
+    inputs: Files = None,
+    recursive: Recursive = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object to standard output for each container, each on a line.")
+    ] = False,
+) -> None:
     """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them.
 
-    A file may hold several containers, one after the other; each is shown for itself.
+    A file may hold several containers, one after the other. Each is shown by itself.
     """
+    is_first = True
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))
 
     def work(file: str) -> None:
+        nonlocal is_first
         with files.opened(file, "file") as source:
             for number, report in enumerate(_reports(source), 1):
                 if as_json:
                     import json
 
                     print(json.dumps({"file": file, "container": number, **report}), flush=True)
-                else:
-                    _print({"file": file, **report}, with_name=batch.several or number > 1)
+                    continue
+                if not is_first:
+                    print()
+                is_first = False
+                place = {"file": file} if batch.several else {}
+                _print(place | ({"container": number} if number > 1 else {}), report)
 
     batch.each(work)
     batch.end()
 
 
-def _print(report: dict[str, Any], with_name: bool) -> None:
+def _print(place: dict[str, Any], report: dict[str, Any]) -> None:
+    """Print what is known of a container: its place, if that needs saying, its model and its segments."""
     from rich.table import Table
 
     out = console(soft_wrap=True)
-    names = ("format", "compressor", "versions", "fingerprint", "lanes", "independent", "bytes", "compressed_bytes")
-    for key in ("file", *names) if with_name else names:
-        if report[key] is not None:
-            out.print(f"{key:<18}{one_line(str(report[key]))}")
+    for key, value in (place | report).items():
+        if value is not None and key != "segments":
+            out.print(f"{key:<18}{one_line(str(value))}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("segment", "kind", "bytes", "in the file", "bits per byte", "checksum"):
         table.add_column(heading, justify="left" if heading in ("kind", "checksum") else "right")
@@ -53,8 +67,6 @@ def _print(report: dict[str, Any], with_name: bool) -> None:
         sizes = str(segment["bytes"]), str(segment["compressed_bytes"])
         table.add_row(str(number), segment["kind"], *sizes, rate, segment["checksum"])
     out.print(table)
-    if with_name:
-        out.print()
 
 
 def _reports(source: Any) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,11 @@ def report(line: str) -> None:
     print(one_line(line), file=sys.stderr, flush=True)
 
 
+def speed(rate: float) -> str:
+    """Return ``rate``, in bytes per second, for messages: 0.72 bytes/s, or 1,460 bytes/s."""
+    return f"{rate:,.0f} bytes/s" if rate >= 100 else f"{rate:.3g} bytes/s"
+
+
 def failure(error: Exception) -> tuple[str, int] | None:
     """Return the message and the exit code of an error that a user can act on, or None for a defect of compgen."""
     if isinstance(error, CompgenError):

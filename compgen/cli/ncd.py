@@ -28,14 +28,14 @@ _LONGEST_NAME = 40
 
 
 def ncd(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE FILE...", help="The files; - is standard input.")],
+    paths: Annotated[list[str], typer.Argument(metavar="FILE", help="The files, two or more; - is standard input.")],
     compressor: PlainCompressorSpec = "xz",
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="Take the mean of both orders, A before B and B before A.")
     ] = False,
     header_free: Annotated[
         bool,
-        typer.Option("--header-free", help="Subtract the code length of no bytes from every code length."),
+        typer.Option("--header-free", help="Subtract the code length of an empty file from every code length."),
     ] = False,
     jobs: Jobs = 1,
     out: Annotated[
@@ -117,7 +117,7 @@ def _check_picture(out: str, force: bool) -> None:
     from compgen.extras import check
 
     if Path(out).suffix.lower() not in _PICTURES:
-        raise UsageError(f"output '{out}' must end in {' or '.join(_PICTURES)}, which says what picture it is")
+        raise UsageError(f"output '{out}' must end in {' or '.join(_PICTURES)}, which names the format")
     files.check_output(out, force, binary=True)
     for module in ("matplotlib", "scipy"):
         check(module, "evaluation", "a picture of clusters")

@@ -31,7 +31,11 @@ def parse_size(text: str) -> int:
 
 Files: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE|-", help="The files; - is standard input, as is no file.", show_default=False),
+    typer.Argument(
+        metavar="FILE|-",
+        help="The files. - is standard input, which is also read if no file is named.",
+        show_default=False,
+    ),
 ]
 CompressorSpec: TypeAlias = Annotated[
     str,
@@ -60,8 +64,8 @@ GivenCompressor: TypeAlias = Annotated[
         "--compressor",
         "-c",
         metavar="SPEC",
-        help="The compressor that the file was written with. It is needed only if the file names a program, a plugin "
-        "or a path.",
+        help="The compressor that the file was written with. It is needed only if the file names a program, a plugin, "
+        "a path, or a model that takes long to start.",
     ),
 ]
 MaxSize: TypeAlias = Annotated[
@@ -70,7 +74,7 @@ MaxSize: TypeAlias = Annotated[
         "--max-size",
         metavar="SIZE",
         parser=parse_size,
-        help="The most bytes that may come out of a file, such as 500000, 64KiB, 10MiB or 2GiB. The time is in "
+        help="The most bytes that may come out of a file, such as 500000, 64KiB, 10MiB or 2GiB. Decoding takes time in "
         "proportion to them. Default: any number.",
     ),
 ]
@@ -106,23 +110,28 @@ Jobs: TypeAlias = Annotated[
         "-j",
         metavar="N",
         min=1,
-        help="The number of processes. If several write a file, its segments know nothing of each other, which costs "
-        "some rate.",
+        help="The number of processes that work side by side.",
     ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if it exists.")]
+ForceFolder: TypeAlias = Annotated[
+    bool, typer.Option("--force", "-f", help="Overwrite files in the folder even if this command did not write them.")
+]
 Remove: TypeAlias = Annotated[
     bool, typer.Option("--rm/--keep", " /-k", help="Delete each file once its output is complete, or keep it.")
 ]
 Recursive: TypeAlias = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Take the files in directories, and in directories in them.")
+    bool,
+    typer.Option("--recursive", "-r", help="For a directory, take the files in it and in those below it."),
 ]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, not even warnings.")]
 Verbose: TypeAlias = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Tell where each file goes, and which files are left out.")
+    bool,
+    typer.Option("--verbose", "-v", help="Tell where each output goes, and which files in directories are left out."),
 ]
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object to standard output, for each file if there are several.")
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
+AsJsonLines: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print a JSON object to standard output for each file, each on a line.")
 ]
 DataRoot: TypeAlias = Annotated[
     Path | None,

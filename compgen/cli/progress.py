@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from compgen.cli.messages import speed
+
 
 @contextmanager
 def progress(label: str, total: int | None, shown: bool = True) -> Iterator[Callable[..., None]]:
@@ -29,14 +31,14 @@ def progress(label: str, total: int | None, shown: bool = True) -> Iterator[Call
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]} bytes/s"),
+        TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total, speed="-")
+        task = bar.add_task(label, total=total, speed="")
 
         def update(done: int, total: int | None = total) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=total, speed="-" if speed is None else f"{speed:.3g}")
+            rate = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, speed="" if rate is None else speed(rate))
 
         yield update

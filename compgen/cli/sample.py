@@ -98,7 +98,9 @@ Stop: TypeAlias = Annotated[
 ]
 Out: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Write the continuation to a file; several go to FILE-1, FILE-2, ..."),
+    typer.Option(
+        metavar="FILE", help="Write the continuation to a file; several go to next-1.png, next-2.png and so on."
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compgen.cli import files
-from compgen.cli.messages import report
+from compgen.cli.messages import report, speed
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -153,8 +153,8 @@ class Output:
         made = sum(len(one.data) for one in drawn)
         bits = sum(one.bits for one in drawn)
         rate = f", {bits / made:.3f} bits per byte" if made else ""
-        speed = made / self._seconds
-        report(f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {speed:.3g} bytes/s")
+        fast = speed(made / self._seconds)
+        report(f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {fast}")
 
 
 def _write(data: bytes | str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from compgen.cli import files
 from compgen.cli.messages import report
-from compgen.cli.options import DataRoot, Force
+from compgen.cli.options import DataRoot, ForceFolder
 from compgen.display import one_line
 from compgen.extras import need
 
@@ -21,7 +21,7 @@ def train(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder for the model.")],
     data: DataRoot = None,
-    force: Force = False,
+    force: ForceFolder = False,
 ) -> None:
     """Train a byte-level language model. A run that was stopped continues when it is started again.
 
@@ -30,7 +30,8 @@ def train(
     from compgen.training.config import TrainingConfig
 
     plan = TrainingConfig.read(config)
-    files.check_folder(str(out), "config.json", "checkpoints", force)
+    files.check_folder(str(out))
+    files.check_left_by_us(str(out), "config.json", "checkpoints", force)
     run = need("compgen.training.train", "llm", "training").train
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, only this one prints
 

@@ -35,7 +35,7 @@ def verify(
             segments = Reader(source, model, jobs=jobs, budget=budget, watch=watch).segments()
             total = sum(map(len, segments))
         if not quiet:
-            print(f"{one_line(file)}: sound, {total} bytes", flush=True)
+            print(f"{one_line(file)}: intact, {total} bytes", flush=True)
 
     batch.each(work)
     batch.end()

@@ -59,17 +59,17 @@ def decompress(
     Args:
         blob: a whole file in the .cgn format.
         model: the model that the file was written with. It is needed only if the file names a program, a plugin or a
-            path, since a file may not choose what is run or read.
+            path, since a file may not choose what is run or read; or if the model takes too long to start.
         jobs: processes. They help if the file was written with more than one, or with lanes.
-        max_size: the most bytes that are accepted; None for any number. The time is in proportion to them.
-        memlimit: the most bytes of memory that decoding may take, by the models' own estimates (``budget.py``).
+        max_size: the most bytes that may come out; None for any number. Decoding takes time in proportion to them.
+        memlimit: the most bytes of memory that decoding may take, as the models estimate it (``budget.py``).
         watch: called with the number of bytes done so far.
 
     Raises:
         CorruptDataError: the blob is damaged.
         IncompatibleError: the model behaves otherwise here than where the file was written, or must be given.
         LimitError: the blob holds more than ``max_size`` bytes, takes more memory than ``memlimit``, or names a model
-            that is too slow to begin with.
+            that takes too long to start.
         UsageError: the file was written with another model than ``model``, or a limit is out of range.
     """
     budget = Budget(memlimit, max_size)
@@ -103,8 +103,8 @@ def open(
     A file opened with ``"wb"`` replaces ``path`` when the object is closed, and not before. If a ``with`` block fails,
     the old file stays. The default model is gzip's, for ``"wb"``. With one job, the file is the one that ``compress``
     gives for the same data; for that, up to 16 MiB of data are held back if the best number of lanes depends on the
-    total, as for language models. ``memlimit`` is for reading; see ``decompress``. What a reader has not asked for is
-    not decoded, but for the segment at hand, 16 MiB at most.
+    total, as for language models. ``memlimit`` is for reading; see ``decompress``. A file is decoded one segment at a
+    time, 16 MiB at most, as it is read; who reads it decides how much comes out.
 
     Raises:
         UsageError: the mode is neither, the spec is wrong, or an argument is out of range.

@@ -1,8 +1,8 @@
 """What decoding a file may cost: memory, the time until the first byte, and the bytes that come out.
 
-A file chooses its model and its lanes. So both are weighed, as built, before anything of them starts. The estimates are
-the models' own: ``ByteModel.memory`` and ``ByteModel.start_time``. ``benchmarks/costs.py`` compares them with
-measurements.
+A file chooses its model and its number of lanes. So a decoder builds the model, which is cheap, and estimates what it
+will cost before it starts: ``ByteModel.memory`` and ``ByteModel.start_time``. ``benchmarks/costs.py`` compares the
+estimates with measurements.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from compgen.models import ByteModel
 from compgen.models.language import LanguageModel
 
 MEMORY = 1 << 30
-"""Bytes of memory that decoding takes at most, unless the caller allows more. Part of the format (docs/format.md).
-Chosen: every built-in model decodes what it writes by default, and a small machine bears it."""
+"""The most bytes of memory that decoding takes, unless the caller allows more. Part of the format (docs/format.md).
+Chosen: every built-in model can decode what it writes by default, and a small machine has as much."""
 
 START = 5.0
-"""Seconds that the fingerprint of a model that a file chooses takes at most, on an ordinary core. Chosen: every
-built-in model at its defaults takes under a second, and a user waits no longer for nothing."""
+"""The most seconds that the fingerprint of a model that a file chooses takes, on an ordinary core. Chosen: every
+built-in model at its defaults takes under a second, and no user should wait longer for a file that may be refused."""
 
 _SEGMENT = 8
-"""Bytes of memory for each byte of a segment: data, code, and the tables between them."""
+"""Bytes of memory for each byte of a segment: its data, its code, and the arrays between the two."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What the caller accepts.
+    """What the caller accepts that a file costs.
 
     Attributes:
-        memory: bytes of memory.
-        size: bytes that come out; None for any number.
+        memory: the most bytes of memory that decoding may take.
+        size: the most bytes that may come out; None for any number.
 
     Raises:
-        UsageError: one of them is no positive number.
+        UsageError: one of them is not a positive whole number.
     """
 
     memory: int = MEMORY
@@ -72,13 +72,13 @@ class Budget:
             )
 
     def check_memory(self, model: ByteModel, work: Work, given: bool) -> None:
-        """Check that ``model`` may do ``work``.
+        """Check that ``work`` by ``model`` takes no more memory than the caller accepts.
 
-        A model that the caller gave passes with as many lanes as it would use by itself: the caller trusts the model,
-        but not the number of lanes, which the file chooses.
+        If the model is ``given``, the caller trusts it. Then the work is checked only if the file asks for more lanes
+        than the model uses by itself.
 
         Raises:
-            LimitError: it takes more memory than the caller accepts.
+            LimitError: it takes more.
         """
         if given and work.lanes <= (model.most_lanes if isinstance(model, LanguageModel) else 1):
             return
@@ -92,7 +92,7 @@ class Budget:
 
 
 DEFAULT = Budget()
-"""What a caller accepts who says nothing."""
+"""What a caller accepts who names no limit."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Work:
 
 
 def wanted_to_decode(model: ByteModel, memory: int) -> list[str]:
-    """Return the options without which no decoder takes a file of ``model`` that needs ``memory`` bytes of it."""
+    """Return the options of ``decompress`` without which it refuses a file of ``model`` that needs ``memory`` bytes."""
     wanted = [f"--memlimit {mebibytes(memory)}MiB"] if memory > MEMORY else []
     return wanted + ([f"--compressor {shlex.quote(str(model))}"] if model.start_time > START else [])
 

@@ -200,9 +200,7 @@ class FrameReader:
         if not head:
             return False
         if head[: len(MAGIC)] != MAGIC:
-            raise CorruptDataError(
-                "the file goes on after its end, with what is no other .cgn file; cut off what was added"
-            )
+            raise CorruptDataError("bytes that are no .cgn file follow the end of the file; cut them off")
         self._begin(head)
         return True
 

@@ -16,7 +16,7 @@ SIZE = 8
 """Bytes of a fingerprint (docs/format.md)."""
 
 LONGEST_PROBE = 4096
-"""Bytes that a model reads at most for its fingerprint, rounded up. The probe below has 3,550."""
+"""The most bytes that a model reads for its fingerprint, rounded up. The probe below has 3,550."""
 
 _STEPS = 6
 """Bytes after each context whose frequencies go into the digest (docs/format.md)."""

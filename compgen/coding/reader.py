@@ -150,7 +150,7 @@ class _CodedSegments:
         self._named: ModelFrame | None = None
         self._model: ByteModel | None = None
         self._state: State | None = None
-        self._read = 0  # bytes, by each row of the state
+        self._read = 0  # bytes that each row of the state has read
 
     def name_model(self, frame: ModelFrame) -> None:
         """Take the frame of the model, which a container has once."""
@@ -171,7 +171,7 @@ class _CodedSegments:
         if len(frame.body) < rans.LANE * named.lanes:
             raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
         goes_on = not (named.independent or frame.tokens)
-        read = (self._read if goes_on else 0) - (-frame.length // named.lanes)
+        read = (self._read if goes_on else 0) - (-frame.length // named.lanes)  # rounded up
         work = Work(named.lanes, read, frame.length, self._jobs)
         model = self._model = self._model or model_of(named, self._given, self._budget, work)
         self._budget.check_memory(model, work, self._given is not None)

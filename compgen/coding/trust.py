@@ -1,7 +1,7 @@
 """Decide whether to load the model that a file names.
 
-A file may choose only built-in models of bounded size, since a file is data and not a program: it must not choose what
-is run, read from disk, or allocated. And the model must behave here as it did where the file was written.
+A file may choose only built-in models whose cost is bounded (``budget.py``), since a file is data and not a program: it
+must not choose what is run, read from disk, or allocated. And the model must behave here as where the file was written.
 """
 
 from __future__ import annotations

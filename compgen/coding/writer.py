@@ -69,8 +69,8 @@ class Writer(io.RawIOBase):
         self._states: tuple[State, State | None] | None = None  # the coder's and its verifier's, between two segments
         self._model_is_written = False
         self._number = 0  # segments written
-        self._read = 0  # bytes, by each row of the states
-        self.memory_to_decode = 0  # bytes of memory that decoding the file takes at most
+        self._read = 0  # bytes that each row of the states has read
+        self.memory_to_decode = 0  # the most bytes of memory that decoding the file takes
         self._done = 0  # bytes in them
         self._pool = self._stack.enter_context(OrderedPool(jobs))
         self._frames = FrameWriter(out)

@@ -97,7 +97,7 @@ class Compressor(Configured, ABC):
 
     @property
     def call_time(self) -> float:
-        """Microseconds that the code length of a kilobyte or two takes on an ordinary core, about and at most."""
+        """The most microseconds that the code length of a kilobyte or two takes on an ordinary core: an estimate."""
         return 150
 
     def encoder_memory(self, size: int) -> int:

@@ -23,6 +23,7 @@ from typing import Any, Never
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.display import one_line
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation.shards import batches
 from compgen.extras import missing
@@ -210,5 +211,5 @@ if __name__ == "__main__":
     try:
         cli_evaluate()
     except CompgenError as error:
-        print(f"cgn: {error}", file=sys.stderr)
+        print(f"cgn: {one_line(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)

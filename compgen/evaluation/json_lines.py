@@ -14,7 +14,7 @@ from compgen.errors import CompgenError
 def read(path: Path, key: str) -> list[dict[str, Any]]:
     """Return the objects in a file; none if there is no file.
 
-    The last line is left out if it is not whole: a process that was killed, or a power cut, may have torn it.
+    If the last line is torn, it is left out: the process was killed, or the power failed, while it was written.
 
     Args:
         path: the file.

@@ -28,7 +28,8 @@ _BLIND = 0.75
 """The distance of a string to itself above which the compressor is called blind. Chosen: on text, compressors that see
 the first copy give at most 0.61 (ppmd, 770 KB), those that do not see it give 0.93 or more."""
 _LEAST = 256
-"""Bits that a second copy must cost for that. Chosen: short strings cost as much in headers, block ends and matches."""
+"""The least bits of a second copy for which a compressor is called blind. Chosen: of a short string, headers, block
+ends and matches cost as much."""
 _FAR_SIGHTED = "xz"
 """The compressor to name instead: it looks back 64 MB."""
 
@@ -86,8 +87,8 @@ def distances(
 ) -> Distances:
     """Return the distance of each of n strings to each.
 
-    That takes n + n * n code lengths, one for strings that are equal. Besides the strings, memory holds a few pairs and
-    an encoder for each job.
+    That takes n + n * n code lengths; equal strings are measured once. Besides the strings, memory holds a few pairs
+    and an encoder for each job.
 
     Args:
         strings: bytes, or text as UTF-8; one at least is not empty.
@@ -168,10 +169,10 @@ def _blindness(
     to_itself: NDArray[np.float64],
     again: NDArray[np.float64],
 ) -> str:
-    """Return what ``Distances.blindness`` says. The longest string that the compressor does not see a copy of is named.
+    """Return ``Distances.blindness``, which names the longest string that the compressor does not see a copy of.
 
     Args:
-        compressor: that measured.
+        compressor: the one that measured the code lengths.
         strings: n strings.
         names: their names.
         to_itself: (n,) the distance of each to itself.
@@ -184,12 +185,12 @@ def _blindness(
     others = len({strings[i] for i in blind}) - 1
     more = f", and likewise for {others} more" if others else ""
     said = (
-        f"{compressor} hardly sees a copy of {names[longest]} ({len(strings[longest])} bytes): the distance to itself "
-        f"is {to_itself[longest]:.3f}, where near 0 is right{more}; so a distance near 1 says little"
+        f"{compressor} hardly sees a copy of {names[longest]} ({len(strings[longest])} bytes): its distance to itself "
+        f"is {to_itself[longest]:.3f} and should be near 0{more}; so a distance near 1 says little"
     )
     other = COMPRESSORS.build(_FAR_SIGHTED)
     if compressor.name == other.name:
         return said
     once, twice = other.code_length(strings[longest]), other.code_length(2 * strings[longest])
     seen = (twice - once) / once
-    return f"{said}; {other} says {seen:.3f}" + (", so use that" if seen <= _BLIND else ", which is no better")
+    return f"{said}; by {other} it is {seen:.3f}" + (f", so use {other}" if seen <= _BLIND else ", which is no better")

@@ -152,7 +152,7 @@ def _begin(folder: Path, provenance: dict[str, Any], resume: bool) -> tuple[list
         json_lines.write(folder / _RESULTS, kept)
         json_lines.write(folder / _TIMINGS, timings)
     elif (folder / _RESULTS).exists():
-        raise UsageError(f"'{folder}' holds results without the run.json that tells of what; choose another --out")
+        raise UsageError(f"'{folder}' holds a {_RESULTS} without its run.json; choose another --out")
     with replacing(place) as file:
         file.write(json.dumps(provenance, indent=2).encode() + b"\n")
     return kept, seconds

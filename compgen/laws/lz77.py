@@ -118,8 +118,8 @@ DEFLATE_RENEWALS = Renewals(first=256, every=4096)
 """Reading the tables of one output is cheap."""
 
 _TABLES, _PRICES, _OF_A_BYTE, _BEFORE = 384 << 10, 768 << 10, 64, 16
-"""Bytes of memory of the tables of a pass, and of a set of prices: 490 KB were measured for both. Then those for each
-byte of a pass, and of the text before all contexts: their arrays' items, added up."""
+"""Bytes of memory of the tables of a pass, of a set of prices (490 KB were measured for both), of each byte of a pass,
+and of each byte of the text before all contexts (the items of their arrays, added up)."""
 
 
 @dataclass(frozen=True)

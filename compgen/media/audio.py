@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media import sound_files
-from compgen.media.base import Medium, tell
+from compgen.media.base import Medium, warn_of
 from compgen.media.formats import format_of
 from compgen.media.layout import Layout, completed
 from compgen.registry import suggest
@@ -34,7 +34,7 @@ _RATES = (1000, 192_000)
 """Hz. The least and the greatest rate of samples. Chosen: players take no others."""
 
 _MOST = 1 << 28
-"""Samples at another rate at most. Chosen: half a gigabyte of memory."""
+"""The most samples that a sound may have after a change of its rate. Chosen: half a gigabyte of memory."""
 
 _BLOCK = 1 << 20
 """Samples that are coded at a time. Chosen: little memory beside the sound."""
@@ -92,7 +92,7 @@ class Audio(Medium):
         if sound.bits > fitted.layout.bits and self.coding != "mu-law":
             more = " (--medium audio:coding=16-bit keeps 16)" if self.coding == "linear" else ""
             losses.append(f"its samples of {sound.bits} bits become samples of {fitted.layout.bits}{more}")
-        tell("sound", losses)
+        warn_of(losses, "sound")
         return fitted._bytes(fitted._resampled(sound)), fitted
 
     def _own_rate(self, rate: int) -> int:

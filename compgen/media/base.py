@@ -37,7 +37,7 @@ class Medium(Configured, ABC):
         """Return the bytes of an item, and the medium with the item's own width, rate and so on.
 
         Warns:
-            LossWarning: the bytes lack something of the item, and no option asked for that (``tell``).
+            LossWarning: the bytes lack something of the item, and no option asked for that (``warn_of``).
 
         Raises:
             UsageError: the item is damaged, cut short, too large, or of an unknown format.
@@ -74,8 +74,8 @@ class Medium(Configured, ABC):
         return suffix
 
 
-def tell(what: str, losses: Sequence[str]) -> None:
-    """Warn of all that the bytes lack of the item, which ``what`` names, in one warning; or of nothing.
+def warn_of(losses: Sequence[str], what: str) -> None:
+    """Warn of ``losses``, what the bytes lack of the item, in one warning. ``what`` names the item.
 
     Warns:
         LossWarning: there are losses.

@@ -1,7 +1,7 @@
 """File formats by their first bytes: those that are read as pictures and sound, and those that are refused by name.
 
-A file whose first bytes are plain text is a text, whatever it begins with: prose may begin with ``BM`` or ``ID3``. The
-other files without a known signature are bytes, which the medium ``text`` takes as they are.
+A file whose first bytes are plain text is a text, whatever it begins with: prose may begin with ``BM`` or ``ID3``. Any
+other file without a known signature is mere bytes, which the medium ``text`` takes as they are.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from compgen.errors import UsageError
 
 _HEAD = 4096
-"""Bytes that are compared with signatures. Chosen: the first object of a PDF file begins before."""
+"""The first bytes, which are compared with signatures. Chosen: the first object of a PDF file begins within them."""
 
 _PLAIN = 1024
-"""Bytes that must be plain text. Chosen: headers of binary formats have a zero or another control byte before."""
+"""The first bytes that decide whether a file is plain text. Chosen: the header of a binary format has a zero or another
+control character within them."""
 
 _CONTROLS = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 """Characters that no text holds. Escape may colour a text, backspace may underline it."""
@@ -158,7 +159,7 @@ FORMATS: tuple[Format, ...] = (
         ("RAR", rb"Rar!\x1a\x07", ".rar"),
     ),
 )
-"""All formats, the first that matches first."""
+"""All formats. If several match a file, the first of them is its format."""
 
 _BY_NAME = {one.name: one for one in FORMATS}
 

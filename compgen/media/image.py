@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media import picture_files
-from compgen.media.base import Medium, tell
+from compgen.media.base import Medium, warn_of
 from compgen.media.formats import format_of
 from compgen.media.layout import MIDDLE, MOST_STRIDE, Layout, completed
 
@@ -70,7 +70,7 @@ class Image(Medium):
         fitted = replace(self, channels=channels, width=upright.width)
         if self.width not in (0, upright.width):
             raise UsageError(f"the picture is {upright.width} pixels wide, not {self.width}; leave the width out")
-        tell("picture", losses)
+        warn_of(losses, "picture")
         return upright.convert(_MODES[channels]).tobytes(), fitted
 
     def decode(self, data: bytes, suffix: str = "") -> bytes:

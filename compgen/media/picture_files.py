@@ -15,22 +15,11 @@ from compgen.media.formats import Format
 from compgen.media.quiet import quiet
 
 _MOST = 1 << 26
-"""Pixels of a picture at most. Chosen: about 200 MB as RGB."""
+"""The most pixels of a picture. Chosen: about 200 MB as RGB."""
 
-_DECODERS = {
-    "PNG": "PNG",
-    "JPEG": "JPEG",
-    "WebP": "WEBP",
-    "GIF": "GIF",
-    "BMP": "BMP",
-    "TIFF": "TIFF",
-    "AVIF": "AVIF",
-    "PPM": "PPM",
-}
-"""Pillow's names of the formats that are read. No others: its EPS decoder, for one, starts a program."""
-
-DECODERS = tuple(_DECODERS.values())
-"""Pillow's names alone."""
+DECODERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+"""Pillow's names of the formats that are read: the names in ``formats``, in capitals. It may decode no others: its EPS
+decoder, for one, starts a program."""
 
 _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 """Pillow's modes of gray pictures with 16 bits."""
@@ -57,7 +46,7 @@ def read(item: bytes) -> tuple[Any, list[str]]:
     try:
         with warnings.catch_warnings(), quiet(form.name == "TIFF"):
             warnings.simplefilter("ignore")  # Pillow's own: of huge pictures, whose size is checked, and of odd tags
-            with pil.Image.open(io.BytesIO(item), formats=(_DECODERS[form.name],)) as picture:
+            with pil.Image.open(io.BytesIO(item), formats=(form.name.upper(),)) as picture:
                 return _read(pil, picture, item, form)
     except UsageError:
         raise
@@ -75,7 +64,7 @@ def pillow() -> Any:
 
 def _cause(pil: Any, form: Format, error: Exception) -> str:
     """Return why Pillow cannot read a picture, and what to do. Its own words name objects and error numbers."""
-    if _DECODERS[form.name] not in pil.Image.OPEN:
+    if form.name.upper() not in pil.Image.OPEN:
         return f"this Pillow reads no {form.name}; convert it to PNG"
     if isinstance(error, MemoryError):
         return f"it asks for too much memory; {whole.advice(form)}"
@@ -129,7 +118,7 @@ def _depth(picture: Any, item: bytes, form: Format, tags: dict[int, Any]) -> int
 
 
 def _mend_rule(picture: Any, depth: int) -> None:
-    """Give the samples that a PNG file calls transparent (tRNS) as Pillow shows them: scaled to 8 bits.
+    """Scale the samples that a PNG file calls transparent (tRNS) to 8 bits, as Pillow scales the picture's.
 
     Bits that a sample does not have are ignored (PNG, third edition, section 11.3.1.1).
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.RLock()
-"""Descriptors belong to the process: of two blocks side by side, the second would save what the first has put there."""
+"""Held while a block runs. A descriptor belongs to the whole process: if two threads ran such blocks at once, the
+second would take the null device for the standard error that it must put back."""
 
 
 @contextmanager
 def quiet(wanted: bool) -> Iterator[None]:
-    """Discard what is written to descriptor 2 inside the block, by C code and by other threads, if that is wanted."""
+    """If ``wanted``, discard what C code writes to descriptor 2 while the block runs, and what other threads write."""
     if not wanted:
         yield
         return
@@ -34,10 +35,9 @@ def quiet(wanted: bool) -> Iterator[None]:
 
 
 def _renew() -> None:
-    """Make a new lock: another thread, which a forked child lacks, may have held the old one."""
+    """Make a new lock in a forked child: the thread that held the old one may be missing there."""
     global _lock
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+os.register_at_fork(after_in_child=_renew)

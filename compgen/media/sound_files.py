@@ -18,13 +18,14 @@ from compgen.media.formats import Format
 from compgen.media.quiet import quiet
 
 _MOST = 1 << 28
-"""Samples that are read from a file at most. Chosen: half a gigabyte of memory."""
+"""The most samples of a file. Chosen: half a gigabyte of memory."""
 
 _BLOCK = 1 << 18
 """Samples that are read at a time, since a header may promise more than there is. Chosen."""
 
 _LIMITS = (1, 768_000)
-"""Hz. The rates of files that are read. Chosen: the fastest rate of converters; what is faster is a wrong header."""
+"""Hz. The lowest and the highest rate of files that are read. Chosen: no converter is faster, so a header that says so
+is wrong."""
 
 FLOATS = ("FLOAT", "DOUBLE")
 """libsndfile's words for samples in floating point."""
@@ -86,7 +87,7 @@ def _samples(file: Any, item: bytes, form: Format) -> Sound:
     """Return the samples of an open file.
 
     Raises:
-        UsageError: it has too many samples, or they are not those that its checksum was computed of.
+        UsageError: it has too many samples, or its checksum is not that of its samples.
     """
     promise = _Promise(item) if form.name == "FLAC" else None
     data = bytearray()
@@ -134,7 +135,7 @@ def _bits(subtype: str) -> int:
 
 
 class _Promise:
-    """What the first block of a FLAC file says of its samples: how many there are, and their MD5 (RFC 9639, 8.2)."""
+    """The number of samples that the first block of a FLAC file promises, and their MD5 (RFC 9639, section 8.2)."""
 
     def __init__(self, item: bytes) -> None:
         block = item[formats.tag_end(item) + 8 :][:34]
@@ -156,7 +157,7 @@ class _Promise:
 
     @property
     def holds(self) -> bool:
-        """Whether the frames are as many, and the samples those, that the file's writer counted. Zeros say nothing."""
+        """Whether the number of frames and the MD5 are those promised. A promise of zeros says nothing."""
         right = not any(self._expected) or self._digest.digest() == self._expected
         return right and self._frames in (0, self._seen)
 

@@ -49,7 +49,7 @@ class Text(Medium):
         if (form := owner(suffix)) is not None:
             prompt = {"image": ", or give a picture to continue", "audio": ", or give a sound to continue"}
             raise UsageError(
-                f"text is not written as {suffix}, which is for {form.name}; name such a file .txt or .bin"
+                f"text is not written as {suffix}, which is for {form.name}; name the file .txt or .bin"
                 f"{prompt.get(form.medium, '')}"
             )
         return suffix

@@ -19,21 +19,21 @@ _UNKNOWN = 0x7FFF_0000
 0x7FFFF000, 0x7FFFFFFF or 0xFFFFFFFF there."""
 
 _MOST_SCANS = 50
-"""Scans of a progressive JPEG file at most. Chosen: encoders write about ten, and a few bytes may cost a pass over all
-pixels."""
+"""The most scans of a progressive JPEG file. Chosen: encoders write about ten, and a scan of few bytes may cost a pass
+over all pixels."""
 
 _CHECKED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS")
 """Chunks of PNG files that say what the pixels are. Their checksums are checked."""
 
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-"""Each byte with its bits in the other order."""
+"""For each byte, the byte with its bits in reverse order."""
 
 
 def check(item: bytes, form: Format) -> None:
-    """Check that a file is not cut short.
+    """Check that a file is whole.
 
     Raises:
-        UsageError: it is, or a checksum in it is wrong.
+        UsageError: it is cut short, or a checksum in it is wrong.
     """
     checks: dict[str, Callable[[bytes], str]] = {
         "PNG": _png,
@@ -54,7 +54,7 @@ def check(item: bytes, form: Format) -> None:
 
 def advice(form: Format) -> str:
     """Return what to do about a damaged file."""
-    again = "save it anew as PNG" if form.medium == "image" else "rewrite what is left, ffmpeg -i IN OUT.wav"
+    again = "save it anew as PNG" if form.medium == "image" else "save what is left, as by 'ffmpeg -i IN OUT.wav'"
     return f"get it whole, or {again}"
 
 
@@ -74,7 +74,7 @@ def _png(item: bytes) -> str:
 
 
 def _jpeg(item: bytes) -> str:
-    """Look for the mark of the end behind the first scan. Pixels hold no such bytes, a preview before them may."""
+    """Look for the mark of the end behind the beginning of the first scan. A preview before it may hold such a mark."""
     place = 2
     while place + 4 <= len(item) and item[place] == 0xFF:
         marker, size = item[place + 1], int.from_bytes(item[place + 2 : place + 4])
@@ -180,7 +180,7 @@ def _ogg(item: bytes) -> str:
 
 
 def _ogg_checksum(page: bytes) -> bytes:
-    """Return the checksum of a page (RFC 3533): zlib's, but of bits in the other order, and with nothing inverted."""
+    """Return the checksum of a page (RFC 3533): zlib's, but of bits in reverse order, and not inverted."""
     mirrored = zlib.crc32(page.translate(_MIRROR), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return mirrored.to_bytes(4).translate(_MIRROR)
 

@@ -115,14 +115,14 @@ class ByteModel(Configured, ABC):
 
     @property
     def start_time(self) -> float:
-        """Seconds that a fingerprint of the model takes on an ordinary core, about and at most."""
+        """The most seconds that a fingerprint of the model takes on an ordinary core: an estimate."""
         return 0.1
 
     def memory(self, rows: int, length: int) -> int:
         """Return the bytes of memory that a state of ``rows`` rows takes at most, after ``length`` bytes in each.
 
-        An estimate from above, which bounds what a file may choose (docs/format.md, "What a file may cost"). Libraries,
-        and weights that rows share, are left out.
+        This is an estimate, rather too high than too low. By it a decoder refuses costly files (docs/format.md, "What a
+        file may cost"). Libraries, and weights that rows share, are left out.
         """
         return rows * ROW
 

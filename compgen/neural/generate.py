@@ -36,7 +36,7 @@ processors take differences of logits (``guidance_scale`` does), and the differe
 """
 
 _CALLS = 2
-"""Calls whose states are kept. ``guidance_scale`` asks for two streams of contexts by turns."""
+"""The last calls whose states are kept. With ``guidance_scale``, calls for two streams of contexts alternate."""
 
 _CACHE, _INSIDE = "it needs a cache of keys and values", "it looks inside a network"
 _REFUSED = {
@@ -57,9 +57,11 @@ _REFUSED = {
 }
 """Options of transformers' models that this one cannot follow, with the reason."""
 
-
 _ROWS = ("guidance_scale", "num_beams", "num_return_sequences")
+"""Options of ``generate`` that decide how many rows its contexts have."""
+
 _NEGATIVE = ("negative_prompt_ids", "negative_prompt_attention_mask")
+"""Options of ``generate`` that must have as many rows."""
 
 
 class ByteConfig(PretrainedConfig):
@@ -160,7 +162,7 @@ class ByteCausalLM(PreTrainedModel, GenerationMixin):
             labels: (B, T) tokens, usually ``input_ids``. The loss is the mean of -ln p of those after the first, nats;
                 -100 marks tokens that do not count.
             logits_to_keep: K; 0 for T.
-            use_cache: not used: a state is kept whether or not.
+            use_cache: not used; the state of a call is kept in any case.
             return_dict: False for a tuple.
             others: further arguments of transformers' models; all must be None or False.
 

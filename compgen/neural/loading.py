@@ -1,4 +1,4 @@
-"""Models are loaded by one thread at a time, and a forked child computes on one thread."""
+"""Load models in one thread at a time, and let a forked child compute on one thread."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOCK = threading.RLock()
+"""Held while a model is loaded, and while the process forks: so no child begins with half a model."""
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Keep other threads from loading, which transformers does with settings of the whole process."""
+    """Keep other threads from loading: while transformers loads a model, it changes settings of the whole process."""
     _prepare_for_forks()
     with _LOCK:
         yield
@@ -21,12 +22,11 @@ def loading() -> Iterator[None]:
 
 @functools.cache
 def _prepare_for_forks() -> None:
-    if hasattr(os, "register_at_fork"):  # Windows has no fork
-        os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_in_child)
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_in_child)
 
 
 def _in_child() -> None:
     import torch
 
     _LOCK.release()
-    torch.set_num_threads(1)  # the threads of OpenMP are not copied by a fork, and torch would wait for them for ever
+    torch.set_num_threads(1)  # a fork does not copy OpenMP's threads, and torch would wait for them for ever

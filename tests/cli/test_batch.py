@@ -39,7 +39,7 @@ def test_several_files_go_there_and_back(here: Path, capfd: pytest.CaptureFixtur
     assert run(["compress", "a", "b", "c"]) == 0
     assert [line.split(":")[0] for line in said(capfd)] == ["a", "b", "c"]
     assert run(["verify", "a.cgn", "b.cgn", "c.cgn"]) == 0
-    assert capfd.readouterr().out == "".join(f"{name}.cgn: sound, 42 bytes\n" for name in "abc")
+    assert capfd.readouterr().out == "".join(f"{name}.cgn: intact, 42 bytes\n" for name in "abc")
     for name in "abc":
         (here / name).unlink()
     assert run(["decompress", "a.cgn", "b.cgn", "c.cgn"]) == 0
@@ -54,7 +54,7 @@ def test_a_file_that_fails_does_not_stop_the_others(here: Path, capfd: pytest.Ca
     (here / "bad.cgn").write_bytes(b"junk")
     assert run(["verify", "a.cgn", "bad.cgn", "b.cgn"]) == 1
     out, err = capfd.readouterr()
-    assert out == "a.cgn: sound, 42 bytes\nb.cgn: sound, 42 bytes\n"
+    assert out == "a.cgn: intact, 42 bytes\nb.cgn: intact, 42 bytes\n"
     assert err.startswith("cgn: bad.cgn: this is no .cgn file")
     assert err.count("\n") == 1
     assert run(["verify", "bad.cgn", "missing.cgn"]) == 2, "the worst exit code"
@@ -137,7 +137,7 @@ def test_rm_deletes_what_was_done_and_nothing_else(here: Path, capfd: pytest.Cap
 @pytest.mark.parametrize("out", ["/dev/null", "-"])
 def test_rm_is_refused_where_the_data_would_be_lost(here: Path, capfd: pytest.CaptureFixture[str], out: str) -> None:
     assert run(["compress", "a", "--rm", "-o", out, "-q"]) == 2
-    assert "is kept without --rm" in said(capfd)[0]
+    assert "--rm is for files whose output is a file too" in said(capfd)[0]
     assert (here / "a").exists()
 
 
@@ -171,7 +171,7 @@ def test_r_takes_the_files_in_directories(here: Path, capfd: pytest.CaptureFixtu
     (here / "d/done.cgn").unlink()
     capfd.readouterr()
     assert run(["verify", "-r", "d"]) == 0
-    assert capfd.readouterr().out == "d/x.cgn: sound, 41 bytes\nd/e/y.cgn: sound, 41 bytes\n"
+    assert capfd.readouterr().out == "d/x.cgn: intact, 41 bytes\nd/e/y.cgn: intact, 41 bytes\n"
     assert run(["decompress", "-r", "d", "--rm", "--force", "-v"]) == 0
     told = said(capfd)
     assert "cgn: d/link: left out" in told
@@ -274,13 +274,12 @@ def test_none_of_several_samples_overwrites_without_force(here: Path, capfd: pyt
     [
         (["gallery", "configs/gallery_demo.toml", "-o"], "index.html"),
         (["train", "configs/train_paper_200k.toml", "-o"], "config.json"),
-        (["evaluate", "configs/table1.toml", "--limit", "1", "--out"], "results.jsonl"),
     ],
 )
 def test_no_folder_of_somebody_else_is_written_into(
     here: Path, capfd: pytest.CaptureFixture[str], words: list[str], theirs: str
 ) -> None:
-    pytest.importorskip("jinja2" if words[0] == "gallery" else "matplotlib" if words[0] == "evaluate" else "compgen")
+    pytest.importorskip("jinja2" if words[0] == "gallery" else "compgen")
     (here / "d").mkdir()
     (here / "d" / theirs).write_bytes(b"mine")
     config = str(Path(compgen.__file__).parents[1] / words[1])
@@ -324,3 +323,29 @@ def test_links_in_a_circle_are_one_line(here: Path, capfd: pytest.CaptureFixture
     (line,) = said(capfd)
     assert "Too many levels of symbolic links" in line
     assert (here / "loop").is_symlink()
+
+
+def test_inspect_shows_each_container_in_the_same_way(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    one = compgen.compress(TEXT, "uniform")
+    (here / "joined.cgn").write_bytes(one + one)
+    assert run(["inspect", "joined.cgn"]) == 0
+    first, second = capfd.readouterr().out.split("\n\n")
+    assert second.splitlines() == ["container         2", *first.splitlines()]
+    assert run(["inspect", "joined.cgn", "joined.cgn"]) == 0
+    shown = capfd.readouterr().out.split("\n\n")
+    assert [part.splitlines()[0] for part in shown] == ["file              joined.cgn"] * 4
+
+
+def test_an_empty_name_is_no_directory(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("compress", "inspect", "score"):
+        assert run([command, ""]) == 2
+        assert said(capfd) == ["cgn: file '' does not exist; check the path"]
+
+
+def test_q_prints_no_warnings(here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compgen.coding.budget.MEMORY", 1)
+    (here / "a").write_bytes(TEXT * 9)
+    assert run(["compress", "a", "-c", "backoff"]) == 0
+    assert "decoding it costs more than decompress allows" in said(capfd)[0]
+    assert run(["compress", "a", "-c", "backoff", "-f", "-q"]) == 0
+    assert said(capfd) == []

@@ -35,7 +35,7 @@ def test_there_and_back(cgn: Run, source: Path) -> None:
     assert cgn("decompress", str(packed), "--force").returncode == 0
     assert source.read_bytes() == data
     verified = cgn("verify", str(packed))
-    assert verified.stdout == f"{packed}: sound, 1500 bytes\n".encode()
+    assert verified.stdout == f"{packed}: intact, 1500 bytes\n".encode()
     assert cgn("compress", str(source)).returncode == 2, "an existing .cgn is not overwritten"
 
 
@@ -54,7 +54,7 @@ def test_joined_files_are_one_file(cgn: Run, prose: bytes, tmp_path: Path) -> No
     assert cgn("decompress", stdin=one + two).stdout == prose[:900]
     path = tmp_path / "joined.cgn"
     path.write_bytes(one + two)
-    assert cgn("verify", str(path)).stdout == f"{path}: sound, 900 bytes\n".encode()
+    assert cgn("verify", str(path)).stdout == f"{path}: intact, 900 bytes\n".encode()
     reports = [json.loads(line) for line in cgn("inspect", str(path), "--json").stdout.splitlines()]
     assert [(r["container"], r["compressor"], r["bytes"]) for r in reports] == [(1, "backoff", 700), (2, None, 200)]
     assert sum(r["compressed_bytes"] for r in reports) == len(one + two)
@@ -90,7 +90,7 @@ def test_a_file_that_costs_more_than_is_usual_says_so_when_it_is_written(
     source.write_bytes(prose[:1500])
     assert run(["compress", str(source), "-c", "backoff:order=8"]) == 0
     said = capsys.readouterr().err
-    assert f"{source}: to decode it, give decompress --memlimit " in said
+    assert f"{source}: decoding it costs more than decompress allows; give decompress --memlimit " in said
     option = said.partition("give decompress ")[2].partition(":")[0].split()
     for less, code in ((0, 0), (1, 1)):
         limit = str(int(option[1].removesuffix("MiB")) - less) + "MiB"

@@ -24,7 +24,7 @@ def test_damage_is_found_and_named(prose: bytes) -> None:
         (blob[:4] + b"\x02" + blob[5:], "format version 2"),
         (blob[: len(blob) // 2], "cut short"),
         (blob[:-1], "cut short"),
-        (blob + b"x", "after its end"),
+        (blob + b"x", "follow the end of the file"),
         (blob[:20] + b"\xff" + blob[21:], "checksum of its model"),
     ):
         with pytest.raises(CompgenError, match=message):
@@ -74,9 +74,9 @@ def test_damage_in_a_later_container_is_found(prose: bytes) -> None:
     one, two = compgen.compress(prose[:300], "backoff"), compgen.compress(prose[300:700], "backoff")
     for wrong, message in (
         (one + two[:-1], "cut short"),
-        (one + two[:3], "after its end"),
+        (one + two[:3], "follow the end of the file"),
         (one + two[:4], "cut short"),
-        (one + bytes(9), "after its end"),
+        (one + bytes(9), "follow the end of the file"),
         (one + two[:4] + b"\x02" + two[5:], "format version 2"),
         (one + two[:60] + b"\xff" + two[61:], "damaged"),
         (one[:-25] + two, "damaged|cut short"),

@@ -255,12 +255,11 @@ def test_a_folder_that_is_no_whole_run_is_refused(folder: Path) -> None:
     with pytest.raises(CompgenError, match=r"run\.json' is damaged"):
         run(folder, resume=True)
     (folder / "out/run.json").unlink()
-    with pytest.raises(UsageError, match=r"results without the run\.json"):
+    with pytest.raises(UsageError, match=r"results\.jsonl without its run\.json"):
         run(folder)
 
 
 def test_two_runs_do_not_write_to_one_folder(folder: Path) -> None:
-    pytest.importorskip("fcntl")
     tried: list[Done] = []
 
     def engine(shards: Sequence[Shard]) -> Iterator[Done]:

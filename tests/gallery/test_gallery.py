@@ -94,7 +94,6 @@ def test_a_site_is_whole_and_resumes(cgn: Run, config: Path, tmp_path: Path) -> 
 
 
 def test_two_builds_do_not_write_to_one_folder(cgn: Run, config: Path, tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     words = ("gallery", str(config), "-o", str(tmp_path / "site"), "--data", str(tmp_path), "--jobs", "1")
     with alone_in(tmp_path / "site"):
         done = cgn(*words)

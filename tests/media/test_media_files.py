@@ -134,7 +134,7 @@ def test_what_is_not_read_is_refused_by_name(start: bytes, name: str, advice: st
 def test_text_is_not_written_under_suffixes_of_other_formats() -> None:
     text = MEDIA.build("text")
     for suffix in (".wav", ".PNG", ".mp3", ".flac", ".jpg", ".pdf", ".zip"):
-        with pytest.raises(UsageError, match=r"name such a file \.txt or \.bin"):
+        with pytest.raises(UsageError, match=r"name the file \.txt or \.bin"):
             text.checked(suffix)
     assert [text.checked(suffix) for suffix in ("", ".TXT", ".bin", ".md", ".c")] == ["", ".txt", ".bin", ".md", ".c"]
     suffixes = [suffix for form in FORMATS for suffix in form.suffixes]
