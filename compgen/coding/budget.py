@@ -59,18 +59,6 @@ class Budget:
                 f"give --max-size {size}"
             )
 
-    def check_start(self, model: ByteModel, spec: str) -> None:
-        """Check that the fingerprint of ``model``, which a file names as ``spec``, may be computed.
-
-        Raises:
-            LimitError: it takes too long.
-        """
-        if model.start_time > START:
-            raise LimitError(
-                f"this file was written with '{spec}', which takes about {model.start_time:.0f} seconds to check, and "
-                f"no file may choose more than {START:.0f}: to allow it, give --compressor {shlex.quote(spec)}"
-            )
-
     def check_memory(self, model: ByteModel, work: Work, given: bool) -> None:
         """Check that ``model`` may do ``work``.
 
@@ -89,6 +77,38 @@ class Budget:
                 f"to decode '{model}' in {lanes} takes up to {mebibytes(needed):,} MiB of memory, more than the "
                 f"{mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
             )
+
+
+class Starts:
+    """What the models that a file chooses take to check. Of several containers, each may choose another model."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._known: set[str] = set()
+
+    def knows(self, spec: str) -> bool:
+        """Return whether a container before this one chose ``spec``. Its fingerprint is known then."""
+        return spec in self._known
+
+    def add(self, model: ByteModel, spec: str) -> None:
+        """Count the start of ``model``, a member of what a container names as ``spec``.
+
+        Raises:
+            LimitError: all starts together take too long.
+        """
+        self._seconds += model.start_time
+        if self._seconds > START:
+            among = " among others" if self._known - {spec} else ""
+            way = "decompress the files that it was joined from one by one" if among else _given(spec)
+            raise LimitError(
+                f"this file was written with '{spec}'{among}, and no file may choose what takes more than {START:.0f} "
+                f"seconds to check: to allow it, {way}"
+            )
+        self._known.add(spec)
+
+
+def _given(spec: str) -> str:
+    return f"give --compressor {shlex.quote(spec)}"
 
 
 DEFAULT = Budget()

@@ -34,6 +34,40 @@ def test_a_model_that_is_slow_to_begin_with_is_refused_at_once(spec: str) -> Non
     assert time.process_time() - begin < 1
 
 
+def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> None:
+    """120 bytes that name another slow model each kept a decoder busy for seconds each."""
+    joined = b"".join(compgen.compress(prose[:300], f"backoff:order={order}") for order in range(9))
+    assert compgen.decompress(joined * 20) == prose[:300] * 180, "a model counts once"
+    slow = b"".join(container(f"gzip:rule=calibrated,window={n}", 1, 4) for n in range(4000, 4020))
+    read: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("compgen.coding.byte_segment.decode", lambda *_: bytes(4))
+        patch.setattr("compgen.coding.trust.fingerprint", lambda model, lanes: read.append(str(model)) or bytes(8))
+        with pytest.raises(LimitError, match=r"among others.* joined from one by one"):
+            compgen.decompress(slow)
+    assert 5 < len(read) < 15
+
+
+def test_a_law_that_must_be_fitted_counts_before_it_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen members with laws were fitted for twelve seconds before anything was weighed."""
+    fits: list[object] = []
+    monkeypatch.setattr("compgen.laws.fitted.misfit", lambda law: fits.append(law) or 1.0)
+    spec = "+".join(f"xz:level={level},rule=decoder" for level in (*range(10), *range(6)))
+    with pytest.raises(LimitError, match=r"seconds to check.* give --compressor "):
+        compgen.decompress(container(spec, lanes=1, length=4))
+    assert 3 < len(set(fits)) < 9
+    assert load("xz:rule=decoder").start_time > 2 * load("gzip:rule=decoder").start_time
+
+
+def test_the_lanes_of_a_model_of_integers_cost_no_fingerprint_of_their_own() -> None:
+    from compgen.coding import fingerprint
+
+    fingerprint.fingerprint(load("backoff:order=5"), 1)
+    before = fingerprint._fingerprint.cache_info().misses
+    assert fingerprint.fingerprint(load("backoff:order=5"), 7) == fingerprint.fingerprint(load("backoff:order=5"), 1)
+    assert fingerprint._fingerprint.cache_info().misses == before
+
+
 @pytest.mark.parametrize("spec", LARGE)
 def test_lanes_that_take_great_memory_start_no_row(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """33 KB with right checksums and 4,096 lanes once took 2.5 to 9 GB."""
