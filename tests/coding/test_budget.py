@@ -10,7 +10,7 @@ import compgen
 from compgen.coding.budget import MEMORY, START
 from compgen.compressors import COMPRESSORS
 from compgen.errors import LimitError, MissingExtraError, UsageError
-from compgen.models import MODELS, load
+from compgen.models import MODELS, ByteModel, load
 from tests.fuzz.costs import container
 
 SLOW = [
@@ -40,9 +40,14 @@ def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> Non
     assert compgen.decompress(joined * 20) == prose[:300] * 180, "a model counts once"
     slow = b"".join(container(f"gzip:rule=calibrated,window={n}", 1, 4) for n in range(4000, 4020))
     read: list[str] = []
+
+    def fingerprint_of(model: ByteModel, lanes: int) -> bytes:
+        read.append(str(model))
+        return bytes(8)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("compgen.coding.byte_segment.decode", lambda *_: bytes(4))
-        patch.setattr("compgen.coding.trust.fingerprint", lambda model, lanes: read.append(str(model)) or bytes(8))
+        patch.setattr("compgen.coding.trust.fingerprint", fingerprint_of)
         with pytest.raises(LimitError, match=r"among others.* joined from one by one"):
             compgen.decompress(slow)
     assert 5 < len(read) < 15
@@ -51,7 +56,12 @@ def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> Non
 def test_a_law_that_must_be_fitted_counts_before_it_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen members with laws were fitted for twelve seconds before anything was weighed."""
     fits: list[object] = []
-    monkeypatch.setattr("compgen.laws.fitted.misfit", lambda law: fits.append(law) or 1.0)
+
+    def misfit(law: object) -> float:
+        fits.append(law)
+        return 1.0
+
+    monkeypatch.setattr("compgen.laws.fitted.misfit", misfit)
     spec = "+".join(f"xz:level={level},rule=decoder" for level in (*range(10), *range(6)))
     with pytest.raises(LimitError, match=r"seconds to check.* give --compressor "):
         compgen.decompress(container(spec, lanes=1, length=4))
