@@ -59,17 +59,17 @@ class Budget:
                 f"give --max-size {size}"
             )
 
-    def check_memory(self, model: ByteModel, work: Work, given: bool) -> None:
-        """Check that ``model`` may do ``work``.
+    def check_memory(self, model: ByteModel, work: Work, given: bool) -> float:
+        """Check that ``model`` may do ``work``, and return the share of the accepted memory that this takes.
 
-        A model that the caller gave passes with as many lanes as it would use by itself: the caller trusts the model,
-        but not the number of lanes, which the file chooses.
+        A model that the caller gave passes with as many lanes as it would use by itself, and its share is 0: the caller
+        trusts the model, but not the number of lanes, which the file chooses.
 
         Raises:
             LimitError: it takes more memory than the caller accepts.
         """
         if given and work.lanes <= (model.most_lanes if isinstance(model, LanguageModel) else 1):
-            return
+            return 0.0
         needed = work.memory(model)
         if needed > self.memory:
             lanes = f"{work.lanes:,} lane{'s' if work.lanes > 1 else ''}"
@@ -77,6 +77,7 @@ class Budget:
                 f"to decode '{model}' in {lanes} takes up to {mebibytes(needed):,} MiB of memory, more than the "
                 f"{mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
             )
+        return needed / self.memory
 
 
 class Starts:
@@ -123,13 +124,11 @@ class Work:
         lanes: rows of the model's state.
         read: bytes that each row will have read at the end of the segment.
         segment: bytes of the segment.
-        jobs: segments that are decoded at the same time.
     """
 
     lanes: int
     read: int
     segment: int
-    jobs: int = 1
 
     @classmethod
     def of_fingerprint(cls, model: ByteModel, lanes: int) -> Work:
@@ -138,7 +137,7 @@ class Work:
 
     def memory(self, model: ByteModel) -> int:
         """Return the bytes of memory that the work takes at most."""
-        return self.jobs * (model.memory(self.lanes, self.read) + _SEGMENT * self.segment)
+        return model.memory(self.lanes, self.read) + _SEGMENT * self.segment
 
 
 def wanted_to_decode(model: ByteModel, memory: int) -> list[str]:

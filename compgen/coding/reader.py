@@ -174,15 +174,15 @@ class _CodedSegments:
             raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
         goes_on = not (named.independent or frame.tokens)
         read = (self._read if goes_on else 0) - (-frame.length // named.lanes)
-        work = Work(named.lanes, read, frame.length, self._jobs)
+        work = Work(named.lanes, read, frame.length)
         model = self._model = self._model or model_of(named, self._given, self._budget, work, self._starts)
-        self._budget.check_memory(model, work, self._given is not None)
+        share = self._budget.check_memory(model, work, self._given is not None)
         if goes_on:
             yield from self._pool.rest()  # stored segments before this one
             self._state = self._state or model.start([b""] * named.lanes)
             self._read = read
             yield frame, byte_segment.decode(self._state, frame.body, frame.length, watch)
         elif self._jobs > 1:
-            yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes)
+            yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes, share=share)
         else:
             yield frame, independent_segment.decode(model, frame, named.lanes, watch)

@@ -8,6 +8,7 @@ import pytest
 
 import compgen
 from compgen.coding.budget import MEMORY, START
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.compressors import COMPRESSORS
 from compgen.errors import LimitError, MissingExtraError, UsageError
 from compgen.models import MODELS, ByteModel, load
@@ -158,3 +159,19 @@ def test_every_model_decodes_at_its_defaults_what_it_writes() -> None:
             assert model.start_time < START, (name, rule)
             assert model.memory(1, 1 << 24) < MEMORY, (name, rule)
     assert weighed > 20
+
+
+def test_processes_share_the_memory_and_take_turns_where_it_does_not_suffice(prose: bytes) -> None:
+    """Eight jobs were refused for a file that compress writes by default, of two segments or more."""
+    blob = compgen.compress(prose[:12000], "backoff", jobs=2)
+    read = compgen.decompress(blob, memlimit=16 << 20, jobs=64)
+    assert read == prose[:12000]
+    parts: list[tuple[str, str]] = []
+    with OrderedPool(2) as pool:
+        for name, share in (("a", 0.4), ("b", 0.5), ("c", 0.2), ("d", 1.0), ("e", 0.0), ("f", 0.1)):
+            began = f"<{name}"
+            for done, _ in pool.run(name, str, name, share=share):
+                parts.append((began, done))
+        rest = [done for done, _ in pool.rest()]
+    assert parts == [("<c", "a"), ("<d", "b"), ("<d", "c"), ("<f", "d")]
+    assert rest == ["e", "f"]
