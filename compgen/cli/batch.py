@@ -75,6 +75,24 @@ class Batch:
                     self.end()
         self.files = done
 
+    def keep_apart(self, target_of: Callable[[str], str]) -> None:
+        """Leave out each file whose output, ``target_of(file)``, is also another's, or is another file that is read."""
+        read = {os.path.realpath(file) for file in self.files if file != "-"}
+        taken: dict[str, str] = {}
+
+        def check(file: str) -> None:
+            target = target_of(file)
+            place = os.path.realpath(target)
+            if target == "-":
+                return
+            if place in taken:
+                raise UsageError(f"output '{target}' is that of '{taken[place]}' too; give them to two commands")
+            if place in read - {os.path.realpath(file)}:
+                raise UsageError(f"output '{target}' is another file that is read; give them to two commands")
+            taken[place] = file
+
+        self.each(check)
+
     def end(self) -> NoReturn:
         """End the command with the highest exit code of its files: 0 if all are done."""
         raise typer.Exit(self._code)

@@ -115,6 +115,7 @@ def compress(
         files.check_output(target, force, binary=True)
 
     batch.each(check)
+    batch.keep_apart(target_of)
     if not batch.files:
         batch.end()
 
@@ -126,6 +127,7 @@ def compress(
 
     def work(file: str) -> None:
         target = target_of(file)
+        files.check_output(target, force, binary=True)  # again: the files before this one may have taken long
         label = f"{shown(file)} to {target}: " if verbose else f"{shown(file)}: " if batch.several else ""
         done = _compress(file, target, model, options, remove, quiet)
         if as_json:

@@ -66,10 +66,12 @@ def decompress(
     def check(file: str) -> None:
         if out is None and file != "-" and not file.endswith(SUFFIX):
             raise UsageError(f"'{file}' does not end in {SUFFIX}; name the output with -o")
-        files.check_source(file, target_of(file), remove)
-        files.check_output(target_of(file), force, binary=False)
+        target = target_of(file)
+        files.check_source(file, target, remove)
+        files.check_output(target, force, binary=False)
 
     batch.each(check)
+    batch.keep_apart(target_of)
     if not batch.files:
         batch.end()
 
@@ -80,6 +82,7 @@ def decompress(
     options = {"model": model, "jobs": jobs, "budget": Budget(memlimit or MEMORY, max_size)}
 
     def work(file: str) -> None:
+        files.check_output(target_of(file), force, binary=False)  # again: those before it may have taken long
         begin = time.perf_counter()
         total = _decompress(file, target_of(file), options, remove, quiet)
         if verbose and not quiet:

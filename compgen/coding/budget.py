@@ -20,8 +20,8 @@ MEMORY = 1 << 30
 Chosen: every built-in model can decode what it writes by default, and a small machine has as much."""
 
 START = 5.0
-"""The most seconds that the fingerprint of a model that a file chooses takes, on an ordinary core. Chosen: every
-built-in model at its defaults takes under a second, and no user should wait longer for a file that may be refused."""
+"""The most seconds that checking the models that a file chooses takes, on an ordinary core. Chosen: every built-in model
+at its defaults takes about a second or less, and no user should wait longer for a file that may be refused."""
 
 _SEGMENT = 8
 """Bytes of memory for each byte of a segment: its data, its code, and the arrays between the two."""
@@ -59,29 +59,17 @@ class Budget:
                 f"give --max-size {size}"
             )
 
-    def check_start(self, model: ByteModel, spec: str) -> None:
-        """Check that the fingerprint of ``model``, which a file names as ``spec``, may be computed.
+    def check_memory(self, model: ByteModel, work: Work, given: bool) -> float:
+        """Check that ``model`` may do ``work``, and return the share of the accepted memory that this takes.
 
-        Raises:
-            LimitError: it takes too long.
-        """
-        if model.start_time > START:
-            raise LimitError(
-                f"this file was written with '{spec}', which takes about {model.start_time:.0f} seconds to check, and "
-                f"no file may choose more than {START:.0f}: to allow it, give --compressor {shlex.quote(spec)}"
-            )
-
-    def check_memory(self, model: ByteModel, work: Work, given: bool) -> None:
-        """Check that ``work`` by ``model`` takes no more memory than the caller accepts.
-
-        If the model is ``given``, the caller trusts it. Then the work is checked only if the file asks for more lanes
-        than the model uses by itself.
+        If the model is ``given``, the caller trusts it, and its share is 0. Then the work is checked only if the file
+        asks for more lanes than the model uses by itself.
 
         Raises:
             LimitError: it takes more.
         """
         if given and work.lanes <= (model.most_lanes if isinstance(model, LanguageModel) else 1):
-            return
+            return 0.0
         needed = work.memory(model)
         if needed > self.memory:
             lanes = f"{work.lanes:,} lane{'s' if work.lanes > 1 else ''}"
@@ -89,6 +77,39 @@ class Budget:
                 f"to decode '{model}' in {lanes} takes up to {mebibytes(needed):,} MiB of memory, more than the "
                 f"{mebibytes(self.memory):,} MiB allowed: to allow it, give --memlimit {mebibytes(needed)}MiB"
             )
+        return needed / self.memory
+
+
+class Starts:
+    """The time to check the models that a file chooses. Of several containers, each may choose another model."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._known: set[str] = set()
+
+    def knows(self, spec: str) -> bool:
+        """Return whether a container before this one chose ``spec``. Its fingerprint is known then."""
+        return spec in self._known
+
+    def add(self, model: ByteModel, spec: str) -> None:
+        """Count the start of ``model``, a member of what a container names as ``spec``.
+
+        Raises:
+            LimitError: all starts together take too long.
+        """
+        self._seconds += model.start_time
+        if self._seconds > START:
+            among = " among others" if self._known - {spec} else ""
+            way = "decompress the files that it was joined from one by one" if among else _given(spec)
+            raise LimitError(
+                f"this file was written with '{spec}'{among}, and no file may choose what takes more than {START:.0f} "
+                f"seconds to check: to allow it, {way}"
+            )
+        self._known.add(spec)
+
+
+def _given(spec: str) -> str:
+    return f"give --compressor {shlex.quote(spec)}"
 
 
 DEFAULT = Budget()
@@ -103,13 +124,11 @@ class Work:
         lanes: rows of the model's state.
         read: bytes that each row will have read at the end of the segment.
         segment: bytes of the segment.
-        jobs: segments that are decoded at the same time.
     """
 
     lanes: int
     read: int
     segment: int
-    jobs: int = 1
 
     @classmethod
     def of_fingerprint(cls, model: ByteModel, lanes: int) -> Work:
@@ -118,7 +137,7 @@ class Work:
 
     def memory(self, model: ByteModel) -> int:
         """Return the bytes of memory that the work takes at most."""
-        return self.jobs * (model.memory(self.lanes, self.read) + _SEGMENT * self.segment)
+        return model.memory(self.lanes, self.read) + _SEGMENT * self.segment
 
 
 def wanted_to_decode(model: ByteModel, memory: int) -> list[str]:

@@ -29,15 +29,14 @@ def fingerprint(model: ByteModel, lanes: int = 1) -> bytes:
     model's frequencies after three fixed contexts, which are no bytes, text, and records. If floats decide, the
     frequencies depend on the number of rows, and are those of a state with ``lanes`` rows.
     """
-    return _fingerprint(model, lanes, model.versions)
+    return _fingerprint(model, 1 if model.reproducible else lanes, model.versions)
 
 
 @functools.lru_cache(maxsize=64)
-def _fingerprint(model: ByteModel, lanes: int, versions: str) -> bytes:
+def _fingerprint(model: ByteModel, rows: int, versions: str) -> bytes:
     # Versions are here for the cache's key alone: they tell apart the devices and weights that one spec may name.
     digest = hashlib.blake2b(digest_size=SIZE)
     digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
-    rows = 1 if model.reproducible else lanes
     for context in (b"", _text(), _records()):
         state = model.start([context] * rows)
         for symbol in np.frombuffer(context[:_STEPS] or b"probe.", dtype=np.uint8):

@@ -22,6 +22,7 @@ class CompgenCodec(Codec):  # type: ignore[misc]
 
         Raises:
             IncompatibleError: the spec names a program, a plugin or a path.
+            LimitError: what it names takes too long to check, so that no chunk would be decoded.
         """
         self.model = str(load_from_file(model))
 

@@ -22,7 +22,7 @@ class OrderedPool:
     def __init__(self, count: int) -> None:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
-        self._queue: deque[tuple[Any, Future[Any]]] = deque()
+        self._queue: deque[tuple[Any, Future[Any], float]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -34,10 +34,11 @@ class OrderedPool:
                 process.terminate()
             self._pool.shutdown(cancel_futures=True)
 
-    def run(self, key: K, work: Callable[..., Any], *arguments: Any) -> Iterator[tuple[K, Any]]:
+    def run(self, key: K, work: Callable[..., Any], *arguments: Any, share: float = 0.0) -> Iterator[tuple[K, Any]]:
         """Start ``work(*arguments)``, and yield (key, result) of earlier work if too many results would pile up.
 
-        ``key`` comes back with the result. The generator must be exhausted: it does nothing before.
+        ``key`` comes back with the result. The generator must be exhausted: it does nothing before. ``share`` is what
+        the work takes of a memory that all work in hand shares: it starts once there is room, or no other work.
 
         Raises:
             CompgenError: a process was killed. Errors of ``work`` are raised as they are.
@@ -45,12 +46,14 @@ class OrderedPool:
         if self._count == 1:
             yield key, work(*arguments)
             return
+        while self._queue and share + sum(taken for _, _, taken in self._queue) > 1:
+            yield self._next()
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, context, _prepare)
         with blocked():
             future = self._pool.submit(work, *arguments)
-        self._queue.append((key, future))
+        self._queue.append((key, future, share))
         if len(self._queue) > 2 * self._count:
             yield self._next()
 
@@ -60,7 +63,7 @@ class OrderedPool:
             yield self._next()
 
     def _next(self) -> tuple[Any, Any]:
-        key, future = self._queue[0]
+        key, future, _ = self._queue[0]
         try:
             result = future.result()
         except BrokenProcessPool:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO, Never
 
 from compgen.coding import byte_segment, independent_segment, rans
-from compgen.coding.budget import DEFAULT, Budget, Work
+from compgen.coding.budget import DEFAULT, Budget, Starts, Work
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.trust import DEFAULT_RULE, Model, model_of
@@ -43,6 +43,7 @@ class Reader(io.RawIOBase):
         self._frames = FrameReader(source)
         self._jobs = jobs
         self._budget = budget
+        self._starts = Starts()
         self._watch = watch
         self._done = 0  # bytes given out
         self._claimed = 0  # bytes of the segments whose frames were read
@@ -115,7 +116,7 @@ class Reader(io.RawIOBase):
 
     def _decoded(self, pool: OrderedPool) -> Iterator[tuple[SegmentFrame | EndFrame, bytes]]:
         """Yield the segment frames and the end frame of a container with their data, in order."""
-        coded = _CodedSegments(pool, self._given, self._budget, self._jobs)
+        coded = _CodedSegments(pool, self._given, self._budget, self._starts, self._jobs)
         while True:
             frame = self._frames.read()
             if isinstance(frame, ModelFrame):
@@ -142,10 +143,11 @@ class Reader(io.RawIOBase):
 class _CodedSegments:
     """The coded segments of a container: their model, and the state that the next one goes on from."""
 
-    def __init__(self, pool: OrderedPool, given: ByteModel | None, budget: Budget, jobs: int) -> None:
+    def __init__(self, pool: OrderedPool, given: ByteModel | None, budget: Budget, starts: Starts, jobs: int) -> None:
         self._pool = pool
         self._given = given
         self._budget = budget
+        self._starts = starts
         self._jobs = jobs
         self._named: ModelFrame | None = None
         self._model: ByteModel | None = None
@@ -172,15 +174,15 @@ class _CodedSegments:
             raise CorruptDataError("the file is damaged: a segment's code is too short for its lanes")
         goes_on = not (named.independent or frame.tokens)
         read = (self._read if goes_on else 0) - (-frame.length // named.lanes)  # rounded up
-        work = Work(named.lanes, read, frame.length, self._jobs)
-        model = self._model = self._model or model_of(named, self._given, self._budget, work)
-        self._budget.check_memory(model, work, self._given is not None)
+        work = Work(named.lanes, read, frame.length)
+        model = self._model = self._model or model_of(named, self._given, self._budget, work, self._starts)
+        share = self._budget.check_memory(model, work, self._given is not None)
         if goes_on:
             yield from self._pool.rest()  # stored segments before this one
             self._state = self._state or model.start([b""] * named.lanes)
             self._read = read
             yield frame, byte_segment.decode(self._state, frame.body, frame.length, watch)
         elif self._jobs > 1:
-            yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes)
+            yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes, share=share)
         else:
             yield frame, independent_segment.decode(model, frame, named.lanes, watch)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TypeAlias
 
-from compgen.coding.budget import Budget, Work
+from compgen.coding.budget import Budget, Starts, Work
 from compgen.coding.container import ModelFrame
 from compgen.coding.fingerprint import fingerprint
 from compgen.compressors import COMPRESSORS
@@ -17,6 +17,7 @@ from compgen.compressors.base import Compressor
 from compgen.errors import IncompatibleError, UsageError
 from compgen.models import MODELS, ByteModel, load
 from compgen.models.base import PRECISION
+from compgen.models.mixture import members_of
 from compgen.registry import Spec, split_mixture
 
 Model: TypeAlias = str | Spec | Compressor | ByteModel
@@ -27,15 +28,27 @@ DEFAULT_RULE = "calibrated"
 always names the rule. One written before 29 November 2026 may not, and means this."""
 
 
-def load_from_file(spec: str) -> ByteModel:
+def load_from_file(spec: str, starts: Starts | None = None) -> ByteModel:
     """Return the model that ``spec``, found in a file, names.
+
+    Args:
+        spec: what the file says.
+        starts: of the models that the file has chosen before; None if there are none.
 
     Raises:
         IncompatibleError: a file may not choose this model, or the spec does not work here.
+        LimitError: to check the model takes too long.
     """
+    starts = starts or Starts()
     try:
-        for member in split_mixture(spec):
+        members = split_mixture(spec)
+        members = members_of(spec) if len(members) > 1 else members
+        for member in members:
             _check_member(spec, Spec.parse(member))
+        if not starts.knows(spec):
+            # One by one: to load a member may fit its law, which takes time already.
+            for member in members:
+                starts.add(load(member).resolved(DEFAULT_RULE), spec)
         return load(spec).resolved(DEFAULT_RULE)
     except UsageError as error:
         raise IncompatibleError(f"this file was written with '{spec}', which does not work here: {error}") from None
@@ -66,8 +79,12 @@ def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, s
     return found
 
 
-def model_of(frame: ModelFrame, given: ByteModel | None, budget: Budget, first: Work) -> ByteModel:
+def model_of(
+    frame: ModelFrame, given: ByteModel | None, budget: Budget, first: Work, starts: Starts | None = None
+) -> ByteModel:
     """Return the model that decodes a file's coded segments: ``given``, or the one that ``frame`` names.
+
+    ``starts`` is as in ``load_from_file``.
 
     Raises:
         UsageError: the file was written with another model than ``given``.
@@ -76,9 +93,7 @@ def model_of(frame: ModelFrame, given: ByteModel | None, budget: Budget, first: 
     """
     if given is not None and _comparable(str(given)) != _comparable(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
-    model = given if given is not None else load_from_file(frame.spec)
-    if given is None:
-        budget.check_start(model, frame.spec)
+    model = given if given is not None else load_from_file(frame.spec, starts)
     works = Work.of_fingerprint(model, frame.lanes), first
     budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
     if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:

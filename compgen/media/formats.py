@@ -69,7 +69,12 @@ FORMATS: tuple[Format, ...] = (
         ("BMP", rb"BM.{4}\0{4}..\0\0[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", ".bmp"),
         ("AVIF", rb".{4}ftyp(avi[fs]|mi[af]1.{4,40}?avi[fs])", ".avif"),
     ),
-    *_formats("image", "", ("PPM", rb"P[56]\s+(#[^\n]*\s+)*\d+\s+(#[^\n]*\s+)*\d+\s+\d+\s", ".ppm .pgm"), plain=True),
+    *_formats(
+        "image",
+        "",
+        ("PPM", rb"P[56]\s+(#[^\r\n]*[\r\n]\s*)*\d+\s+(#[^\r\n]*[\r\n]\s*)*\d+\s+\d+\s", ".ppm .pgm"),
+        plain=True,
+    ),
     *_formats(
         "",
         "develop it to PNG, as by 'darktable-cli IN OUT.png'",
@@ -133,7 +138,7 @@ FORMATS: tuple[Format, ...] = (
     *_formats(
         "",
         "extract its text first, as by 'pdftotext IN OUT.txt'",
-        ("PDF", rb"%PDF-\d\.\d\s*[\r\n].*\d+\s+\d+\s+obj", ".pdf"),
+        ("PDF", rb"%PDF-\d\.\d[ \t]*[\r\n].*\d\s{1,9}\d{1,9}\s{1,9}obj", ".pdf"),
         plain=True,
     ),
     *_formats(
@@ -159,7 +164,8 @@ FORMATS: tuple[Format, ...] = (
         ("RAR", rb"Rar!\x1a\x07", ".rar"),
     ),
 )
-"""All formats. If several match a file, the first of them is its format."""
+"""All formats. If several match a file, the first of them is its format. What a signature repeats can be divided in one
+way only: texts are compared with all signatures, and each further way would double the time, or worse."""
 
 _BY_NAME = {one.name: one for one in FORMATS}
 

@@ -98,6 +98,48 @@ def test_standard_input_is_read_once(here: Path, capfd: pytest.CaptureFixture[st
     assert said(capfd) == ["cgn: standard input can be read once; give - once"]
 
 
+@pytest.mark.parametrize("words", [[], ["-f"]])
+def test_no_file_of_a_command_overwrites_another(
+    here: Path, capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Both data went to b through a link, both sources were deleted, and the exit code was 0."""
+    assert run(["compress", "-q", "--rm", "a", "b"]) == 0
+    Path("a").symlink_to("b")
+    assert run(["decompress", *words, "--rm", "a.cgn", "b.cgn", "c.cgn"]) == 2
+    told = said(capfd)
+    assert "cgn: b.cgn: output 'b' is that of 'a.cgn' too; give them to two commands" in told
+    assert (here / "b").read_bytes() == TEXT + b"a"
+    assert compgen.decompress((here / "b.cgn").read_bytes()) == TEXT + b"b"
+
+
+def test_what_a_command_reads_later_is_not_overwritten(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["compress", "-q", "a"]) == 0
+    assert run(["compress", "-q", "a.cgn", "-o", "a.cgn.cgn"]) == 0
+    before = (here / "a.cgn").read_bytes()
+    assert run(["decompress", "-f", "a.cgn.cgn", "a.cgn"]) == 2
+    assert said(capfd) == ["cgn: a.cgn.cgn: output 'a.cgn' is another file that is read; give them to two commands"]
+    assert (here / "a.cgn").read_bytes() == before
+    assert run(["compress", "-f", "-q", "a", "a.cgn"]) == 2, "a.cgn is not read, as its name says that it is done"
+    assert (here / "a.cgn").stat().st_size > 0
+    assert len(said(capfd)) == 1
+
+
+def test_what_appears_while_a_command_runs_is_not_overwritten(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compress = sys.modules["compgen.cli.compress"]
+    code = compress._compress
+
+    def meanwhile(file: str, *rest: object) -> object:
+        (here / "b.cgn").write_bytes(b"precious")
+        return code(file, *rest)
+
+    monkeypatch.setattr(compress, "_compress", meanwhile)
+    assert run(["compress", "-q", "a", "b"]) == 2
+    assert said(capfd) == ["cgn: b: output 'b.cgn' exists already; use --force to overwrite it"]
+    assert (here / "b.cgn").read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize("bits", [0o600, 0o640, 0o444, 0o4711])
 def test_permissions_and_times_go_there_and_back(here: Path, bits: int) -> None:
     """A private file once became one that everybody could read, and back again."""

@@ -8,9 +8,10 @@ import pytest
 
 import compgen
 from compgen.coding.budget import MEMORY, START
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.compressors import COMPRESSORS
 from compgen.errors import LimitError, MissingExtraError, UsageError
-from compgen.models import MODELS, load
+from compgen.models import MODELS, ByteModel, load
 from tests.fuzz.costs import container
 
 SLOW = [
@@ -32,6 +33,50 @@ def test_a_model_that_is_slow_to_begin_with_is_refused_at_once(spec: str) -> Non
     with pytest.raises(LimitError, match=r"seconds to check.* give --compressor "):
         compgen.decompress(container(spec, lanes=1, length=4))
     assert time.process_time() - begin < 1
+
+
+def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> None:
+    """120 bytes that name another slow model each kept a decoder busy for seconds each."""
+    joined = b"".join(compgen.compress(prose[:300], f"backoff:order={order}") for order in range(9))
+    assert compgen.decompress(joined * 20) == prose[:300] * 180, "a model counts once"
+    slow = b"".join(container(f"gzip:rule=calibrated,window={n}", 1, 4) for n in range(4000, 4020))
+    read: list[str] = []
+
+    def fingerprint_of(model: ByteModel, lanes: int) -> bytes:
+        read.append(str(model))
+        return bytes(8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("compgen.coding.byte_segment.decode", lambda *_: bytes(4))
+        patch.setattr("compgen.coding.trust.fingerprint", fingerprint_of)
+        with pytest.raises(LimitError, match=r"among others.* joined from one by one"):
+            compgen.decompress(slow)
+    assert 5 < len(read) < 15
+
+
+def test_a_law_that_must_be_fitted_counts_before_it_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen members with laws were fitted for twelve seconds before anything was weighed."""
+    fits: list[object] = []
+
+    def misfit(law: object) -> float:
+        fits.append(law)
+        return 1.0
+
+    monkeypatch.setattr("compgen.laws.fitted.misfit", misfit)
+    spec = "+".join(f"xz:level={level},rule=decoder" for level in (*range(10), *range(6)))
+    with pytest.raises(LimitError, match=r"seconds to check.* give --compressor "):
+        compgen.decompress(container(spec, lanes=1, length=4))
+    assert 3 < len(set(fits)) < 9
+    assert load("xz:rule=decoder").start_time > 2 * load("gzip:rule=decoder").start_time
+
+
+def test_the_lanes_of_a_model_of_integers_cost_no_fingerprint_of_their_own() -> None:
+    from compgen.coding import fingerprint
+
+    fingerprint.fingerprint(load("backoff:order=5"), 1)
+    before = fingerprint._fingerprint.cache_info().misses
+    assert fingerprint.fingerprint(load("backoff:order=5"), 7) == fingerprint.fingerprint(load("backoff:order=5"), 1)
+    assert fingerprint._fingerprint.cache_info().misses == before
 
 
 @pytest.mark.parametrize("spec", LARGE)
@@ -114,3 +159,19 @@ def test_every_model_decodes_at_its_defaults_what_it_writes() -> None:
             assert model.start_time < START, (name, rule)
             assert model.memory(1, 1 << 24) < MEMORY, (name, rule)
     assert weighed > 20
+
+
+def test_processes_share_the_memory_and_take_turns_where_it_does_not_suffice(prose: bytes) -> None:
+    """Eight jobs were refused for a file that compress writes by default, of two segments or more."""
+    blob = compgen.compress(prose[:12000], "backoff", jobs=2)
+    read = compgen.decompress(blob, memlimit=16 << 20, jobs=64)
+    assert read == prose[:12000]
+    parts: list[tuple[str, str]] = []
+    with OrderedPool(2) as pool:
+        for name, share in (("a", 0.4), ("b", 0.5), ("c", 0.2), ("d", 1.0), ("e", 0.0), ("f", 0.1)):
+            began = f"<{name}"
+            for done, _ in pool.run(name, str, name, share=share):
+                parts.append((began, done))
+        rest = [done for done, _ in pool.rest()]
+    assert parts == [("<c", "a"), ("<d", "b"), ("<d", "c"), ("<f", "d")]
+    assert rest == ["e", "f"]

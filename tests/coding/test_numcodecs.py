@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compgen.errors import CorruptDataError, IncompatibleError
+from compgen.errors import CorruptDataError, IncompatibleError, LimitError
 
 numcodecs = pytest.importorskip("numcodecs")
 zlib = numcodecs.get_codec({"id": "zlib"})
@@ -134,3 +134,8 @@ def test_metadata_choose_no_program(tmp_path: Path) -> None:
     with pytest.raises(IncompatibleError):
         numcodecs.get_codec({"id": "compgen", "model": f"command:touch {tmp_path / 'touched'}"})
     assert not any(tmp_path.iterdir())
+
+
+def test_metadata_choose_no_model_whose_chunks_no_decoder_takes() -> None:
+    with pytest.raises(LimitError):
+        numcodecs.get_codec({"id": "compgen", "model": "png:width=1048576,channels=4,bits=16"})

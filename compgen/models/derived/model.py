@@ -41,6 +41,9 @@ _TABLES_TIME = 0.25
 """Seconds of a fingerprint besides code lengths. Measured without numba: up to 0.2, for brotli."""
 _SAMPLES_TIME = 1.3
 """The same for a model of samples: their prediction learns as it warms up. Measured: 1.2."""
+_FIT_TIME, _FIT_CALLS = 0.6, 600
+"""Seconds, and code lengths besides, of the fit of a law, which a model checks when it is built. Measured without
+numba: 0.4 to 0.7 s, and 1.2 s for ``brotli:quality=11``."""
 _PREFIXES = 24
 """Prefixes of a probe whose code lengths go into a fingerprint. Chosen, and now part of the file format."""
 
@@ -172,11 +175,13 @@ class CodeLengthModel(ByteModel):
 
     @property
     def start_time(self) -> float:
-        """Seconds of the code lengths that a fingerprint measures, and of the rule's tables."""
+        """Seconds of the code lengths that a fingerprint and the fit of a law measure, and of the rule's tables."""
         calls, seconds = _CALLS[self.chosen_rule], _TABLES_TIME
         if self.chosen_rule == _CALIBRATED:
             calls += self._rule.calls_to_warm_up + (_CALLS[_ONE_STEP] if self._rule.has_code_values else 0)
             seconds += _SAMPLES_TIME if self.pixel else 0
+        if self.chosen_rule == _DECODER and self.compressor.law_kind == "fitted":
+            calls, seconds = calls + _FIT_CALLS, seconds + _FIT_TIME
         return seconds + 1e-6 * calls * self.compressor.call_time
 
     def memory(self, rows: int, length: int) -> int:
