@@ -20,8 +20,8 @@ MEMORY = 1 << 30
 Chosen: every built-in model can decode what it writes by default, and a small machine has as much."""
 
 START = 5.0
-"""The most seconds that checking the models that a file chooses takes, on an ordinary core. Chosen: every built-in model
-at its defaults takes about a second or less, and no user should wait longer for a file that may be refused."""
+"""The most seconds that checking the models that a file chooses takes, on an ordinary core. Chosen: every built-in
+model at its defaults takes about a second or less, and nobody should wait longer for a file that may be refused."""
 
 _SEGMENT = 8
 """Bytes of memory for each byte of a segment: its data, its code, and the arrays between the two."""
