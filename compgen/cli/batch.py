@@ -110,7 +110,12 @@ class Batch:
             folders.sort()
             for name in sorted(names):
                 path = os.path.join(place, name)  # noqa: PTH118 - as the user typed it, with ./ too
-                if not is_temporary(name) and wanted(name) and stat.S_ISREG(os.lstat(path).st_mode):
+                try:
+                    meant = not is_temporary(name) and wanted(name) and stat.S_ISREG(os.lstat(path).st_mode)
+                except OSError as error:  # the file is gone since
+                    self._fail(path, error)
+                    continue
+                if meant:
                     yield path
                 elif self._told:
                     tell(f"{path}: left out")
