@@ -50,6 +50,7 @@ def test_an_interrupt_waits_for_the_end_of_an_import(sent: signal.Signals, tmp_p
 def test_what_an_interrupt_was_turned_into_is_an_interrupt(sent: signal.Signals, error: str, tmp_path: Path) -> None:
     """torch once said that it could not determine the shape of something, with a traceback."""
     (tmp_path / "a").write_bytes(b"text")
+    (tmp_path / "b").write_bytes(b"text")
     code = f"""if True:
         import os, sys
         from compgen.__main__ import main
@@ -64,7 +65,7 @@ def test_what_an_interrupt_was_turned_into_is_an_interrupt(sent: signal.Signals,
                 raise {error}
         sys.modules["compgen.cli.compress"]._compress = turned
         main()"""
-    words = [sys.executable, "-c", code, "compress", str(tmp_path / "a"), str(tmp_path / "a")]
+    words = [sys.executable, "-c", code, "compress", str(tmp_path / "a"), str(tmp_path / "b")]
     done = subprocess.run(words, capture_output=True, check=False, timeout=60)
     assert (done.stderr, done.returncode) == (b"cgn: interrupted\n", 128 + sent)
 
