@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from compgen.signals import exit_code, handle
+from compgen.signals import answer, handle
 
 
 def main() -> NoReturn:
@@ -16,8 +16,9 @@ def main() -> NoReturn:
 
         run()
     except KeyboardInterrupt:
+        code = answer()
         print("cgn: interrupted", file=sys.stderr)
-        sys.exit(exit_code())
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -46,14 +46,18 @@ def let_go() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def answer() -> int:
+    """Return the exit code of an interrupted command, 128 + the number of the signal, as in shells.
+
+    An interrupt that still waits for the end of an import is called off: the command ends with one line.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return 128 + (_received or signal.SIGINT)
+
+
 def received() -> bool:
     """Return whether a signal came. Any failure after it is an interrupt, which C code may turn into another error."""
     return _received is not None
-
-
-def exit_code() -> int:
-    """Return the exit code of an interrupted command: 128 + the number of the signal, as in shells."""
-    return 128 + (_received or signal.SIGINT)
 
 
 @contextmanager

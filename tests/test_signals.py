@@ -70,6 +70,28 @@ def test_what_an_interrupt_was_turned_into_is_an_interrupt(sent: signal.Signals,
     assert (done.stderr, done.returncode) == (b"cgn: interrupted\n", 128 + sent)
 
 
+@BOTH
+def test_an_error_right_after_an_import_leaves_one_line(sent: signal.Signals, tmp_path: Path) -> None:
+    """The interrupt that had waited for the end of the import came as well, and was a second line."""
+    (tmp_path / "harmful.py").write_text(HARMFUL.format(number=int(sent)))
+    code = f"""if True:
+        import sys, time
+        sys.path.insert(0, {str(tmp_path)!r})
+        from compgen.__main__ import main
+        from compgen.errors import UsageError
+        import compgen.cli
+        def fails(*words):
+            import harmful
+            raise UsageError("wrong")
+        sys.modules["compgen.cli.explain"].files.read = fails
+        let_go = compgen.cli.let_go
+        compgen.cli.let_go = lambda: (time.sleep(0.1), let_go())
+        main()"""
+    words = [sys.executable, "-c", code, "explain", "text", "--prompt", "p"]
+    done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == (b"imported\n", b"cgn: interrupted\n", 128 + sent)
+
+
 def interrupted(words: list[str], sent: signal.Signals, after: float) -> tuple[int, bytes]:
     """Send a signal to a process and its children ``after`` seconds of start-up, and return its end.
 

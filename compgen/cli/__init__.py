@@ -31,7 +31,7 @@ from compgen.cli.shell_init import shell_init
 from compgen.cli.train import train
 from compgen.cli.verify import verify
 from compgen.errors import UsageError
-from compgen.signals import exit_code, let_go, received
+from compgen.signals import answer, let_go, received
 
 _CAUGHT = 130
 """The exit code with which Typer returns after it has caught an interrupt, and said nothing."""
@@ -112,9 +112,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", exit_code())
+        return _fail("interrupted", answer())
     except Exception as error:
-        return _fail("interrupted", exit_code()) if received() else _failed(error, arguments)
+        return _fail("interrupted", answer()) if received() else _failed(error, arguments)
     except SystemExit as error:
         # Typer exits by itself at a broken pipe, and after it has completed words for a shell.
         if not isinstance(error.__context__, BrokenPipeError):
