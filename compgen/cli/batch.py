@@ -75,8 +75,17 @@ class Batch:
                     self.end()
         self.files = done
 
-    def keep_apart(self, target_of: Callable[[str], str]) -> None:
-        """Leave out each file whose output, ``target_of(file)``, is also another's, or is another file that is read."""
+    def check(self, check: Callable[[str], None], target_of: Callable[[str], str]) -> None:
+        """Leave out each file that ``check`` refuses, or whose output is also another's or another file that is read.
+
+        ``target_of(file)`` is the output of a file. If no file is left, the command ends.
+        """
+        self.each(check)
+        self._keep_apart(target_of)
+        if not self.files:
+            self.end()
+
+    def _keep_apart(self, target_of: Callable[[str], str]) -> None:
         read = {os.path.realpath(file) for file in self.files if file != "-"}
         taken: dict[str, str] = {}
 

@@ -114,10 +114,7 @@ def compress(
         files.check_source(file, target, remove)
         files.check_output(target, force, binary=True)
 
-    batch.each(check)
-    batch.keep_apart(target_of)
-    if not batch.files:
-        batch.end()
+    batch.check(check, target_of)
 
     from compgen.coding.trust import DEFAULT_RULE
     from compgen.models import load

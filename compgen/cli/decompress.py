@@ -70,10 +70,7 @@ def decompress(
         files.check_source(file, target, remove)
         files.check_output(target, force, binary=False)
 
-    batch.each(check)
-    batch.keep_apart(target_of)
-    if not batch.files:
-        batch.end()
+    batch.check(check, target_of)
 
     from compgen.coding.budget import MEMORY, Budget
     from compgen.models import load
