@@ -24,6 +24,7 @@ from compgen.cli.options import (
     Remove,
     Rule,
     Verbose,
+    jobs_option,
 )
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
@@ -51,15 +52,7 @@ Window: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
 ]
 Jobs: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        min=1,
-        help="The number of processes that work side by side. With several, the segments of a file know nothing of "
-        "each other, which costs some rate.",
-    ),
+    int, jobs_option(" With several, the segments of a file know nothing of each other, which costs some rate.")
 ]
 Lanes: TypeAlias = Annotated[
     int | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -103,16 +103,16 @@ Context: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", help="Know only the last N bytes before those to sample or score. Default: all of them."),
 ]
-Jobs: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        min=1,
-        help="The number of processes that work side by side.",
-    ),
-]
+
+
+def jobs_option(cost: str = "") -> Any:
+    """Return the option for the number of processes; ``cost`` says what several of them cost."""
+    return typer.Option(
+        "--jobs", "-j", metavar="N", min=1, help=f"The number of processes that work side by side.{cost}"
+    )
+
+
+Jobs: TypeAlias = Annotated[int, jobs_option()]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output if it exists.")]
 ForceFolder: TypeAlias = Annotated[
     bool, typer.Option("--force", "-f", help="Overwrite files in the folder even if this command did not write them.")
