@@ -28,6 +28,7 @@ CASES = [
     ("gzip:rule=decoder", 32, 2000),
     ("xz:rule=decoder", 32, 1000),
     ("brotli:rule=decoder", 16, 1000),
+    ("brotli:rule=decoder,quality=11", 16, 1000),
     ("ppmd:rule=decoder", 200, 300),
     ("ppmd:rule=decoder,order=64", 16, 3000),
     ("null:rule=decoder", 32, 1000),
@@ -108,7 +109,7 @@ def main() -> None:
         memory = f"{row['memory'] / 1e6:>9.1f}{row['memory_estimate'] / 1e6:>10.1f}"
         start = f"{row['start']:>9.2f}{row['start_estimate']:>10.2f}"
         print(f"{spec:<50}{rows:>6}{length:>7}{memory}{start}", flush=True)
-    over = [row["spec"] for row in results if row["memory"] > row["memory_estimate"]]
+    over = [row["spec"] for row in results for key in ("memory", "start") if row[key] > row[f"{key}_estimate"]]
     print(json.dumps({"benchmark": "costs", "quick": arguments.quick, "over": over, "results": results}))
 
 

@@ -41,9 +41,9 @@ _TABLES_TIME = 0.25
 """Seconds of a fingerprint besides code lengths. Measured without numba: up to 0.2, for brotli."""
 _SAMPLES_TIME = 1.3
 """The same for a model of samples: their prediction learns as it warms up. Measured: 1.2."""
-_FIT_TIME, _FIT_CALLS = 0.6, 600
+_FIT_TIME, _FIT_CALLS = 0.8, 1800
 """Seconds, and code lengths besides, of the fit of a law, which a model checks when it is built. Measured without
-numba: 0.4 to 0.7 s, and 1.2 s for ``brotli:quality=11``."""
+numba, with the fingerprint: 0.4 to 1.25 s, and 1.8 to 2.4 s for ``brotli:quality=11``."""
 _PREFIXES = 24
 """Prefixes of a probe whose code lengths go into a fingerprint. Chosen, and now part of the file format."""
 
