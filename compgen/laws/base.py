@@ -13,6 +13,7 @@ Several instruction sequences may write the same bytes, and the law sums over th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,22 @@ from compgen.types import Frequencies
 PRECISION = 24
 """log2 of what frequencies sum to."""
 
+SHARE_BITS = 30
+"""log2 of what the shares of a part of a law sum to, at most."""
+
 
 class NoLaw(UsageError):  # noqa: N818 - the name says what there is not
     """A compressor has no decoder's law, or none that is known."""
 
 
 class Law(ABC):
-    """What a compressor's decoder expects, from the compressor's own output for the context."""
+    """What a compressor's decoder expects, from the compressor's own output for the context.
+
+    Attributes:
+        family: the kind of decoder: laws of one family have the same parts (``LawState.parts``).
+    """
+
+    family: ClassVar[str] = "whole"
 
     @property
     def warm_up(self) -> int | None:
@@ -64,6 +74,18 @@ class LawState(Growing):
     @abstractmethod
     def fork(self) -> LawState:
         """Return an independent state."""
+
+    def parts(self) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the distributions that the law is made of, and where the context stands.
+
+        A calibrated model learns how far to trust each part (``models/derived/calibrated.py``). Pure.
+
+        Returns:
+            (E, 256) shares of 2**SHARE_BITS: for each part, what it alone expects of the next byte. The last part is
+            the law as a whole. By default it is the only one.
+            Numbers, from 0 on, that tell contexts apart in which the parts deserve another trust. By default none.
+        """
+        return self.frequencies()[None] << (SHARE_BITS - PRECISION), []
 
     def _copied(self) -> Growing:
         return self.fork()
