@@ -5,8 +5,8 @@ exponents (Genest and Zidek 1986; PAQ mixes bits this way). After each byte the 
 log2 p(b), which is x_e(b) - E[x_e]. The mean of the step over the experts moves all weights together, as a temperature
 would. Experts that are much alike agree on it at every byte, so it has a learning rate of its own.
 
-Weights come in families of sets. The present context chooses one set of each family; the sum of the chosen sets is
-used, and each of them learns.
+Weights come in families of sets. The present context chooses one set of each family, for all experts or for each expert
+its own. The sum of the chosen weights is used, and each of them learns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from compgen.jit import SMALL
 from compgen.models.base import PRECISION
@@ -32,6 +32,7 @@ _RATE_SHIFT = 24
 
 def _mix_by_numpy(
     weights: NDArray[np.int64],
+    places: NDArray[np.int64],
     experts: NDArray[np.int64],
     one: int,
     exp2: NDArray[np.int64],
@@ -39,17 +40,23 @@ def _mix_by_numpy(
     precision: int,
     shares: Frequencies,
 ) -> None:
+    chosen = weights[places, np.arange(weights.shape[1])].sum(axis=0)
     # Products of int64 use no BLAS and do not round, so they are the same on every machine.
-    score = (weights[:, None] * experts).sum(axis=0) // one
+    score = (chosen[:, None] * experts).sum(axis=0) // one
     shares[:] = frequencies_from_weights(weights_from_units(-score[None]))[0]
 
 
 @SMALL.loop(fallback=_mix_by_numpy)
-def _mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precision: Any, shares: Any) -> None:
+def _mix(
+    weights: Any, places: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precision: Any, shares: Any
+) -> None:
     scores = np.zeros(256, dtype=np.int64)
     for e in range(experts.shape[0]):
+        weight = 0
+        for f in range(places.shape[0]):
+            weight += weights[places[f, e], e]
         for b in range(256):
-            scores[b] += weights[e] * experts[e, b]
+            scores[b] += weight * experts[e, b]
     for b in range(256):
         scores[b] //= one
     best = scores.max()
@@ -64,12 +71,66 @@ def _mix(weights: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precisi
     for b in range(256):
         product = shares[b] * spread
         shares[b] = product // total
-        remainders[b] = shares[b] * total - product  # negative, so that the largest remainder sorts first
+        remainders[b] = shares[b] * total - product  # negative, so that the largest remainder is the least
         left -= shares[b]
         shares[b] += 1
-    order = np.argsort(remainders, kind="mergesort")
-    for k in range(left):
-        shares[order[k]] += 1
+    if left == 0:
+        return
+    # The ``left`` largest remainders get one count more; of equal ones the first.
+    bound = np.partition(remainders, left - 1)[left - 1]
+    for b in range(256):
+        if remainders[b] < bound:
+            shares[b] += 1
+            left -= 1
+    for b in range(256):
+        if left > 0 and remainders[b] == bound:
+            shares[b] += 1
+            left -= 1
+
+
+def _learn_by_numpy(
+    weights: NDArray[np.int64],
+    places: NDArray[np.int64],
+    experts: NDArray[np.int64],
+    frequencies: Frequencies,
+    symbol: int,
+    rate: int,
+    common_rate: int,
+    precision: int,
+    shift: int,
+) -> None:
+    expected = (experts * frequencies).sum(axis=1) >> precision
+    gradient = experts[:, symbol] - expected
+    common = int(gradient.sum()) // len(gradient)
+    step = ((gradient - common) * rate + common * common_rate) >> shift
+    for row in places:  # families do not overlap
+        weights[row, np.arange(len(step))] += step
+
+
+@SMALL.loop(fallback=_learn_by_numpy)
+def _learn(
+    weights: Any,
+    places: Any,
+    experts: Any,
+    frequencies: Any,
+    symbol: Any,
+    rate: Any,
+    common_rate: Any,
+    precision: Any,
+    shift: Any,
+) -> None:
+    count = experts.shape[0]
+    gradient = np.empty(count, dtype=np.int64)
+    for e in range(count):
+        expected = 0
+        for b in range(256):
+            expected += experts[e, b] * frequencies[b]
+        gradient[e] = experts[e, symbol] - (expected >> precision)
+    common = gradient.sum() // count
+    for e in range(count):
+        step = ((gradient[e] - common) * rate + common * common_rate) >> shift
+        for f in range(places.shape[0]):
+            weights[places[f, e], e] += step
 
 
 class Mixer:
@@ -82,37 +143,51 @@ class Mixer:
     """
 
     def __init__(self, families: Sequence[NDArray[np.int64]], rate: int, common_rate: int) -> None:
-        self.families = [family.copy() for family in families]
+        self._weights = np.concatenate([np.asarray(family, dtype=np.int64) for family in families])
+        ends = np.cumsum([len(family) for family in families])
+        self._begins = (ends - [len(family) for family in families])[:, None]
         self.rate = rate
         self.common_rate = common_rate
-        self._chosen: list[NDArray[np.int64]] = []  # views of the sets in use
+        self._places: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)  # (F, E) rows of the weights in use
         self._experts: NDArray[np.int64] = np.zeros((0, 256), dtype=np.int64)
         self._frequencies: Frequencies = np.zeros(256, dtype=np.int64)
 
-    def mix(self, experts: NDArray[np.int64], sets: Sequence[int]) -> Frequencies:
+    @property
+    def families(self) -> list[NDArray[np.int64]]:
+        """For each family, (sets, E) weights as they are now; views, which change as the mixer learns."""
+        return np.split(self._weights, self._begins[1:, 0])
+
+    def mix(self, experts: NDArray[np.int64], sets: ArrayLike) -> Frequencies:
         """Return (256,) frequencies.
 
         Args:
             experts: (E, 256) log2 of each expert's probabilities, in units of 2**-FRACTION bits.
-            sets: the number of the set to use, for each family.
+            sets: (F,) the number of the set to use, for each of F families; or (F, E), for each expert its own.
         """
+        chosen = np.asarray(sets, dtype=np.int64).reshape(len(self._begins), -1)
         self._experts = experts
-        self._chosen = [family[chosen] for family, chosen in zip(self.families, sets, strict=True)]
-        weights = self._chosen[0]
-        for more in self._chosen[1:]:
-            weights = weights + more
+        self._places = np.empty((len(self._begins), len(experts)), dtype=np.int64)
+        np.add(self._begins, chosen, out=self._places)
         self._frequencies = np.empty(256, dtype=np.int64)
-        _mix(weights, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
+        _mix(
+            self._weights, self._places, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies
+        )
         return self._frequencies
 
     def learn(self, symbol: int) -> None:
         """Step the weights of the last mix towards a higher probability of ``symbol``, the byte that followed it."""
-        expected = (self._experts * self._frequencies).sum(axis=1) >> PRECISION
-        gradient = self._experts[:, symbol] - expected
-        common = int(gradient.sum()) // len(gradient)
-        step = ((gradient - common) * self.rate + common * self.common_rate) >> _RATE_SHIFT
-        for chosen in self._chosen:
-            chosen += step
+        if self.rate or self.common_rate:
+            _learn(
+                self._weights,
+                self._places,
+                self._experts,
+                self._frequencies,
+                symbol,
+                self.rate,
+                self.common_rate,
+                PRECISION,
+                _RATE_SHIFT,
+            )
 
     def freeze(self) -> None:
         """Stop learning: both rates become 0."""
