@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -88,16 +87,14 @@ def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def _log2_by_numpy(
     values: NDArray[np.int64], table: NDArray[np.int64], fraction: int, units: NDArray[np.int64]
 ) -> None:
-    # Conversion to float64, frexp and scaling by a power of two are exact on every machine.
-    mantissa, exponent = np.frexp(values.astype(np.float64))
-    index = (mantissa * (2 << fraction)).astype(np.int64) - (1 << fraction)
-    units[:] = table[index] + ((exponent.astype(np.int64) - 1) << fraction)
+    # Whole numbers up to 2**52 are exact in float64, whose bits are an exponent and then a mantissa without its one.
+    bits = values.astype(np.float64).view(np.int64)
+    units[:] = table[(bits >> (52 - fraction)) & ((1 << fraction) - 1)] + (((bits >> 52) - 1023) << fraction)
 
 
 @SMALL.loop(fallback=_log2_by_numpy)
 def _log2(values: Any, table: Any, fraction: Any, units: Any) -> None:
+    bits = values.astype(np.float64).view(np.int64)
     for i in range(len(values)):
-        exponent = math.frexp(float(values[i]))[1] - 1
-        spare = exponent - fraction
-        mantissa = values[i] >> spare if spare > 0 else values[i] << -spare
-        units[i] = table[mantissa - (1 << fraction)] + (exponent << fraction)
+        index = (bits[i] >> (52 - fraction)) & ((1 << fraction) - 1)
+        units[i] = table[index] + (((bits[i] >> 52) - 1023) << fraction)
