@@ -28,10 +28,10 @@ import compgen
 from benchmarks.real_data import parsed
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
-from compgen.models.derived.calibrated import COMMON_RATE, RATE, CalibratedRow, CalibratedRule
+from compgen.models.contexts.records import ABOVE, period
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.experts import FIRST_LOOKAHEAD, ORDERS, RECENT, SETS
-from compgen.models.derived.records import ABOVE, period
+from compgen.models.derived.proposals import COMMON_RATE, RATE, Proposals, ProposalsRow
 from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
 from compgen.models.window import Window
@@ -126,7 +126,7 @@ def fit_signals(
             known = 250 * layout.pixel  # as long as the rows of pictures in the paper
         start = generator.randrange(known, max(len(data) - SCORED - unit, known + 1)) // unit * unit
         window = data[max(0, start - known // layout.pixel * layout.pixel) : start]
-        row = CalibratedRow(CalibratedRule(compressor, FAST, WINDOW, layout), window, weights)
+        row = ProposalsRow(Proposals(compressor, FAST, WINDOW, layout), window, weights)
         weights = learn(row, data[start : start + SCORED], RATES[piece * len(RATES) // pieces], progress)
     return weights
 
@@ -157,7 +157,7 @@ def trusting_recent_bytes(families: tuple[NDArray[np.int64], ...]) -> tuple[NDAr
 def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) -> tuple[NDArray[np.int64], ...]:
     """Return the weights for bytes of any kind after ``pieces`` pieces."""
     generator = random.Random(1)
-    rule = CalibratedRule(COMPRESSORS.build("gzip"), EFFORTS[effort], WINDOW, Layout())
+    rule = Proposals(COMPRESSORS.build("gzip"), EFFORTS[effort], WINDOW, Layout())
     weights = beginning(effort)
     progress = Progress(effort, pieces)
     for piece in range(pieces):
@@ -167,7 +167,7 @@ def fit(effort: str, pieces: int, draw: list[Callable[[random.Random], bytes]]) 
             known = int(REACH * generator.random() ** 2)  # short contexts more often than long ones
             start = generator.randrange(known, len(data) - SCORED)
             window = data[start - known : start]
-        row = CalibratedRow(rule, window, weights)
+        row = ProposalsRow(rule, window, weights)
         segment = data[start : start + SCORED]
         weights = learn(row, segment, RATES[piece * len(RATES) // pieces], progress)
     return weights
@@ -191,7 +191,7 @@ class Progress:
             self._bits, self._bytes = 0.0, 0
 
 
-def learn(row: CalibratedRow, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
+def learn(row: ProposalsRow, segment: bytes, faster: int, progress: Progress) -> tuple[NDArray[np.int64], ...]:
     """Return the weights of ``row`` after it has learnt ``segment`` at ``faster`` times the usual rate."""
     row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
     bits = 0.0

@@ -19,9 +19,9 @@ from benchmarks.calibration import one_step
 from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.media.layout import Layout
-from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
 from compgen.models.derived.effort import BEST, FAST, Effort
 from compgen.models.derived.experts import FIRST_LOOKAHEAD, LITERALS, ORDERS, RECENT
+from compgen.models.derived.proposals import Proposals, ProposalsRow
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE
 from compgen.models.window import Window
@@ -44,10 +44,10 @@ def trusting(expert: int) -> list[np.ndarray]:
 
 def derived(pairs: list[tuple[bytes, bytes]], effort: Effort, weights: list[np.ndarray] | None, learns: bool) -> float:
     """Return the rate of one rung, bits per byte."""
-    rule = CalibratedRule(COMPRESSORS.build("gzip"), effort, Window(32_768), Layout())
+    rule = Proposals(COMPRESSORS.build("gzip"), effort, Window(32_768), Layout())
     bits, count = 0.0, 0
     for context, segment in pairs:
-        row = CalibratedRow(rule, context[:-WARM_UP], weights)
+        row = ProposalsRow(rule, context[:-WARM_UP], weights)
         if not learns:
             row.mixer.freeze()
         for position, symbol in enumerate(context[-WARM_UP:] + segment):

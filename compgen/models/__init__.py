@@ -22,6 +22,8 @@ MODELS: Registry[ByteModel] = Registry(
     {
         "mixture": Entry("compgen.models.mixture:Mixture"),
         "llm": Entry("compgen.neural.llm:LLM", extra="llm"),
+        "history": Entry("compgen.models.history:HistoryModel"),
+        "signal": Entry("compgen.models.signal:SignalModel"),
         "backoff": Entry("compgen.models.backoff:Backoff"),
         "uniform": Entry("compgen.models.uniform:Uniform"),
     },

@@ -169,9 +169,7 @@ class Mixer:
         self._places = np.empty((len(self._begins), len(experts)), dtype=np.int64)
         np.add(self._begins, chosen, out=self._places)
         self._frequencies = np.empty(256, dtype=np.int64)
-        _mix(
-            self._weights, self._places, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies
-        )
+        _mix(self._weights, self._places, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
         return self._frequencies
 
     def learn(self, symbol: int) -> None:

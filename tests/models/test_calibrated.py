@@ -20,12 +20,12 @@ from compgen.jit import SMALL
 from compgen.laws import lz77, ppmd_model
 from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
+from compgen.models.contexts.records import period
 from compgen.models.derived import experts
-from compgen.models.derived.calibrated import WARM_UP, CalibratedRow, CalibratedRule
 from compgen.models.derived.effort import BEST, EFFORTS, FAST
 from compgen.models.derived.history import History, suffix
 from compgen.models.derived.prices import Prices
-from compgen.models.derived.records import period
+from compgen.models.derived.proposals import WARM_UP, Proposals, ProposalsRow
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE, Mixer
 from compgen.models.quantise import log2_units
@@ -69,27 +69,27 @@ def test_it_codes_better_than_the_compressor_it_came_from(prose: bytes) -> None:
 
 def test_a_start_is_a_fresh_start_extended_by_the_warm_up() -> None:
     gzip = COMPRESSORS.build("gzip")
-    row = CalibratedRow(CalibratedRule(gzip, FAST, Window(32768), Layout()), TEXT[:-WARM_UP])
+    row = ProposalsRow(Proposals(gzip, FAST, Window(32768), Layout()), TEXT[:-WARM_UP])
     for symbol in TEXT[-WARM_UP:]:
         row.extend(symbol)
     assert np.array_equal(load(gzip, rule="calibrated").start([TEXT]).frequencies()[0], row.frequencies())
 
 
 def test_a_window_that_is_full_starts_again_at_its_last_half_and_keeps_what_it_learnt() -> None:
-    rule = CalibratedRule(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
-    row = CalibratedRow(rule, TEXT[:60])  # too short for a record length
+    rule = Proposals(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
+    row = ProposalsRow(rule, TEXT[:60])  # too short for a record length
     for symbol in TEXT[60:100]:
         row.extend(symbol)
     learnt = [family.copy() for family in row.mixer.families]
-    fresh = CalibratedRow(rule, TEXT[50:100], learnt)
+    fresh = ProposalsRow(rule, TEXT[50:100], learnt)
     fresh._prices.table[:] = row._prices.table
     assert np.array_equal(row.frequencies(), fresh.frequencies())
     assert any((a != b).any() for a, b in zip(learnt, initial_weights("fast"), strict=True))
 
 
 def test_a_row_that_is_frozen_keeps_its_weights_and_so_do_its_forks() -> None:
-    rule = CalibratedRule(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
-    row = CalibratedRow(rule, TEXT[:60])
+    rule = Proposals(COMPRESSORS.build("gzip"), FAST, Window(50), Layout())
+    row = ProposalsRow(rule, TEXT[:60])
     row.extend(TEXT[60])
     learnt = [family.copy() for family in row.mixer.families]
     row.freeze()
@@ -104,7 +104,7 @@ def test_a_row_that_is_frozen_keeps_its_weights_and_so_do_its_forks() -> None:
 def test_code_values_are_ppmds_own_probabilities(prose: bytes) -> None:
     """The gaps between the codes of all 256 bytes add up, over a text, to what PPMd itself spends on it."""
     ppmd = COMPRESSORS.build("ppmd")
-    assert CalibratedRule(ppmd, BEST, Window(8192), Layout()).has_code_values
+    assert Proposals(ppmd, BEST, Window(8192), Layout()).has_code_values
     context, data = prose[:1500], prose[1500:1530]
     bits = 0.0
     for position, symbol in enumerate(data):

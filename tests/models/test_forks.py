@@ -15,14 +15,14 @@ from compgen.laws.ppmd_model import Model as PpmdModel
 from compgen.laws.ppmd_model import Pools
 from compgen.models import load
 from compgen.models.backoff import _History as BackoffHistory
-from compgen.models.derived.calibrated import CalibratedRow
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
+from compgen.models.derived.proposals import ProposalsRow
 from compgen.models.derived.signal import Signal
 from compgen.models.mixing import Mixer
 
 SHARED = {
-    "CalibratedRow._weights",
+    "ProposalsRow._weights",
     "History._shared",
     "Literals._shares",
     "Lz77State._frequencies",
@@ -124,7 +124,7 @@ def test_a_fork_shares_what_never_changes(spec: str) -> None:
     assert [pickle.dumps(value) for value in kept] == before
 
 
-@pytest.mark.parametrize("cls", [BackoffHistory, CalibratedRow, History, Mixer, Prices, Signal, Pass, PpmdModel])
+@pytest.mark.parametrize("cls", [BackoffHistory, ProposalsRow, History, Mixer, Prices, Signal, Pass, PpmdModel])
 def test_a_fork_that_copies_references_alone_is_found(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cls, "fork", copy.copy)
     specs = {Signal: "gzip:pixel=1", Pass: "gzip:rule=decoder", PpmdModel: "ppmd:rule=decoder"}

@@ -129,9 +129,7 @@ def _fill_by_numpy(
 
 
 @SMALL.loop(fallback=_fill_by_numpy)
-def _fill(
-    weights: Any, shorter: Any, kinds: Any, escapes: Any, bits: Any, share_bits: Any, shares: Any
-) -> None:
+def _fill(weights: Any, shorter: Any, kinds: Any, escapes: Any, bits: Any, share_bits: Any, shares: Any) -> None:
     for k in range(len(shorter)):
         base = shorter[k]
         if kinds[k] == 0:
@@ -166,9 +164,7 @@ def _learn_by_numpy(
 
 
 @SMALL.loop(fallback=_learn_by_numpy)
-def _learn(
-    shares: Any, shorter: Any, kinds: Any, symbol: Any, bits: Any, limit: Any, escapes: Any, seen: Any
-) -> None:
+def _learn(shares: Any, shorter: Any, kinds: Any, symbol: Any, bits: Any, limit: Any, escapes: Any, seen: Any) -> None:
     for k in range(len(kinds)):
         kind = kinds[k]
         escape = escapes[k, kind]

@@ -54,9 +54,7 @@ class Occurrences:
         end: where the next byte will lie in ``data``.
     """
 
-    def __init__(
-        self, contexts: Contexts, window: bytes, most: NDArray[np.int64], worth: NDArray[np.int64]
-    ) -> None:
+    def __init__(self, contexts: Contexts, window: bytes, most: NDArray[np.int64], worth: NDArray[np.int64]) -> None:
         self._contexts = contexts
         self._most, self._worth = most, worth
         self.margin = contexts.reach
@@ -101,9 +99,7 @@ class Occurrences:
     def counts(self) -> Counts:
         """Return what followed the present contexts before."""
         count = self._contexts.count
-        found = Counts(
-            np.zeros((count, 256), dtype=np.int64), *(np.zeros(count, dtype=np.int64) for _ in range(3))
-        )
+        found = Counts(np.zeros((count, 256), dtype=np.int64), *(np.zeros(count, dtype=np.int64) for _ in range(3)))
         _count(
             self.data,
             self._present,

@@ -26,22 +26,12 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Meter
 from compgen.jit import SMALL
 from compgen.media.layout import Layout
+from compgen.models.contexts.patterns import ORDERS, SPARSE, Pattern, suffix
+from compgen.models.contexts.records import above
 from compgen.models.derived.effort import Effort
-from compgen.models.derived.history import History, Pattern, suffix
-from compgen.models.derived.records import above
+from compgen.models.derived.history import History
 from compgen.models.quantise import SHARE_BITS, weights_from_lengths
 
-ORDERS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 24)
-"""Lengths of the contexts that lookaheads search for, bytes. Chosen: dense where contexts are frequent."""
-_SPARSE: tuple[Pattern, ...] = (
-    ((2, 255),),
-    ((2, 255), (3, 255)),
-    ((1, 254), (2, 252)),
-    ((1, 252), (2, 248), (3, 248)),
-    ((1, 254), (2, 254), (3, 252), (4, 252)),
-)
-"""Sparse contexts: bytes before the last, and high bits of the last bytes. Chosen for sound and pictures, in which
-values repeat only nearly."""
 _ABOVE_MOST = 96
 """Occurrences that count for each context that reaches into the row above. Chosen: as for the last two bytes."""
 _RECENT_BYTES = 1500
@@ -88,7 +78,7 @@ def lookaheads(effort: Effort, layout: Layout) -> tuple[Lookahead, ...]:
     Samples have no sparse contexts: their predictions do better.
     """
     orders = map(Lookahead, map(suffix, ORDERS), effort.most)
-    sparse = () if layout.pixel else map(Lookahead, _SPARSE, effort.sparse)
+    sparse = () if layout.pixel else map(Lookahead, SPARSE, effort.sparse)
     return (*orders, *sparse, *(Lookahead(pattern, _ABOVE_MOST) for pattern in above(layout)))
 
 
@@ -161,7 +151,7 @@ def recent_shares(history: History, literals: NDArray[np.int64]) -> NDArray[np.i
 def code_shares(meter: Meter) -> NDArray[np.int64]:
     """Return (256,) shares read from an arithmetic coder: each byte's is the gap between its code and the next one."""
     values = meter.code_values(_BYTES)
-    assert values is not None  # noqa: S101 - only called if CalibratedRule.has_code_values
+    assert values is not None  # noqa: S101 - only called if Proposals.has_code_values
     order = sorted(range(256), key=values.__getitem__)
     gaps = [values[after] - values[before] for before, after in itertools.pairwise(order)]
     # The last interval ends where the coder's present interval does, which no code shows. Such bytes are rare.

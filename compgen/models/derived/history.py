@@ -10,20 +10,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Pattern: TypeAlias = tuple[tuple[int, int], ...]
-"""What makes up a context: pairs of a lag, how many bytes back a byte lies (1 for the last), and a mask of its bits.
-Mask 255 keeps the whole byte, 252 its six high bits."""
+from compgen.models.contexts.patterns import Pattern, suffix
 
 _Index: TypeAlias = dict[bytes, list[int]]
 """For each value of a context, the positions that followed it, ascending."""
 
 _DEEPEST = 8
 """Bytes of the longest suffix that is looked up in a dictionary: eight bytes fill the 64-bit keys of ``_sorted``."""
-
-
-def suffix(length: int) -> Pattern:
-    """Return the pattern of the last ``length`` bytes."""
-    return tuple((lag, 255) for lag in range(1, length + 1))
 
 
 class History:

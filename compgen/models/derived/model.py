@@ -1,6 +1,6 @@
 """A next-byte distribution from any compressor's code lengths.
 
-``one_step.py`` holds the paper's rule, ``decoder.py`` the law of the compressor's own decoder, ``calibrated.py`` the
+``one_step.py`` holds the paper's rule, ``decoder.py`` the law of the compressor's own decoder, ``proposals.py`` the
 calibrated rule. Under all, a row's context window grows to 2N bytes and reopens on its last N
 (``compgen.models.window``).
 """
@@ -19,10 +19,11 @@ from compgen.errors import UsageError
 from compgen.laws.base import NoLaw
 from compgen.media.layout import Layout
 from compgen.models.base import ROW, ByteModel, State
-from compgen.models.derived.calibrated import CalibratedRow, CalibratedRule
+from compgen.models.contexts.records import samples_layout
 from compgen.models.derived.decoder import DecoderRow, DecoderState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
+from compgen.models.derived.proposals import Proposals, ProposalsRow
 from compgen.models.derived.rows import RowsState
 from compgen.models.window import Window
 from compgen.registry import Spec, convert, suggest
@@ -32,8 +33,6 @@ _DECODER = "decoder"
 _ONE_STEP = "one-step"
 RULES = (_DECODER, _CALIBRATED, _ONE_STEP)
 """The rules by which a compressor becomes a distribution."""
-_WIDEST_PIXEL = 16
-"""The most bytes of a pixel. Chosen: eight channels of 16 bits."""
 _CALLS = {_DECODER: 150, _CALIBRATED: 1200, _ONE_STEP: 4700}
 """Code lengths that a fingerprint measures, by rule. Counted; the calibrated rule measures 256 more at each step if it
 reads the codes of an arithmetic coder."""
@@ -85,11 +84,7 @@ class CodeLengthModel(ByteModel):
             raise UsageError("stride and pixel are for the calibrated rule; leave them out with rule=decoder")
         if self.rule == _DECODER:
             self.compressor.law()  # which says if there is none
-        Layout(self.stride)
-        if not 0 <= self.pixel <= _WIDEST_PIXEL or (self.pixel and self.stride % self.pixel):
-            raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {self.pixel}")
-        if self.depth not in (8, 16) or self.pixel * 8 % self.depth:
-            raise UsageError(f"depth must be 8 or 16 bits, and a pixel must be whole samples, not {self.depth}")
+        samples_layout(self.stride, self.pixel, self.depth)  # which says if there is none
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
 
@@ -148,10 +143,14 @@ class CodeLengthModel(ByteModel):
         return dataclasses.replace(self, rule=self.rule or rule or self.chosen_rule)
 
     @property
-    def _rule(self) -> CalibratedRule:
-        """What the rows of the calibrated rule have in common."""
-        layout = Layout(self.stride, self.pixel * 8 // self.depth, self.depth)
-        return CalibratedRule(self.compressor, EFFORTS[self.effort], self.context_window, layout)
+    def _rule(self) -> Proposals:
+        """What the rows of the calibrated rule have in common: proposals that are priced by code lengths."""
+        layout = samples_layout(self.stride, self.pixel, self.depth)
+        return Proposals(self.compressor, EFFORTS[self.effort], self.context_window, layout)
+
+    def _start_calibrated(self, prompts: Sequence[bytes]) -> State:
+        """Return a state of the calibrated rule: the one place that chooses how a compressor is calibrated."""
+        return RowsState.start(functools.partial(ProposalsRow.after, self._rule), prompts)
 
     @property
     def warm_up(self) -> int | None:
@@ -199,7 +198,7 @@ class CodeLengthModel(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""
         if self.chosen_rule == _CALIBRATED:
-            return RowsState.start(functools.partial(CalibratedRow.after, self._rule), prompts)
+            return self._start_calibrated(prompts)
         if self.chosen_rule == _DECODER:
             return DecoderState.start(
                 functools.partial(DecoderRow, self.compressor, self.compressor.law(), self.context_window), prompts

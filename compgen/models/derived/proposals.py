@@ -1,8 +1,9 @@
-"""The calibrated rule: an honest distribution from everything that code lengths tell.
+"""The calibrated rule for a compressor without a law: proposals, priced by its code lengths.
 
+Contexts propose what may follow, as in the model ``history``; the compressor says what the proposals cost.
 docs/calibration.md has the mathematics and the measurements. Here is one sequence, with its window and what it has
 learnt; ``experts.py`` holds the distributions that it mixes; ``prices.py`` what the compressor charges for spans;
-``history.py`` where contexts occurred before; ``records.py`` the length of records; ``signal.py`` the prediction of
+``history.py`` where contexts occurred before; ``contexts/records.py`` the length of records; ``signal.py`` the prediction of
 samples; ``weights.py`` where the mixer begins. From code lengths to frequencies everything is integer or table
 arithmetic.
 """
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
 from compgen.media.layout import Layout
+from compgen.models.contexts.records import ABOVE, ABOVE_PERCENT, above, period
+from compgen.models.contexts.weights import with_experts
 from compgen.models.derived import experts
 from compgen.models.derived.effort import Effort
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
-from compgen.models.derived.records import ABOVE, above, period
 from compgen.models.derived.signal import PREDICTIONS, Signal
-from compgen.models.derived.weights import ABOVE_PERCENT, CODE_VALUES_PERCENT, initial_weights, with_experts
+from compgen.models.derived.weights import CODE_VALUES_PERCENT, initial_weights
 from compgen.models.mixing import Mixer
 from compgen.models.quantise import SHARE_BITS, log2_units
 from compgen.models.window import Window
@@ -53,7 +55,7 @@ _OCCURRENCE = 250
 
 
 @dataclass(frozen=True)
-class CalibratedRule:
+class Proposals:
     """What all rows of a model have in common.
 
     Attributes:
@@ -102,7 +104,7 @@ class CalibratedRule:
         return self.layout if self.layout.stride or self.layout.pixel else Layout(period(window))
 
 
-class CalibratedRow:
+class ProposalsRow:
     """One sequence. It mixes experts, and learns from each byte until it is frozen.
 
     Args:
@@ -114,7 +116,7 @@ class CalibratedRow:
 
     def __init__(
         self,
-        rule: CalibratedRule,
+        rule: Proposals,
         window: bytes,
         weights: Sequence[NDArray[np.int64]] | None = None,
         offset: int = 0,
@@ -128,7 +130,7 @@ class CalibratedRow:
         self._open(window, None)
 
     @classmethod
-    def after(cls, rule: CalibratedRule, prompt: bytes) -> CalibratedRow:
+    def after(cls, rule: Proposals, prompt: bytes) -> ProposalsRow:
         """Return the row after ``prompt``: a start on the prompt without its warm-up, extended by the warm-up."""
         known = prompt[: max(0, len(prompt) - rule.warm_up)]
         window = rule.window.visible(known)
@@ -164,7 +166,7 @@ class CalibratedRow:
         """Bytes of the window before its first whole pixel."""
         return -self._offset % self.rule.layout.pixel
 
-    def fork(self) -> CalibratedRow:
+    def fork(self) -> ProposalsRow:
         """Return an independent copy."""
         fork = copy.copy(self)
         fork.mixer = self.mixer.fork()

@@ -1,12 +1,15 @@
-"""Bytes in rows or records: the record length of a window, and the contexts that reach into the row above."""
+"""Bytes in rows or records: their layout, the record length of a window, and contexts that reach into the row above."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.models.derived.history import Pattern
+from compgen.models.contexts.patterns import Pattern
 
+_WIDEST_PIXEL = 16
+"""The most bytes of a pixel. Chosen: eight channels of 16 bits."""
 _SEARCHED = 8192
 """Bytes at the end of a window that are searched for a record length. Chosen: 16 records of the longest length."""
 _LONGEST = 512
@@ -16,6 +19,24 @@ _LEAST_RECORDS = 4
 _STANDS_OUT = 150
 """How much more often bytes must repeat at the record length than at the median lag, per mille. Chosen: it finds
 records in kennedy.xls and geo, and none in text, sound and photographs (docs/calibration.md, "Layout")."""
+
+
+def samples_layout(stride: int, pixel: int, depth: int) -> Layout:
+    """Return the layout that the options of a model give.
+
+    Args:
+        stride: bytes in a row, or 0.
+        pixel: bytes from one sample to the next of its channel; 0 for bytes that are not samples.
+        depth: bits of a sample.
+
+    Raises:
+        UsageError: they do not fit together.
+    """
+    if not 0 <= pixel <= _WIDEST_PIXEL or (pixel and stride % pixel):
+        raise UsageError(f"pixel must be 0 to {_WIDEST_PIXEL} bytes, and divide the stride, not {pixel}")
+    if depth not in (8, 16) or pixel * 8 % depth:
+        raise UsageError(f"depth must be 8 or 16 bits, and a pixel must be whole samples, not {depth}")
+    return Layout(stride, pixel * 8 // depth, depth)
 
 
 def period(window: bytes) -> int:
@@ -54,3 +75,6 @@ def above(layout: Layout) -> tuple[Pattern, ...]:
 
 ABOVE = len(above(Layout(stride=1)))
 """The number of contexts that a layout with rows adds."""
+ABOVE_PERCENT = 50
+"""Percent of the weight that experts over the rows above begin with, together, where records are found. No fit covers
+records: chosen."""
