@@ -37,19 +37,16 @@ def _mix_by_numpy(
     one: int,
     exp2: NDArray[np.int64],
     fraction: int,
-    precision: int,
-    shares: Frequencies,
+    mixed: NDArray[np.int64],
 ) -> None:
     chosen = weights[places, np.arange(weights.shape[1])].sum(axis=0)
     # Products of int64 use no BLAS and do not round, so they are the same on every machine.
     score = (chosen[:, None] * experts).sum(axis=0) // one
-    shares[:] = frequencies_from_weights(weights_from_units(-score[None]))[0]
+    mixed[:] = weights_from_units(-score[None])
 
 
 @SMALL.loop(fallback=_mix_by_numpy)
-def _mix(
-    weights: Any, places: Any, experts: Any, one: Any, exp2: Any, fraction: Any, precision: Any, shares: Any
-) -> None:
+def _mix(weights: Any, places: Any, experts: Any, one: Any, exp2: Any, fraction: Any, mixed: Any) -> None:
     scores = np.zeros(256, dtype=np.int64)
     for e in range(experts.shape[0]):
         weight = 0
@@ -60,32 +57,9 @@ def _mix(
     for b in range(256):
         scores[b] //= one
     best = scores.max()
-    total = 0
     for b in range(256):
         excess = best - scores[b]
-        shares[b] = exp2[excess & ((1 << fraction) - 1)] >> min(excess >> fraction, 63)
-        total += shares[b]
-    spread = (1 << precision) - 256
-    remainders = np.empty(256, dtype=np.int64)
-    left = spread
-    for b in range(256):
-        product = shares[b] * spread
-        shares[b] = product // total
-        remainders[b] = shares[b] * total - product  # negative, so that the largest remainder is the least
-        left -= shares[b]
-        shares[b] += 1
-    if left == 0:
-        return
-    # The ``left`` largest remainders get one count more; of equal ones the first.
-    bound = np.partition(remainders, left - 1)[left - 1]
-    for b in range(256):
-        if remainders[b] < bound:
-            shares[b] += 1
-            left -= 1
-    for b in range(256):
-        if left > 0 and remainders[b] == bound:
-            shares[b] += 1
-            left -= 1
+        mixed[0, b] = exp2[excess & ((1 << fraction) - 1)] >> min(excess >> fraction, 63)
 
 
 def _learn_by_numpy(
@@ -168,8 +142,9 @@ class Mixer:
         self._experts = experts
         self._places = np.empty((len(self._begins), len(experts)), dtype=np.int64)
         np.add(self._begins, chosen, out=self._places)
-        self._frequencies = np.empty(256, dtype=np.int64)
-        _mix(self._weights, self._places, experts, WEIGHT_ONE, exp2_table(), FRACTION, PRECISION, self._frequencies)
+        mixed = np.empty((1, 256), dtype=np.int64)
+        _mix(self._weights, self._places, experts, WEIGHT_ONE, exp2_table(), FRACTION, mixed)
+        self._frequencies = frequencies_from_weights(mixed)[0]
         return self._frequencies
 
     def learn(self, symbol: int) -> None:

@@ -43,7 +43,12 @@ def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
     Args:
         weights: (B, 256) integers in [0, 2**32], not all zero in a row.
     """
-    spread = (1 << PRECISION) - ALPHABET
+    shares = np.empty_like(weights)
+    _share(weights, (1 << PRECISION) - ALPHABET, shares)
+    return shares
+
+
+def _share_by_numpy(weights: NDArray[np.int64], spread: int, shares: Frequencies) -> None:
     total = weights.sum(axis=1, keepdims=True)
     share, remainder = np.divmod(weights * spread, total)
     # Rounding down leaves fewer than 256 counts of a row. They go one by one to the largest remainders.
@@ -51,7 +56,31 @@ def frequencies_from_weights(weights: NDArray[np.int64]) -> Frequencies:
     order = np.argsort(-remainder, axis=1, kind="stable")
     extra = np.arange(ALPHABET) < left[:, None]
     share[np.arange(len(share))[:, None], order] += extra
-    return share + 1
+    np.add(share, 1, out=shares)
+
+
+@SMALL.loop(fallback=_share_by_numpy)
+def _share(weights: Any, spread: Any, shares: Any) -> None:
+    remainders = np.empty(256, dtype=np.int64)
+    for row in range(len(weights)):
+        total, left = weights[row].sum(), spread
+        for b in range(256):
+            product = weights[row, b] * spread
+            share = product // total
+            remainders[b] = share * total - product  # negative, so that the largest remainder is the least
+            left -= share
+            shares[row, b] = share + 1
+        if left == 0:
+            continue
+        # The largest remainders get one count more; of those that equal the last of them, the first in order.
+        bound = np.partition(remainders, left - 1)[left - 1]
+        left -= (remainders < bound).sum()
+        for b in range(256):
+            if remainders[b] < bound:
+                shares[row, b] += 1
+            elif remainders[b] == bound and left > 0:
+                shares[row, b] += 1
+                left -= 1
 
 
 def frequencies_from_lengths(lengths: NDArray[np.float64]) -> Frequencies:

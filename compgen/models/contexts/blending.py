@@ -157,7 +157,7 @@ def _learn_by_numpy(
 ) -> None:
     rows = np.arange(len(kinds))
     escape = escapes[rows, kinds]
-    posterior = (shares[shorter, symbol] * escape) // (shares[1:, symbol] + 1)
+    posterior = (shares[shorter, symbol] * escape) // (shares[rows + 1, symbol] + 1)
     moved = escape + (posterior - escape) // seen[rows, kinds]
     escapes[rows, kinds] = np.where(kinds > 0, np.clip(moved, 16, (1 << bits) - 16), escape)
     seen[rows, kinds] = np.minimum(seen[rows, kinds] + 1, limit)

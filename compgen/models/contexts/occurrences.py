@@ -1,8 +1,8 @@
 """Where contexts occurred before, and so what followed them.
 
-The index is exact and needs no hash table. The keys of all positions but the latest lie sorted in one array; a context's
-occurrences are a range of it. Later keys wait in a *tail*, which is searched from end to end. A tail that has grown to
-an eighth of the index is sorted into it, so a byte costs the same on average however long the window is.
+The index is exact and needs no hash table. The keys of all places but the latest lie sorted in one array, and the
+occurrences of a context are a range of it. Later keys wait in a *tail*, which is searched from end to end. A tail that
+has grown to an eighth of the index is sorted into it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Counts(NamedTuple):
         weights: (K, 256) the sum of what the occurrences count that each byte followed.
         sizes: (K,) occurrences that count.
         distinct: (K,) different bytes among those that followed.
-        latest: (K,) place in ``data`` of the byte that followed the latest occurrence, or -1.
+        latest: (K,) place in ``data`` of the byte that followed the latest occurrence; undefined where there is none.
     """
 
     weights: NDArray[np.int64]
@@ -98,22 +98,14 @@ class Occurrences:
 
     def counts(self) -> Counts:
         """Return what followed the present contexts before."""
-        count = self._contexts.count
-        found = Counts(np.zeros((count, 256), dtype=np.int64), *(np.zeros(count, dtype=np.int64) for _ in range(3)))
-        _count(
-            self.data,
-            self._present,
-            self._keys,
-            self._places,
-            self._tail,
-            self._tail_begin,
-            self._tail_size,
-            self._most,
-            self._worth,
-            self._contexts.nested,
-            *found,
-        )
-        return found
+        count, width = len(self._most), len(self._worth)
+        places, sizes = np.empty((count, width), dtype=np.int64), np.empty(count, dtype=np.int64)
+        nested = self._contexts.nested
+        _search_tail(self._present, self._tail, self._tail_begin, self._tail_size, self._most, nested, places, sizes)
+        _search_index(self._present, self._keys, self._places, self._most, places, sizes)
+        weights, distinct = np.zeros((count, 256), dtype=np.int64), np.zeros(count, dtype=np.int64)
+        _tally(self.data, places, sizes, self._worth, weights, distinct)
+        return Counts(weights, sizes, distinct, places[:, 0])
 
     def run(self, place: int, most: int) -> int:
         """Return how many bytes before ``place`` equal those before the present, at most ``most``."""
@@ -143,104 +135,105 @@ class Occurrences:
         return fork
 
 
-def _count_by_numpy(
-    data: NDArray[np.uint8],
+# The loops below fill ``found``, (K, M), and ``sizes``, (K,): the places in ``data`` of the bytes that followed the
+# present value of each context, the latest first, and how many there are.
+
+
+def _search_tail_by_numpy(
+    present: NDArray[np.int64],
+    tail: NDArray[np.int64],
+    begin: int,
+    size: int,
+    most: NDArray[np.int64],
+    nested: int,
+    found: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+) -> None:
+    equal = np.flatnonzero(tail[:, :size] == present[:, None])  # nonzero in two dimensions takes ten times as long
+    context, late = np.divmod(equal, max(size, 1))
+    count = np.bincount(context, minlength=len(present))
+    age = np.cumsum(count)[context] - 1 - np.arange(len(context))
+    kept = age < most[context]
+    found[context[kept], age[kept]] = late[kept] + begin
+    np.minimum(count, most, out=sizes)
+
+
+@SMALL.loop(fallback=_search_tail_by_numpy)
+def _search_tail(
+    present: Any, tail: Any, begin: Any, size: Any, most: Any, nested: Any, found: Any, sizes: Any
+) -> None:
+    alike, count = np.empty(size, dtype=np.int64), 0  # where the tail holds the present value, the latest first
+    for k in range(len(present)):
+        before, count = count, 0
+        if 0 < k < nested:  # among the places of the next shorter context
+            for j in range(before):
+                if tail[k, alike[j]] == present[k]:
+                    alike[count] = alike[j]
+                    count += 1
+        else:
+            for j in range(size - 1, -1, -1):
+                if tail[k, j] == present[k]:
+                    alike[count] = j
+                    count += 1
+        sizes[k] = min(count, most[k])
+        for j in range(sizes[k]):
+            found[k, j] = begin + alike[j]
+
+
+def _search_index_by_numpy(
     present: NDArray[np.int64],
     keys: NDArray[np.int64],
     places: NDArray[np.int32],
-    tail: NDArray[np.int64],
-    tail_begin: int,
-    tail_size: int,
     most: NDArray[np.int64],
-    worth: NDArray[np.int64],
-    nested: int,
-    weights: NDArray[np.int64],
+    found: NDArray[np.int64],
     sizes: NDArray[np.int64],
-    distinct: NDArray[np.int64],
-    latest: NDArray[np.int64],
 ) -> None:
-    count = len(present)
     ends = np.searchsorted(keys, present, side="right")
-    older = ends - np.searchsorted(keys, present)
-    equal = np.flatnonzero(tail[:, :tail_size] == present[:, None])  # nonzero in two dimensions takes ten times as long
-    context, late = np.divmod(equal, max(tail_size, 1))
-    newer = np.bincount(context, minlength=count)
-    sizes[:] = np.minimum(older + newer, most)
-    # The age of an occurrence is how many later ones there are.
-    age = np.cumsum(newer)[context] - 1 - np.arange(len(context))
-    kept = np.minimum(older, np.maximum(most - newer, 0))
-    olders = np.repeat(np.arange(count), kept)
-    back = np.arange(len(olders)) - (np.cumsum(kept) - kept)[olders]
-    found = np.concatenate([places[ends[olders] - 1 - back], late + tail_begin])
-    ages = np.concatenate([newer[olders] + back, age])
-    cells = np.concatenate([olders, context])
-    counts = ages < most[cells]
-    found, ages, cells = found[counts], ages[counts], cells[counts]
-    # Sums of integers under 2**53 are exact in float64, in any order.
-    summed = np.bincount(data[found] + 256 * cells, worth[ages].astype(np.float64), 256 * count)
-    weights[:] = summed.astype(np.int64).reshape(count, 256)
-    distinct[:] = np.bincount(np.flatnonzero(summed) >> 8, minlength=count)
-    latest[:] = -1
-    first = ages == 0
-    latest[cells[first]] = found[first]
+    kept = np.minimum(ends - np.searchsorted(keys, present), most - sizes)
+    context = np.repeat(np.arange(len(present)), kept)
+    back = np.arange(len(context)) - (np.cumsum(kept) - kept)[context]
+    found[context, sizes[context] + back] = places[ends[context] - 1 - back]
+    sizes += kept
 
 
-@SMALL.loop(fallback=_count_by_numpy)
-def _count(
-    data: Any,
-    present: Any,
-    keys: Any,
-    places: Any,
-    tail: Any,
-    tail_begin: Any,
-    tail_size: Any,
-    most: Any,
-    worth: Any,
-    nested: Any,
-    weights: Any,
-    sizes: Any,
-    distinct: Any,
-    latest: Any,
-) -> None:
+@SMALL.loop(fallback=_search_index_by_numpy)
+def _search_index(present: Any, keys: Any, places: Any, most: Any, found: Any, sizes: Any) -> None:
     size = len(keys) // len(present)
-    found, alike = 0, np.empty(tail_size, dtype=np.int64)  # places in the tail of the present value, the latest first
     for k in range(len(present)):
-        key, age = present[k], 0
-        latest[k] = -1
-        if 0 < k < nested:
-            if sizes[k - 1] == 0:
-                continue
-            before, found = found, 0
-            for j in range(before):
-                if tail[k, alike[j]] == key:
-                    alike[found] = alike[j]
-                    found += 1
-        else:
-            found = 0
-            for j in range(tail_size - 1, -1, -1):
-                if tail[k, j] == key:
-                    alike[found] = j
-                    found += 1
-        for j in range(min(found, most[k])):
-            place = tail_begin + alike[j]
-            if age == 0:
-                latest[k] = place
-            distinct[k] += weights[k, data[place]] == 0
-            weights[k, data[place]] += worth[age]
-            age += 1
         low, high = k * size, (k + 1) * size
-        while low < high and age < most[k]:  # the first key beyond the range
+        while low < high:  # for the first key beyond the present one
             middle = (low + high) >> 1
-            if keys[middle] <= key:
+            if keys[middle] <= present[k]:
                 low = middle + 1
             else:
                 high = middle
-        while age < most[k] and low > k * size and keys[low - 1] == key:
+        while sizes[k] < most[k] and low > k * size and keys[low - 1] == present[k]:
             low -= 1
-            place = places[low]
-            if age == 0:
-                latest[k] = place
-            distinct[k] += weights[k, data[place]] == 0
-            weights[k, data[place]] += worth[age]
-            age += 1
-        sizes[k] = age
+            found[k, sizes[k]] = places[low]
+            sizes[k] += 1
+
+
+def _tally_by_numpy(
+    data: NDArray[np.uint8],
+    found: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    worth: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+) -> None:
+    context = np.repeat(np.arange(len(sizes)), sizes)
+    age = np.arange(len(context)) - (np.cumsum(sizes) - sizes)[context]
+    # Sums of integers under 2**53 are exact in float64, in any order.
+    cells = data[found[context, age]] + 256 * context
+    summed = np.bincount(cells, worth[age].astype(np.float64), 256 * len(sizes))
+    weights[:] = summed.astype(np.int64).reshape(-1, 256)
+    distinct[:] = np.bincount(np.flatnonzero(summed) >> 8, minlength=len(sizes))
+
+
+@SMALL.loop(fallback=_tally_by_numpy)
+def _tally(data: Any, found: Any, sizes: Any, worth: Any, weights: Any, distinct: Any) -> None:
+    for k in range(len(sizes)):
+        for age in range(sizes[k]):
+            follower = data[found[k, age]]
+            distinct[k] += weights[k, follower] == 0
+            weights[k, follower] += worth[age]

@@ -43,7 +43,7 @@ KEY_BITS = 58
 
 _MASK = (1 << KEY_BITS) - 1
 _WORD, _PREVIOUS = 0x9E3779B97F4A7C15 | 1, 0xC2B2AE3D27D4EB4F | 1
-"""Multipliers of the hashes of words. Any odd numbers with mixed bits will do; these are those of splitmix and xxhash."""
+"""Multipliers of the hashes of words. Chosen: any odd numbers with mixed bits will do."""
 
 
 def suffix(length: int) -> Pattern:

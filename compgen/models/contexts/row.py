@@ -50,6 +50,10 @@ program text wants less memory than photographs do."""
 _RECENT_BYTES = 1500
 """Bytes that the expert of recent bytes counts. Chosen: as for the calibrated rule (``derived/experts.py``)."""
 
+_FIRST_LOOK = 2048
+"""Bytes of a window when a row looks for records for the first time, and again whenever the window has doubled. Chosen:
+fewer bytes do not tell (``records.py``)."""
+
 _ROW = 512 << 10
 """Bytes of memory of a row's weights, escapes and tables. Measured: 300 KB."""
 _PLACE = 44
@@ -203,8 +207,11 @@ class ContextRow:
         self._recent[symbol] += 1
         if self._known.window_size > _RECENT_BYTES:
             self._recent[self._known.data[self._known.end - 1 - _RECENT_BYTES]] -= 1
-        if self._plan.window.is_full(self._known.window_size):
+        size = self._known.window_size
+        if self._plan.window.is_full(size):
             self._reopen(self._plan.window.reopened(self._known.window))
+        elif size >= _FIRST_LOOK and size & (size - 1) == 0 and not self._is_frozen:
+            self._look_for_records()
 
     def _reopen(self, window: bytes) -> None:
         """Start again on ``window``. What was learnt stays, unless the window has another record length."""
@@ -213,6 +220,14 @@ class ContextRow:
         if layout != self._layout:
             self._begin(layout)
         self._open(window)
+
+    def _look_for_records(self) -> None:
+        """Begin and start again if the window has another record length by now."""
+        window = self._known.window
+        layout = self._layout_of(window)
+        if layout != self._layout:
+            self._begin(layout)
+            self._open(window)
 
     def _experts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (E, 256) log2 of each expert's probabilities, units of 2**-FRACTION bits, and the mixer's sets."""

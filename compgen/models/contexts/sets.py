@@ -36,8 +36,8 @@ SETS = {
     "rows": (len(ORDERS) + 1, BINS, SAMPLE_KINDS, KINDS),
     "line": (len(ORDERS) + 1, BINS, SAMPLE_KINDS, KINDS),
 }
-"""The number of sets in each family, by what the bytes are. The shape of ``weights.json`` follows from them. In the last
-family each context chooses its own set, by how often it occurred and how many different bytes followed."""
+"""The number of sets in each family, by what the bytes are. The shape of ``weights.json`` follows from them. In the
+last family each context chooses its own set, by how often it occurred and how many different bytes followed."""
 
 
 def orders_seen(found: Counts) -> int:

@@ -3,9 +3,8 @@
 Contexts propose what may follow, as in the model ``history``; the compressor says what the proposals cost.
 docs/calibration.md has the mathematics and the measurements. Here is one sequence, with its window and what it has
 learnt; ``experts.py`` holds the distributions that it mixes; ``prices.py`` what the compressor charges for spans;
-``history.py`` where contexts occurred before; ``contexts/records.py`` the length of records; ``signal.py`` the prediction of
-samples; ``weights.py`` where the mixer begins. From code lengths to frequencies everything is integer or table
-arithmetic.
+``history.py`` where contexts occurred before; ``signal.py`` the prediction of samples; ``weights.py`` where the mixer
+begins. From code lengths to frequencies everything is integer or table arithmetic.
 """
 
 from __future__ import annotations
