@@ -23,8 +23,8 @@ from compgen.models.window import Window
 _WARM_UP = 2048
 """Bytes at the end of a prompt that a row learns from. Chosen: 256 cost 0.01 bits per byte on text, and 6,000 gained
 0.01 there and take a second more without numba (docs/log.md, "a context model without a compressor")."""
-_START = 2.5
-"""Seconds of a fingerprint at most. Measured without numba: 1.0."""
+_START = 1.5
+"""Seconds of a fingerprint at most. Measured without numba: 0.7."""
 
 
 def check_window(window: int) -> None:

@@ -24,8 +24,8 @@ from compgen.models.window import Window
 _WARM_UP = 1024
 """Bytes at the end of a prompt that a row learns from. Chosen: docs/log.md, "samples that stay signals", has the rates
 with this and with a longer one (2.75 and 2.73 bits per byte)."""
-_START = 4.0
-"""Seconds of a fingerprint at most. Measured without numba: 2.1."""
+_START = 2.5
+"""Seconds of a fingerprint at most. Measured without numba: 1.3."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,20 @@ _MODEL = {
     "pixel": "1 3 16 17",
     "depth": "8 16",
 }
-_OTHERS = ["uniform", "backoff", "backoff:order=0", "backoff:order=32", "backoff:order=33", "llm", "llm:window=512"]
+_OTHERS = [
+    "uniform",
+    "history",
+    "history:stride=1048576",
+    "history:window=1048576",
+    "signal:pixel=4,depth=16",
+    "signal:stride=1048575,pixel=3,window=99999999999",
+    "backoff",
+    "backoff:order=0",
+    "backoff:order=32",
+    "backoff:order=33",
+    "llm",
+    "llm:window=512",
+]
 
 
 def container(spec: str, lanes: int, length: int, right: bool = False, seed: int = 0) -> bytes:

@@ -352,7 +352,7 @@ from compgen.models import ByteModel, load
 text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
 digest = hashlib.sha256()
 specs = ["gzip:rule=calibrated", "gzip:effort=best", "zstd-dict:rule=calibrated", "gzip:rule=one-step",
-         "gzip:rule=calibrated+bz2+backoff", "gzip:rule=decoder", "xz:rule=decoder", "ppmd:rule=decoder,memory=1"]
+         "gzip:rule=calibrated+bz2+backoff", "history", "signal:pixel=2", "gzip:rule=decoder", "xz:rule=decoder", "ppmd:rule=decoder,memory=1"]
 for spec in specs:
     state = load(spec).start([text[:2000]])
     for symbol in text[2000 : 2000 + (60 if "one-step" not in spec else 5)]:
@@ -398,6 +398,9 @@ def test_every_machine_computes_the_same_frequencies() -> None:
         "gzip:rule=calibrated",
         "gzip:effort=best,stride=16",
         "gzip:rule=calibrated+backoff",
+        "history:window=600",
+        "history:stride=16",
+        "signal:stride=24,pixel=3",
         "zstd-dict:rule=calibrated",
         "gzip:rule=decoder",
         "zstd-dict:rule=decoder",

@@ -24,7 +24,14 @@ from compgen.models.window import Window
 from compgen.testing import check_model
 
 TEXT = b"the cat sat on the mat; the rat sat on the cat; the bat sat on the rat; " * 12
-PATTERNS: tuple[Pattern, ...] = (suffix(1), suffix(2), suffix(4), ((2, 255),), ((1, 254), (2, 252)), ((7, 255), (1, 252)))
+PATTERNS: tuple[Pattern, ...] = (
+    suffix(1),
+    suffix(2),
+    suffix(4),
+    ((2, 255),),
+    ((1, 254), (2, 252)),
+    ((7, 255), (1, 252)),
+)
 PLAN = Plan(Window(50), Layout(), 32)
 
 

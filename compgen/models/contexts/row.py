@@ -54,11 +54,11 @@ _FIRST_LOOK = 2048
 """Bytes of a window when a row looks for records for the first time, and again whenever the window has doubled. Chosen:
 fewer bytes do not tell (``records.py``)."""
 
-_ROW = 512 << 10
-"""Bytes of memory of a row's weights, escapes and tables. Measured: 300 KB."""
+_ROW = 224 << 10
+"""Bytes of memory of a row's weights, escapes and tables. Measured: 190 KB."""
 _PLACE = 44
 """Bytes of memory of a context at one place of the window: its key and place, sorted, and while they are sorted again.
-Measured: 40."""
+Counted, at most, for one row; 18 were measured for many."""
 _PREDICTED = 12 * (PREDICTIONS + 1)
 """The same of a sample: its value and errors, whose arrays double."""
 
@@ -95,7 +95,7 @@ class Plan:
         """Return the bytes of memory of a row with a window of ``size`` bytes, at most."""
         contexts = sum(map(len, self.patterns(Layout(self.layout.stride or 1)))) + WORDS
         samples = 2 * size + 4 * self.layout.stride + 1024 if self.layout.pixel else 0
-        return _ROW + _PLACE * contexts * (size + 512) + 2 * (size + self.layout.stride) + _PREDICTED * samples
+        return _ROW + _PLACE * contexts * size + 2 * (size + self.layout.stride) + _PREDICTED * samples
 
 
 class ContextRow:
