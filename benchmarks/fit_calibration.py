@@ -28,9 +28,10 @@ import compgen
 from benchmarks.real_data import parsed
 from compgen.compressors import COMPRESSORS
 from compgen.media import MEDIA, Layout
+from compgen.models.contexts.patterns import ORDERS
 from compgen.models.contexts.records import ABOVE, period
 from compgen.models.derived.effort import EFFORTS, FAST
-from compgen.models.derived.experts import FIRST_LOOKAHEAD, ORDERS, RECENT, SETS
+from compgen.models.derived.experts import FIRST_LOOKAHEAD, RECENT, SETS
 from compgen.models.derived.proposals import COMMON_RATE, RATE, Proposals, ProposalsRow
 from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE

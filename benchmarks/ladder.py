@@ -19,8 +19,9 @@ from benchmarks.calibration import one_step
 from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.media.layout import Layout
+from compgen.models.contexts.patterns import ORDERS
 from compgen.models.derived.effort import BEST, FAST, Effort
-from compgen.models.derived.experts import FIRST_LOOKAHEAD, LITERALS, ORDERS, RECENT
+from compgen.models.derived.experts import FIRST_LOOKAHEAD, LITERALS, RECENT
 from compgen.models.derived.proposals import Proposals, ProposalsRow
 from compgen.models.derived.weights import initial_weights
 from compgen.models.mixing import WEIGHT_ONE

@@ -68,7 +68,7 @@ class HistoryModel(ByteModel):
     @property
     def start_time(self) -> float:
         """Seconds of a fingerprint, which learns from nearly all of its contexts."""
-        return _START
+        return _START + self._plan.reopening_time
 
     def laid_out(self, layout: Layout) -> HistoryModel:
         """Return the model for bytes with ``layout``, of which it takes the stride if it has none."""

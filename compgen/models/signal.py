@@ -64,7 +64,7 @@ class SignalModel(ByteModel):
     @property
     def start_time(self) -> float:
         """Seconds of a fingerprint, which learns from nearly all of its contexts."""
-        return _START
+        return _START + self._plan.reopening_time
 
     def laid_out(self, layout: Layout) -> SignalModel:
         """Return the model for samples with ``layout``, unless its own options or the layout say otherwise."""

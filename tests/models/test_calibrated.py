@@ -20,10 +20,11 @@ from compgen.jit import SMALL
 from compgen.laws import lz77, ppmd_model
 from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
+from compgen.models.contexts.patterns import suffix
 from compgen.models.contexts.records import period
 from compgen.models.derived import experts
 from compgen.models.derived.effort import BEST, EFFORTS, FAST
-from compgen.models.derived.history import History, suffix
+from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
 from compgen.models.derived.proposals import WARM_UP, Proposals, ProposalsRow
 from compgen.models.derived.weights import initial_weights
@@ -352,7 +353,8 @@ from compgen.models import ByteModel, load
 text = (b"a portable distribution is the same distribution, on every machine; " * 40)[:2300]
 digest = hashlib.sha256()
 specs = ["gzip:rule=calibrated", "gzip:effort=best", "zstd-dict:rule=calibrated", "gzip:rule=one-step",
-         "gzip:rule=calibrated+bz2+backoff", "history", "signal:pixel=2", "gzip:rule=decoder", "xz:rule=decoder", "ppmd:rule=decoder,memory=1"]
+         "gzip:rule=calibrated+bz2+backoff", "history", "signal:pixel=2",
+         "gzip:rule=decoder", "xz:rule=decoder", "ppmd:rule=decoder,memory=1"]
 for spec in specs:
     state = load(spec).start([text[:2000]])
     for symbol in text[2000 : 2000 + (60 if "one-step" not in spec else 5)]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor
 from compgen.media.layout import Layout
+from compgen.models.contexts.patterns import ORDERS
 from compgen.models.contexts.records import ABOVE, ABOVE_PERCENT, above, period
 from compgen.models.contexts.weights import with_experts
 from compgen.models.derived import experts
@@ -93,7 +94,7 @@ class Proposals:
 
     def memory(self, size: int) -> int:
         """Return the bytes of memory of what a row knows of a window of ``size`` bytes, at most, without its meters."""
-        patterns = len(experts.ORDERS) + len(self.effort.sparse) + ABOVE
+        patterns = len(ORDERS) + len(self.effort.sparse) + ABOVE
         samples = 2 * size + 4 * self.layout.stride + 1024 if self.layout.pixel else 0
         dictionary = 0 if self.layout.pixel else len(self.compressor.static_dictionary())
         return _MIXER + _OCCURRENCE * patterns * size + 12 * (PREDICTIONS + 1) * samples + dictionary
