@@ -312,6 +312,19 @@ def test_the_chosen_set_of_each_family_learns_and_no_other() -> None:
     assert changed == [[False, True], [False, False, True, False]]
 
 
+def test_each_expert_may_choose_a_set_of_its_own() -> None:
+    experts = np.rint(np.log2(np.random.default_rng(1).dirichlet(np.ones(256), size=3)) * (1 << FRACTION)).astype(int)
+    one, own = (Mixer([np.arange(12).reshape(4, 3) * 7_000], 1 << 20, 1 << 20) for _ in range(2))
+    assert np.array_equal(one.mix(experts, [2]), own.mix(experts, [[2, 2, 2]]))
+    assert not np.array_equal(one.mix(experts, [2]), own.mix(experts, [[2, 0, 3]]))
+    own.learn(7)
+    changed = own.families[0] != np.arange(12).reshape(4, 3) * 7_000
+    assert np.argwhere(changed).tolist() == [[0, 1], [2, 0], [3, 2]]
+    one.freeze()
+    one.learn(7)
+    assert np.array_equal(one.families[0], np.arange(12).reshape(4, 3) * 7_000)
+
+
 def test_what_experts_agree_on_has_a_learning_rate_of_its_own() -> None:
     apart, together = mixed(1 << 20, 0), mixed(0, 1 << 20)
     for mixer in (apart, together):

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from compgen.jit import SMALL
 from compgen.models.base import PRECISION
 from compgen.models.quantise import frequencies_from_lengths, frequencies_from_weights, weights_from_lengths
 from compgen.powers import exp2_table
@@ -69,3 +72,18 @@ def test_lengths_count_to_the_nearest_2_to_the_minus_12_bits() -> None:
     whole = np.rint(lengths * 4096) / 4096
     errors = np.where(np.arange(256) % 2, 0.4, -0.4) / 4096
     assert np.array_equal(frequencies_from_lengths(whole + errors), frequencies_from_lengths(whole))
+
+
+@given(st.lists(st.integers(0, 3) | st.integers(0, 1 << 32), min_size=256, max_size=256), st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_compiled_shares_are_those_of_numpy_ties_included(weights: list[int], certain: int) -> None:
+    pytest.importorskip("numba")
+    weights[certain] += 1
+    rows = np.array([weights, sorted(weights)], dtype=np.int64)
+    found = []
+    for cost in (0.0, math.inf):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SMALL, "cost", cost)
+            found.append(frequencies_from_weights(rows))
+    assert np.array_equal(found[0], found[1])
+    assert (found[0].sum(axis=1) == 1 << 24).all()

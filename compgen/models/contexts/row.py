@@ -64,8 +64,8 @@ _PREDICTED = 12 * (PREDICTIONS + 1)
 
 
 _PROBED, _REOPENS = 2000, 1e-3
-"""Bytes that a fingerprint learns from, rounded up, and seconds of a window that reopens, at most. Measured: 1,900, and 0.9
-ms for samples with a stride of a million bytes."""
+"""Bytes that a fingerprint learns from, rounded up, and seconds of a window that reopens, at most. Measured: 1,900, and
+0.9 ms for samples with a stride of a million bytes."""
 
 
 @dataclass(frozen=True)
