@@ -220,6 +220,13 @@ def test_history_is_stronger_than_a_compressor_and_lifts_its_law(prose: bytes) -
     assert both < min(alone, gzip.derived_bpb) + 0.01
 
 
+def test_sampling_finds_back_from_a_byte_never_seen(prose: bytes) -> None:
+    """alice29.txt ends in a control byte. A model that is flat after it goes on in noise, at over 6 bits per byte."""
+    drawn = compgen.sample("history", prose + b"\x1a", length=60, seed=1)
+    assert drawn[0].bits_per_byte is not None
+    assert drawn[0].bits_per_byte < 4
+
+
 def test_signal_is_stronger_on_samples_and_takes_the_layout_of_its_medium() -> None:
     noise = np.random.default_rng(8)
     y, x = np.mgrid[:40, :40]
