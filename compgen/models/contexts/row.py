@@ -261,5 +261,7 @@ class ContextRow:
         """
         count, distinct = min(self._known.window_size, _RECENT_BYTES), int(np.count_nonzero(self._recent))
         escape = (count * distinct << 10) // (2 * count + 1) + 1
-        shares: NDArray[np.int64] = (self._recent << (10 + SHARE_BITS)) + (escape << (SHARE_BITS - 8))
-        return shares // ((count << 10) + escape)
+        total = (count << 10) + escape
+        shares: NDArray[np.int64] = self._recent * ((1 << (10 + SHARE_BITS)) // total)
+        shares += (escape << (SHARE_BITS - 8)) // total
+        return shares

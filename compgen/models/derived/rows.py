@@ -60,6 +60,16 @@ class RowsState(State, Generic[R]):
         for row, symbol in zip(self._rows, symbols.tolist(), strict=True):
             row.extend(symbol)
 
+    def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Extend each row by T bytes, and return their intervals; see ``State.consume``."""
+        low, width = np.empty(symbols.shape, dtype=np.int64), np.empty(symbols.shape, dtype=np.int64)
+        for place, row in enumerate(self._rows):
+            for step, symbol in enumerate(symbols[:, place].tolist()):
+                frequencies = row.frequencies()
+                low[step, place], width[step, place] = frequencies[:symbol].sum(), frequencies[symbol]
+                row.extend(symbol)
+        return low, width
+
     def fork(self, rows: Rows) -> Self:
         """Return an independent state of the given rows."""
         return type(self)([self._rows[row].fork() for row in rows])
