@@ -26,7 +26,7 @@ from compgen.media import Layout
 from compgen.models.contexts.blending import first_escapes
 from compgen.models.contexts.patterns import ORDERS
 from compgen.models.contexts.records import ABOVE, period
-from compgen.models.contexts.row import COMMON_RATE, RATE, ContextRow, Plan
+from compgen.models.contexts.row import ContextRow, Plan
 from compgen.models.contexts.sets import SETS
 from compgen.models.contexts.weights import Initial
 from compgen.models.derived.signal import PREDICTIONS
@@ -100,7 +100,8 @@ def fit(name: str, pieces: int, draw: Draw) -> Initial:
         window, segment, layout = draw(generator)
         row = ContextRow(Plan(WINDOW, layout, 0), window, first=first)
         faster = RATES[piece * len(RATES) // pieces]
-        row.mixer.rate, row.mixer.common_rate = RATE * faster, COMMON_RATE * faster
+        row.mixer.rate *= faster
+        row.mixer.common_rate *= faster
         bits = 0.0
         for symbol in segment:
             bits += row.added_length(symbol)
