@@ -83,6 +83,11 @@ class Png(Compressor):
         """Bytes of a row, without the byte that names its filter."""
         return self.width * self.pixel
 
+    @property
+    def unit(self) -> int:
+        """Bytes of a row: a window that begins within one would shear the picture."""
+        return self.row
+
     def laid_out(self, layout: Layout) -> Png:
         """Return the compressor with width, channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
