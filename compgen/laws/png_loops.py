@@ -87,9 +87,7 @@ def follow_filters(
         frequencies: (256,) written, of the byte that comes next, if the row has one.
     """
     line, above = around[0], around[1]
-    before, latest, last_two, rows, pairs = links
-    runs, mantissas, exponents, begin = state
-    belief, parts, longest = believed
+    belief, parts, _ = believed
     most, reach = len(prices[1]) - 1, len(prices[3]) - 1
     room = (
         np.empty(min(data.shape[1], reach + 1) + 1, np.int32),  # positions that runs of 2 or more have come to
@@ -105,30 +103,50 @@ def follow_filters(
             left, up, corner = np.int64(line[column]), np.int64(above[column + pixel]), np.int64(above[column])
             for number in range(_FILTERS):
                 predicted[number] = predict_byte(number, left, up, corner)
-        if inside and (len(width) or i == len(given)):
-            mix_filters(belief, parts, predicted, mixed, frequencies)
+            if len(width) or i == len(given):
+                mix_filters(belief, parts, predicted, mixed, frequencies)
         if i == len(given):
             break
         symbol = np.int64(given[i])
         if len(width):
             low[i], width[i] = frequencies[:symbol].sum(), frequencies[symbol]
         for number in range(_FILTERS):
-            own = before[number], latest[number], last_two[number], rows, pairs[number]
-            kept = runs[number], mantissas[number], exponents[number], begin[number]
             residual = np.int64(number)
             if inside:
                 residual = (symbol - predicted[number]) & 255
                 believe(belief, number, parts[number, residual])
-            count = _append(residual, here, origin, data[number], own, kept, prices, again, room)
-            _weigh(here + 1, origin, count, data[number], own, kept, prices, again, room)
-            _share(room[3], parts[number])
-            longest[number] = 1
-            for j in range(count):
-                longest[number] = max(longest[number], np.int64(kept[0][room[0][j]]))
+            read_residual(number, residual, here, origin, data, links, state, prices, again, believed, room)
         if inside:
             line[column + pixel] = symbol
         column += 1
         here += 1
+
+
+def read_residual(
+    number: Any,
+    residual: Any,
+    here: Any,
+    origin: Any,
+    data: Any,
+    links: Any,
+    state: Any,
+    prices: Any,
+    again: Any,
+    believed: Any,
+    room: Any,
+) -> None:
+    """Append a residual to the pass of filter ``number``; find the frequencies of the next, and the longest run."""
+    before, latest, last_two, rows, pairs = links
+    runs, mantissas, exponents, begin = state
+    _, parts, longest = believed
+    stream, own = data[number], (before[number], latest[number], last_two[number], rows, pairs[number])
+    kept = runs[number], mantissas[number], exponents[number], begin[number]
+    count = _append(residual, here, origin, stream, own, kept, prices, again, room)
+    _weigh(here + 1, origin, count, stream, own, kept, prices, again, room)
+    _share(room[3], parts[number])
+    longest[number] = 1
+    for i in range(count):
+        longest[number] = max(longest[number], np.int64(kept[0][room[0][i]]))
 
 
 def link_filters(data: Any, count: int, distances: Any) -> tuple[Any, ...]:

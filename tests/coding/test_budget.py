@@ -21,7 +21,13 @@ SLOW = [
     "+".join(["brotli:quality=11,rule=one-step"] * 3),
     "jpegxl:width=16383,channels=3,rule=one-step",
 ]
-LARGE = ["gzip:rule=calibrated", "gzip:rule=decoder", "+".join(["gzip:rule=calibrated"] * 4), "ppmd:rule=decoder", "png:rule=decoder"]
+LARGE = [
+    "gzip:rule=calibrated",
+    "gzip:rule=decoder",
+    "+".join(["gzip:rule=calibrated"] * 4),
+    "ppmd:rule=decoder",
+    "png:rule=decoder",
+]
 
 
 @pytest.mark.parametrize("spec", SLOW)

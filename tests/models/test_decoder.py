@@ -141,8 +141,16 @@ def test_the_window_of_a_law_is_the_compressors() -> None:
     assert model.context_window.size == 32768
 
 
-@pytest.mark.parametrize(("spec", "size"), [("png", 32_768), ("png:width=100", 32_700), ("png:width=40000", 40_000),
-                                            ("png:width=7,channels=3,window=50", 42), ("png:width=9,window=1", 9)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spec", "size"),
+    [
+        ("png", 32_768),
+        ("png:width=100", 32_700),
+        ("png:width=40000", 40_000),
+        ("png:width=7,channels=3,window=50", 42),
+        ("png:width=9,window=1", 9),
+    ],
+)
 def test_windows_of_pictures_are_whole_rows(spec: str, size: int) -> None:
     model = load(spec)
     assert isinstance(model, CodeLengthModel)
