@@ -28,7 +28,8 @@ def photograph(channels: int, seed: int = 7) -> bytes:
     y, x = np.mgrid[:SIDE, :SIDE][..., None]
     phase = np.arange(channels)
     waves = 60 * np.sin(x / 17 + phase) + 50 * np.cos(y / 23 + x / 41)
-    return (128 + waves + generator.normal(0, 2.5, (SIDE, SIDE, channels))).astype(np.uint8).tobytes()
+    pixels: np.ndarray = (128 + waves + generator.normal(0, 2.5, (SIDE, SIDE, channels))).astype(np.uint8)
+    return pixels.tobytes()
 
 
 def law_of(spec: str) -> PngLaw:
