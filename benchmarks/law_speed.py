@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image as image
+from PIL import Image
 
 import compgen
 from benchmarks.real_data import parsed
@@ -83,7 +83,7 @@ def main() -> None:
     results: dict[str, Any] = {"reading": {}, "first_byte": {}, "whole": {}}
 
     print(f"{'coding known text, bytes/s':<34}{'compiled':>12}{'not':>12}")
-    photograph = np.asarray(image.open(arguments.data / "image/kodak_half/kodim23.png").convert("L"))
+    photograph = np.asarray(Image.open(arguments.data / "image/kodak_half/kodim23.png").convert("L"))
     pictures = {"Kodak 23, gray": photograph.tobytes(), "zeros": bytes(100_000)}
     for spec in ("gzip:rule=decoder", "ppmd:rule=decoder", PNG, "gzip:rule=calibrated"):
         law = spec != "gzip:rule=calibrated"
