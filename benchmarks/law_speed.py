@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import compgen
 from benchmarks.real_data import parsed
@@ -28,6 +29,7 @@ from compgen.laws import lz77, ppmd_model
 from compgen.models import load
 
 CONTEXT = 32_000
+PNG = "png:width=384,rule=decoder"
 LOOPS = (jit.SMALL, lz77.LOOPS, ppmd_model.LOOPS)
 
 
@@ -81,11 +83,12 @@ def main() -> None:
     results: dict[str, Any] = {"reading": {}, "first_byte": {}, "whole": {}}
 
     print(f"{'coding known text, bytes/s':<34}{'compiled':>12}{'not':>12}")
-    for spec in ("gzip:rule=decoder", "ppmd:rule=decoder", "gzip:rule=calibrated"):
-        for name, data in inputs.items():
-            law = spec.endswith("decoder")
-            if not law and name != "alice29.txt":
-                continue
+    photograph = np.asarray(Image.open(arguments.data / "image/kodak_half/kodim23.png").convert("L"))
+    pictures = {"Kodak 23, gray": photograph.tobytes(), "zeros": bytes(100_000)}
+    for spec in ("gzip:rule=decoder", "ppmd:rule=decoder", PNG, "gzip:rule=calibrated"):
+        law = spec != "gzip:rule=calibrated"
+        given = {"alice29.txt": alice} if not law else pictures if spec == PNG else inputs
+        for name, data in given.items():
             found = []
             for cost, count in ((0.0, much if law else some), (math.inf, some)):
                 use(cost)

@@ -35,6 +35,7 @@ NEEDS = {
     "ppmd:rule=one-step": "pyppmd",  # encoded by a child process
     "flac:pixel=1": "soundfile",
     "png:stride=30,pixel=3": "",
+    "png:width=30": "",
     "gzip+ppmd": "pyppmd",
     "backoff:order=3": "",
     "null": "",

@@ -96,6 +96,11 @@ class Compressor(Configured, ABC):
         return self.window
 
     @property
+    def unit(self) -> int:
+        """Bytes of a row or frame, with a whole one of which a context window begins; 1 for bytes in a line."""
+        return 1
+
+    @property
     def call_time(self) -> float:
         """The most microseconds that the code length of a kilobyte or two takes on an ordinary core: an estimate."""
         return 150

@@ -1,20 +1,20 @@
 """PNG (W3C PNG, third edition; RFC 2083): rows are filtered, then DEFLATE codes what the filters leave.
 
 Any viewer opens the files, and the code lengths are zlib's exact ones. A *filter* predicts each byte of a row and
-leaves the differences. Each row gets the filter that leaves the smallest sum of absolute values over the row's known
-bytes (the specification's advice, section 12.7). In a last row that is incomplete, the missing bytes are those that
-the filter predicts, so that the differences are zeros. A private chunk then gives the length of the data; no code
+leaves the differences (``compgen/laws/png_filters.py``). In a last row that is incomplete, the missing bytes are those
+that the filter predicts, so that the differences are zeros. A private chunk then gives the length of the data; no code
 length counts it.
 """
 
 from __future__ import annotations
 
 import binascii
+import functools
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,11 @@ from numpy.typing import NDArray
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.compressors.deflate import ENCODER_MEMORY, DeflateMeter, Zlib, keep_freed_memory
 from compgen.errors import CorruptDataError, UsageError
-from compgen.laws.base import NoLaw
+from compgen.laws.base import Law
+from compgen.laws.deflate import prices_in
+from compgen.laws.lz77 import Prices
+from compgen.laws.png import PngLaw
+from compgen.laws.png_filters import filtered, paeth
 from compgen.media.layout import Layout
 from compgen.types import CodeLengths
 
@@ -56,7 +60,7 @@ class Png(Compressor):
     bits: int = 8
 
     name: ClassVar[str] = "png"
-    law_kind: ClassVar[str] = "none"
+    law_kind: ClassVar[str] = "exact"
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = Zlib.overhead + 8 * (_CHUNK + 8)
     window: ClassVar[int] = Zlib.window
@@ -79,6 +83,11 @@ class Png(Compressor):
         """Bytes of a row, without the byte that names its filter."""
         return self.width * self.pixel
 
+    @property
+    def unit(self) -> int:
+        """Bytes of a row: a window that begins within one would shear the picture."""
+        return self.row
+
     def laid_out(self, layout: Layout) -> Png:
         """Return the compressor with width, channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
@@ -88,9 +97,9 @@ class Png(Compressor):
         """Return the version of zlib in use."""
         return Zlib.version()
 
-    def law(self) -> NoReturn:
-        """Raise NoLaw: that of its filters is not written yet."""
-        raise NoLaw("the law of PNG's filters is not known to compgen yet; use --rule calibrated")
+    def law(self) -> Law:
+        """Return the law of DEFLATE over filtered rows, by the code lengths of zlib's own last blocks."""
+        return PngLaw(self.row, self.pixel, _prices)
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one PNG. Empty data makes one row of zeros."""
@@ -109,21 +118,7 @@ class Png(Compressor):
 
     def filtered(self, data: bytes, above: bytes) -> bytes:
         """Return the filtered rows of ``data``, below the row ``above``. Each begins with the number of its filter."""
-        rows = -(-len(data) // self.row)
-        missing = rows * self.row - len(data)
-        if not rows:
-            return b""
-        lines = np.zeros((rows + 1, self.pixel + self.row), dtype=np.uint8)  # with a pixel of zeros on the left
-        lines[:, self.pixel :] = np.frombuffer(above + data + bytes(missing), dtype=np.uint8).reshape(-1, self.row)
-        left_over = np.stack([lines[1:, self.pixel :] - expected for expected in _expected(lines, self.pixel)])
-        left_over[:, -1, self.row - missing :] = 0
-        # Absolute values of the differences as signed bytes.
-        size = np.minimum(left_over, -left_over).sum(axis=2, dtype=np.int64)
-        chosen = size.argmin(axis=0)
-        coded = np.empty((rows, 1 + self.row), dtype=np.uint8)
-        coded[:, 0] = chosen
-        coded[:, 1:] = left_over[chosen, np.arange(rows)]
-        return coded.tobytes()
+        return filtered(data, above, self.pixel)
 
     def decompress(self, blob: bytes) -> bytes:
         """Return the data of one whole PNG.
@@ -246,19 +241,11 @@ def _encoder(wbits: int) -> _Compress:
     return zlib.compressobj(9, zlib.DEFLATED, wbits, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
 
 
-def _expected(lines: NDArray[np.uint8], pixel: int) -> list[NDArray[np.uint8]]:
-    """Return what each of the five filters predicts for all rows but the first, (rows, bytes) each (section 9.2)."""
-    left, up, corner = lines[1:, :-pixel], lines[:-1, pixel:], lines[:-1, :-pixel]
-    average = ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
-    return [np.zeros_like(left), left, up, average, _paeth(left, up, corner)]
-
-
-def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return whichever of left, above and corner is nearest to left + above - corner (section 9.4)."""
-    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
-    by_left, by_up, by_corner = abs(b - c), abs(a - c), abs(a + b - 2 * c)
-    other = np.where(by_up <= by_corner, up, corner)
-    return np.where((by_left <= by_up) & (by_left <= by_corner), left, other)
+@functools.lru_cache(maxsize=8)
+def _prices(stream: bytes) -> Prices:
+    """Return the prices in what zlib writes for a stream of filtered rows."""
+    encoder = _encoder(-Zlib.wbits)
+    return prices_in(encoder.compress(stream) + encoder.flush())
 
 
 def _undo(number: int, line: NDArray[np.uint8], above: NDArray[np.uint8], pixel: int) -> NDArray[np.uint8]:
@@ -275,7 +262,7 @@ def _undo(number: int, line: NDArray[np.uint8], above: NDArray[np.uint8], pixel:
             if number == 3:
                 row[x : x + pixel] += ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
             else:
-                row[x : x + pixel] += _paeth(left, up, corner)
+                row[x : x + pixel] += paeth(left, up, corner)
     return row
 
 

@@ -47,6 +47,11 @@ class Law(ABC):
         """See ``ByteModel.warm_up``: None for a law that learns nothing, so that a fresh start equals going on."""
         return None
 
+    @property
+    def start_time(self) -> float:
+        """The most seconds that a start takes without compiled loops, where that is over 0.1: an estimate."""
+        return 0.0
+
     @abstractmethod
     def start(self, context: bytes) -> LawState:
         """Return the state after ``context``, a function of its bytes alone."""

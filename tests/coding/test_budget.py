@@ -16,11 +16,18 @@ from tests.fuzz.costs import container
 
 SLOW = [
     "png:width=1048576,channels=4,bits=16,rule=calibrated",
+    "png:width=1048576,channels=4,bits=16,rule=decoder",
     "+".join(f"ppmd:memory={memory},order=64,effort=best,rule=calibrated" for memory in range(1, 17)),
     "+".join(["brotli:quality=11,rule=one-step"] * 3),
     "jpegxl:width=16383,channels=3,rule=one-step",
 ]
-LARGE = ["gzip:rule=calibrated", "gzip:rule=decoder", "+".join(["gzip:rule=calibrated"] * 4), "ppmd:rule=decoder"]
+LARGE = [
+    "gzip:rule=calibrated",
+    "gzip:rule=decoder",
+    "+".join(["gzip:rule=calibrated"] * 4),
+    "ppmd:rule=decoder",
+    "png:rule=decoder",
+]
 
 
 @pytest.mark.parametrize("spec", SLOW)

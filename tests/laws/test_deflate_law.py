@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 import zlib
@@ -12,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from compgen.laws import deflate
 from compgen.laws.lz77 import DEFLATE_RENEWALS, LOOPS, Lz77Law, Pass, Prices
 from tests.conftest import ROOT
+from tests.laws.deflate_oracle import TINY, Decoder, chi_square, codes_alone, enumerated
 
 PROSE = (ROOT / "examples/prompts/lighthouse.txt").read_bytes()
 
@@ -35,43 +34,6 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         pytest.importorskip("numba")
     monkeypatch.setattr(LOOPS, "cost", 0.0 if request.param == "compiled" else math.inf)
     return str(request.param)
-
-
-def tiny(literals: dict[int, int], lengths: dict[int, int], distances: dict[int, int]) -> Prices:
-    """Prices by code lengths, bits."""
-    one, long, far = np.zeros(256, np.int64), np.zeros(6, np.int64), np.zeros(9, np.int64)
-    for table, bits, given_bits in ((one, 20, literals), (long, 20, lengths), (far, 28, distances)):
-        for place, length in given_bits.items():
-            table[place] = 1 << (bits - length)
-    return Prices(one, long, far)
-
-
-TINY = tiny({97: 2, 98: 2, 99: 3}, {3: 3, 4: 4, 5: 4}, {1: 1, 2: 2, 3: 3, 5: 3})
-
-
-def enumerated(prices: Prices, known: bytes, written: bytes) -> Fraction:
-    """The chance that the output begins with ``written``: all instruction sequences, the last may run past its end."""
-    text = known + written
-
-    @functools.cache
-    def chance(here: int) -> Fraction:
-        if here == len(text):
-            return Fraction(1)
-        total = Fraction(int(prices.literals[text[here]]), 1 << 20) * chance(here + 1)
-        for distance in range(1, min(here, len(prices.distances) - 1) + 1):
-            run = 0
-            while (
-                here + run < len(text) and run < len(prices.lengths) and text[here + run] == text[here + run - distance]
-            ):
-                run += 1
-            price = Fraction(int(prices.distances[distance]), 1 << 28)
-            for length in range(3, len(prices.lengths)):
-                if length <= run or here + run == len(text):
-                    after = chance(min(here + length, len(text)))
-                    total += price * Fraction(int(prices.lengths[length]), 1 << 20) * after
-        return total
-
-    return chance(len(known))
 
 
 @given(st.binary().map(lambda data: bytes(97 + b % 3 for b in data)), st.lists(st.integers(97, 99), max_size=7))
@@ -155,36 +117,6 @@ def test_noise_has_a_uniform_law_since_its_blocks_are_stored() -> None:
     assert (frequencies == 1 << 16).all()
 
 
-class Decoder:
-    """zlib's inflate behind a context, at the first symbol of a block with the codes of the context's typical block."""
-
-    def __init__(self, context: bytes) -> None:
-        stream = stream_of(context)
-        found = deflate.blocks(stream)
-        block = deflate.typical(found)
-        bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8), bitorder="little")
-        # The context in one stored block for each 65,535 bytes, then the header.
-        stored = b"".join(
-            b"\x00" + len(part).to_bytes(2, "little") + (len(part) ^ 0xFFFF).to_bytes(2, "little") + part
-            for part in (context[i : i + 65_535] for i in range(0, len(context), 65_535))
-        )
-        header = bits[block.begin : block.first].copy()
-        header[0] = 0  # not the last
-        whole = len(header) // 8 * 8
-        self._rest = header[whole:]
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        assert self._inflate.decompress(stored) == context
-        assert self._inflate.decompress(np.packbits(header[:whole], bitorder="little").tobytes()) == b""
-
-    def decode(self, bits: np.ndarray) -> bytes:
-        """What it makes of bits: nothing where these are no code."""
-        decoder = self._inflate.copy()
-        try:
-            return decoder.decompress(np.packbits(np.concatenate([self._rest, bits]), bitorder="little").tobytes())
-        except zlib.error:
-            return b""
-
-
 def law_of(context: bytes, prices: Prices, written: bytes) -> np.ndarray:
     """(256,) probabilities after ``written``, which follows the context from a boundary on; without floors."""
     law = Pass(context, prices, 300)
@@ -192,14 +124,6 @@ def law_of(context: bytes, prices: Prices, written: bytes) -> np.ndarray:
     weights = law._weights().astype(np.float64)
     probabilities: np.ndarray = weights / weights.sum()
     return probabilities
-
-
-def codes_alone(context: bytes) -> Prices:
-    """The prices without those of bytes that have no code, which zlib's decoder cannot write."""
-    block = deflate.typical(deflate.blocks(stream_of(context)))
-    assert block.literals is not None
-    found = deflate.prices_in(stream_of(context))
-    return Prices(np.where(block.literals[:256] > 0, found.literals, 0), found.lengths, found.distances)
 
 
 TRIALS = 20_000
@@ -216,28 +140,16 @@ def test_zlib_fed_with_random_bits_writes_by_this_law(name: str) -> None:
         "records": b"".join(b"%05d,%06d;%02d\r\n" % (i, i * i, i % 7) for i in range(900)),
         "markup": b"".join(b'<p class="c%d">%s</p>\n' % (i % 9, PROSE[7 * i : 7 * i + 23]) for i in range(150)),
     }[name]
-    decoder, generator = Decoder(context), np.random.default_rng(20_16)
+    decoder, generator = Decoder(context, stream_of(context)), np.random.default_rng(20_16)
     outputs = [decoder.decode(generator.integers(0, 2, 400, dtype=np.uint8))[:2] for _ in range(TRIALS)]
     outputs = [output for output in outputs if len(output) == 2]  # an end mark, or a distance beyond the beginning
-    prices = codes_alone(context)
+    prices = codes_alone(stream_of(context))
     first = np.bincount([output[0] for output in outputs], minlength=256)
     assert chi_square(first, law_of(context, prices, b"")) > 1e-4
-    assert chi_square(first, law_of(PROSE[::-1] * 2, codes_alone(PROSE[::-1] * 2), b"")) < 1e-6
+    assert chi_square(first, law_of(PROSE[::-1] * 2, codes_alone(stream_of(PROSE[::-1] * 2)), b"")) < 1e-6
     for symbol in np.argsort(-first)[:3].tolist():
         second = np.bincount([output[1] for output in outputs if output[0] == symbol], minlength=256)
         assert chi_square(second, law_of(context, prices, bytes([symbol]))) > 1e-4
-
-
-def chi_square(counts: np.ndarray, law: np.ndarray) -> float:
-    """The chance of counts at least so far from the law; cells of under 5 expected are put together."""
-    expected = law * counts.sum()
-    small = expected < 5
-    observed = np.append(counts[~small], counts[small].sum())
-    wanted = np.append(expected[~small], expected[small].sum())
-    if wanted[-1] < 5:
-        observed, wanted = observed[:-1], wanted[:-1]
-        wanted = wanted * (observed.sum() / wanted.sum())
-    return float(stats.chisquare(observed, wanted).pvalue)
 
 
 def test_frequencies_by_given_prices_are_what_they_were(form: str) -> None:

@@ -16,6 +16,8 @@ CONFORMING = [
     "zlib:window=300",
     "deflate:window=20",
     "ppmd:memory=1",
+    "png:width=5,window=40",
+    "png:width=1100",
     "xz",
     "zstd-dict",
     "null",
@@ -49,7 +51,8 @@ def test_conforms(spec: str) -> None:
         ("command:bzip2", "command:rule=calibrated bzip2"),
         ("model:uniform", "model:uniform,rule=decoder"),
         ("bz2", "bz2:rule=calibrated"),
-        ("png", "png:rule=calibrated"),
+        ("png", "png:rule=decoder"),
+        ("png:width=7,rule=calibrated", "png:width=7,rule=calibrated"),
         ("flac", "flac:rule=calibrated"),
         ("gzip:window=50", "gzip:rule=decoder,window=50"),
         ("gzip:stride=8", "gzip:rule=calibrated,stride=8"),
@@ -73,7 +76,7 @@ def test_a_rule_that_is_asked_for_is_for_those_that_name_none() -> None:
     )
 
 
-@pytest.mark.parametrize("spec", ["bz2", "png", "command:bzip2", "model:uniform+bz2"])
+@pytest.mark.parametrize("spec", ["bz2", "flac", "command:bzip2", "model:uniform+bz2"])
 def test_what_has_no_law_says_so(spec: str) -> None:
     with pytest.raises(UsageError, match="--rule calibrated") as caught:
         load(spec, rule="decoder")
@@ -88,7 +91,7 @@ def test_options_of_the_calibrated_rule_are_refused(option: str) -> None:
 
 def test_known_bytes_read_at_once_are_those_read_one_by_one(prose: bytes) -> None:
     """Over windows that fill and start again, and none at all."""
-    for spec in ("gzip:window=90", "ppmd:memory=1,window=90", "null:window=90"):
+    for spec in ("gzip:window=90", "png:width=9,window=99", "ppmd:memory=1,window=90", "null:window=90"):
         model = load(spec, rule="decoder")
         data = np.frombuffer(prose[:500], dtype=np.uint8).reshape(250, 2)
         state, slow = model.start([prose[500:560], b""]), model.start([prose[500:560], b""])
@@ -136,6 +139,31 @@ def test_the_window_of_a_law_is_the_compressors() -> None:
     model = load("gzip")
     assert isinstance(model, CodeLengthModel)
     assert model.context_window.size == 32768
+
+
+@pytest.mark.parametrize(
+    ("spec", "size"),
+    [
+        ("png", 32_768),
+        ("png:width=100", 32_700),
+        ("png:width=40000", 40_000),
+        ("png:width=7,channels=3,window=50", 42),
+        ("png:width=9,window=1", 9),
+    ],
+)
+def test_windows_of_pictures_are_whole_rows(spec: str, size: int) -> None:
+    model = load(spec)
+    assert isinstance(model, CodeLengthModel)
+    assert model.context_window.size == size
+
+
+def test_a_window_that_reopens_does_not_shear_a_picture() -> None:
+    """Columns of one gray each; a window that began within a row would expect another column's."""
+    row = np.random.default_rng(5).integers(0, 256, 30, dtype=np.uint8)
+    data = np.tile(row, 40)
+    model = load("png:width=30,window=100")
+    bits = compgen.score(model, data[300:].tobytes(), data[:300].tobytes()).derived_bpb
+    assert bits < 1
 
 
 def test_the_law_of_a_model_that_learns_can_be_frozen(prose: bytes) -> None:

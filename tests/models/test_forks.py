@@ -70,6 +70,7 @@ SPECS = (
     "brotli:rule=calibrated",
     "zstd-dict:rule=calibrated",
     "png:width=8",
+    "png:width=8,rule=calibrated",
     "flac",
     "gzip:rule=one-step",
     "gzip:rule=decoder",

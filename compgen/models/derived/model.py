@@ -43,6 +43,8 @@ _SAMPLES_TIME = 1.3
 _FIT_TIME, _FIT_CALLS = 0.8, 1800
 """Seconds, and code lengths besides, of the fit of a law, which a model checks when it is built. Measured without
 numba, with the fingerprint: 0.4 to 1.25 s, and 1.8 to 2.4 s for ``brotli:quality=11``."""
+_STARTS = 2
+"""Starts of a law in a fingerprint, besides the one on no bytes. Counted."""
 _PREFIXES = 24
 """Prefixes of a probe whose code lengths go into a fingerprint. Chosen, and now part of the file format."""
 
@@ -108,19 +110,22 @@ class CodeLengthModel(ByteModel):
     def laid_out(self, layout: Layout) -> CodeLengthModel:
         """Return the model for bytes with ``layout``, which its compressor gets as well.
 
-        The calibrated rule takes stride, pixel and depth from ``layout`` if the model has neither stride nor pixel.
+        The calibrated rule takes stride, pixel and depth from ``layout`` if the model has neither stride nor pixel. If
+        no rule is named and the law itself knows rows or frames, the compressor alone gets the layout.
         """
         compressor = self.compressor.laid_out(layout)
-        if self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
+        knows_rows = compressor.law_kind == "exact" and type(compressor).laid_out is not Compressor.laid_out
+        if (not self.rule and knows_rows) or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
 
     @property
     def context_window(self) -> Window:
-        """The rule by which a row's window grows and reopens."""
+        """The rule by which a row's window grows and reopens. N is whole units of the compressor, one at least."""
         own = self.compressor.law_window if self.chosen_rule == _DECODER else self.compressor.window
-        return Window(self.window or own)
+        unit = self.compressor.unit
+        return Window(max((self.window or own) // unit, 1) * unit)
 
     @functools.cached_property
     def chosen_rule(self) -> str:
@@ -174,13 +179,15 @@ class CodeLengthModel(ByteModel):
 
     @property
     def start_time(self) -> float:
-        """Seconds of the code lengths that a fingerprint and the fit of a law measure, and of the rule's tables."""
+        """Seconds of what a fingerprint and the fit of a law measure, of starts of a law, and of the rule's tables."""
         calls, seconds = _CALLS[self.chosen_rule], _TABLES_TIME
         if self.chosen_rule == _CALIBRATED:
             calls += self._rule.calls_to_warm_up + (_CALLS[_ONE_STEP] if self._rule.has_code_values else 0)
             seconds += _SAMPLES_TIME if self.pixel else 0
         if self.chosen_rule == _DECODER and self.compressor.law_kind == "fitted":
             calls, seconds = calls + _FIT_CALLS, seconds + _FIT_TIME
+        elif self.chosen_rule == _DECODER:
+            seconds += _STARTS * self.compressor.law().start_time
         return seconds + 1e-6 * calls * self.compressor.call_time
 
     def memory(self, rows: int, length: int) -> int:
