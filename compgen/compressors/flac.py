@@ -15,14 +15,15 @@ import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import numpy as np
 import soundfile
 
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
-from compgen.laws.base import NoLaw
+from compgen.laws.flac import FlacLaw
+from compgen.laws.flac_frames import Frame, frames_in
 from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
@@ -54,7 +55,7 @@ class Flac(Compressor):
     bits: int = 8
 
     name: ClassVar[str] = "flac"
-    law_kind: ClassVar[str] = "none"
+    law_kind: ClassVar[str] = "exact"
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 8.0 * (4 + 4 + 1)
     window: ClassVar[int] = 32768
@@ -85,9 +86,9 @@ class Flac(Compressor):
         """Return the version of libsndfile, which includes libFLAC."""
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
-    def law(self) -> NoReturn:
-        """Raise NoLaw: that of its frames is not written yet."""
-        raise NoLaw("the law of FLAC's frames is not known to compgen yet; use --rule calibrated")
+    def law(self) -> FlacLaw:
+        """Return the law by the frames that libFLAC writes for the last samples."""
+        return FlacLaw(_Encoder(self), self.channels, self.bits)
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one FLAC stream without tags, by libFLAC's strongest preset."""
@@ -162,6 +163,17 @@ class Flac(Compressor):
         meter = FlacMeter(self, b"", 8 * _STREAMINFO, 0)
         meter.extend(context)
         return meter
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """The encoder, as a function. Those of equal compressors are equal, and share what is known of the same samples."""
+
+    compressor: Flac
+
+    def __call__(self, block: bytes) -> Frame:
+        """Return the FLAC frame of up to 4,096 frames of sound."""
+        return frames_in(self.compressor.encode(block), _STREAMINFO, self.compressor.bits)[0]
 
 
 class FlacMeter(Meter):

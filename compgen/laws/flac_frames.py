@@ -21,7 +21,8 @@ FIXED = ((), (1,), (2, -1), (3, -3, 1), (4, -6, 4, -1))
 
 _SYNC = 0xFFF8 >> 1
 _BLOCK_CODES = {1: 192, **{n: 144 << n for n in range(2, 6)}, **{n: 1 << n for n in range(8, 16)}}
-_MANY_BITS = 64  # of a number that is read as one
+_FIXED, _LINEAR = 8, 32
+"""The least types of a subframe with a fixed and with a linear predictor (section 9.2.1)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +38,8 @@ class Subframe:
         offset: what a constant channel holds; 0 for others.
         wasted: low bits that are 0 in every sample.
         codes: (partitions,) of the residuals: k for the Rice code with parameter k; -1 - n for n bits, as they are.
-        sizes: (partitions,) residuals with each of them.
-        samples: (block,) what is coded.
+        places: of each partition, where in the stream its residuals are coded, by bits; the samples are not decoded.
+        begin: the bit of the stream after the kind of the subframe and its wasted bits, where its first sample is.
     """
 
     coefficients: NDArray[np.int64]
@@ -46,8 +47,13 @@ class Subframe:
     offset: int
     wasted: int
     codes: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    samples: NDArray[np.int64]
+    places: list[list[int]]
+    begin: int
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(partitions,) residuals in each."""
+        return np.array([len(places) for places in self.places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +71,6 @@ class Frame:
     begin: int
     first: int
     end: int
-
-    def channels(self) -> NDArray[np.int64]:
-        """Return (block, channels) the samples of its channels."""
-        first, second = (self.subframes[0].samples, self.subframes[-1].samples)
-        if self.assignment == LEFT_SIDE:
-            second = first - second
-        elif self.assignment == SIDE_RIGHT:
-            first = first + second
-        elif self.assignment == MID_SIDE:
-            left = first + ((second + 1) >> 1)
-            first, second = left, left - second
-        else:
-            return np.stack([subframe.samples for subframe in self.subframes], axis=1)
-        return np.stack([first, second], axis=1)
 
 
 def frames_in(stream: bytes, start: int, bits: int) -> list[Frame]:
@@ -150,66 +142,45 @@ class _Reader:
         kind = self.number(7)
         wasted = self.unary() + 1 if self.number(1) else 0
         bits -= wasted
-        nothing = np.empty(0, np.int64)
-        if kind == 0:
-            value = self.signed(bits)
-            samples = np.full(size, value << wasted, dtype=np.int64)
-            return Subframe(nothing, 0, value, wasted, np.array([-1]), np.array([size]), samples)
-        if kind == 1:
-            samples = np.array([self.signed(bits) for _ in range(size)], dtype=np.int64) << wasted
-            return Subframe(nothing, 0, 0, wasted, np.array([-1 - bits]), np.array([size]), samples)
-        order = kind - 31 if kind >= 32 else kind - 8
-        warm_up = [self.signed(bits) for _ in range(order)]
-        shift, coefficients = 0, list(FIXED[order]) if kind < 32 else []
-        if kind >= 32:
+        begin, nothing = self.place, np.empty(0, np.int64)
+        if kind < _FIXED:
+            value, coded = (self.signed(bits), 0) if kind == 0 else (0, bits)
+            places = list(range(begin, begin + coded * size, coded)) if coded else [self.place] * size
+            self.place = begin + (bits if kind == 0 else coded * size)
+            return Subframe(nothing, 0, value, wasted, np.array([-1 - coded]), [places], begin)
+        order = kind - _LINEAR + 1 if kind >= _LINEAR else kind - _FIXED
+        self.place += order * bits
+        shift, coefficients = 0, list(FIXED[order]) if kind < _LINEAR else []
+        if kind >= _LINEAR:
             precision = self.number(4) + 1
             shift = self.signed(5)
             coefficients = [self.signed(precision) for _ in range(order)]
-        codes, sizes, residuals = self._residuals(size, order)
-        samples = np.array(_restored(warm_up, coefficients, shift, residuals), dtype=np.int64) << wasted
-        return Subframe(np.array(coefficients, dtype=np.int64), shift, 0, wasted, codes, sizes, samples)
+        codes, residuals = self._residuals(size, order)
+        return Subframe(np.array(coefficients, dtype=np.int64), shift, 0, wasted, codes, residuals, begin)
 
-    def _residuals(self, size: int, order: int) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-        """Read the partitions: their codes, their sizes, and the residuals."""
+    def _residuals(self, size: int, order: int) -> tuple[NDArray[np.int64], list[list[int]]]:
+        """Read the partitions: their codes, and where their residuals are."""
         width = 5 if self.number(2) else 4
         partitions = 1 << self.number(4)
-        codes, sizes, residuals = [], [], []
+        codes, places = [], []
         for number in range(partitions):
             count = size // partitions - (0 if number else order)
-            k = self.number(width)
-            if k == (1 << width) - 1:
+            code = self.number(width)
+            if code == (1 << width) - 1:
                 raw = self.number(5)
-                codes.append(-1 - raw)
-                residuals += [self.signed(raw) for _ in range(count)]
+                code = -1 - raw
+                places.append([self.place + raw * i for i in range(count)])
+                self.place += raw * count
             else:
-                codes.append(k)
-                residuals += self._rice(k, count)
-            sizes.append(count)
-        return np.array(codes, dtype=np.int64), np.array(sizes, dtype=np.int64), residuals
+                places.append(self._rice(code, count))
+            codes.append(code)
+        return np.array(codes, dtype=np.int64), places
 
     def _rice(self, k: int, count: int) -> list[int]:
-        """Read ``count`` residuals in the Rice code with parameter ``k``."""
-        following, place, read = self._next, self.place, []
-        stream, size = self._stream, 8 * len(self._stream)
-        mask = (1 << k) - 1
+        """Skip ``count`` residuals in the Rice code with parameter ``k``, and return where they are."""
+        following, place, places = self._next, self.place, []
         for _ in range(count):
-            one = following[place]
-            end = one + 1 + k
-            low = int.from_bytes(stream[(one + 1) // 8 : -(-end // 8)], "big") >> (-end % 8) & mask
-            folded = (one - place) << k | low
-            read.append(folded >> 1 ^ -(folded & 1))
-            place = end
-        if place > size:
-            raise CompressorError("the flac encoder wrote a stream that ends early")
+            places.append(place)
+            place = following[place] + 1 + k
         self.place = place
-        return read
-
-
-def _restored(samples: list[int], coefficients: list[int], shift: int, residuals: list[int]) -> list[int]:
-    """Return samples that begin with the given ones: each that follows is its prediction plus its residual."""
-    samples, order = list(samples), len(coefficients)
-    backwards = coefficients[::-1]
-    for residual in residuals:
-        recent = samples[len(samples) - order :]
-        samples.append((sum(map(int.__mul__, backwards, recent)) >> shift) + residual)
-    return samples
+        return places

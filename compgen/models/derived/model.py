@@ -114,9 +114,11 @@ class CodeLengthModel(ByteModel):
         """Return the model for bytes with ``layout``, which its compressor gets as well.
 
         The calibrated rule takes stride, pixel and depth from ``layout`` if the model has neither stride nor pixel.
+        Where a compressor has a law of its own for such bytes, the rule stays open and the law is the default.
         """
         compressor = self.compressor.laid_out(layout)
-        if self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
+        follows = not self.rule and compressor != self.compressor and compressor.law_kind == "exact"
+        if follows or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)

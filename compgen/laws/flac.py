@@ -1,0 +1,484 @@
+"""The law of FLAC: the next sample as the predictors and Rice codes of the encoder's own last frames expect it.
+
+A FLAC decoder (RFC 9639) computes a prediction from the samples before and adds a residual, which it reads as a Rice
+code with parameter k. Fed with fair random bits, it reads the residual r, folded to u = 2r or -2r - 1, with probability
+2**-(1 + k + (u >> k)). So the next sample has a two-sided geometric distribution around a known number.
+
+Which predictor, and which k, the decoder reads in the headers of the frame. These are not known before the frame is,
+so the law is a mixture. Its *predictors* are those that the encoder itself finds when it codes the last 4,096, 1,024,
+512 and 256 frames of sound as one block each; each comes with the codes of its partitions, as often as it uses them.
+They are renewed every ``RENEWALS.every`` frames of sound. Their weights move with every byte (Bayes). After each sample
+a new partition is expected to begin with a chance of 1/32 and a new subframe with one of 1/128: so much of the weights
+returns to what the headers say.
+
+A sample of 16 bits is two bytes, high first: the chance of a high byte is the sum over 256 samples, in closed form.
+What lies outside the range of the samples is left out and the rest normalised. All is computed in integers; the same
+ones come from NumPy here and from compiled loops in ``flac_loops.py``.
+
+**Two channels.** Left comes before right. If the encoder codes left and side (left - right), the right sample is
+predicted as left - side. If it codes side and right, or middle and side, both are needed for the left sample: see
+``flac_stereo.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.jit import Loops
+from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState, frequencies_of
+from compgen.laws.flac_frames import LEFT_SIDE, MID_SIDE, SIDE_RIGHT, Frame, Subframe
+from compgen.laws.lz77 import Renewals
+from compgen.types import Frequencies
+
+RENEWALS = Renewals(first=32, every=256)
+"""Where predictors are renewed, frames of sound. Chosen; every 128 would cost twice the encodings and gain 0.02 bits."""
+BLOCKS = (4096, 1024, 512, 256)
+"""Frames of sound that the encoder codes for one predictor each. Chosen: measured on speech and music."""
+LOOPS = Loops(cost=1.0)
+"""Compiled loops: importing numba and loading them takes about a second."""
+
+WEIGHT = 28
+"""log2 of what weights of the mixture sum to."""
+SHARES = WEIGHT + 6
+"""log2 of the whole of a component's shares."""
+HALF = 32
+"""log2 of the mass of the residuals on one side of a prediction, in the units of ``masses``."""
+MEMORY = 32
+"""Samples that a prediction looks back at most: the highest order of a linear predictor."""
+NEW_CODE, NEW_PREDICTOR = 5, 7
+"""-log2 of the chance that a new partition, and that a new subframe, begins with the next sample. Chosen: measured."""
+PLAIN, AFTER_LEFT, FIRST, SECOND = range(4)
+"""What a component tells: a sample; right as left - side; left, and right after left, if both need side."""
+
+_UNIFORM = np.full(256, 1 << (PRECISION - 8), dtype=np.int64)
+
+
+class Predictors(NamedTuple):
+    """J descriptions of a frame; for two channels each has two coded channels, else one. C is 1 or 2.
+
+    Attributes:
+        coefficients: (C, J, MEMORY) that of the last sample first, and 0 beyond the order.
+        shifts, offsets, wasted: (C, J) see ``Subframe``.
+        rows: (C, J) what is predicted: 0 left, 1 right, 2 side, 3 middle.
+    """
+
+    coefficients: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    wasted: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+class Components(NamedTuple):
+    """The components of one channel: a predictor with one code, or with one for each of its two coded channels.
+
+    Attributes:
+        kinds: (E,) PLAIN, AFTER_LEFT, or FIRST and SECOND.
+        owners: (E,) its predictor.
+        codes: (2, E) of the coded channels; see ``Subframe``. The second one counts for FIRST and SECOND alone.
+        prior: (E,) weights, sum to 2**WEIGHT or a little less.
+        within: (E,) its share of its predictor, in units of 2**-WEIGHT.
+    """
+
+    kinds: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    prior: NDArray[np.int64]
+    within: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What the encoder's last frames say.
+
+    Attributes:
+        predictors: of the frames.
+        components: of each channel.
+    """
+
+    predictors: Predictors
+    components: tuple[Components, ...]
+
+
+def described(frames: list[Frame], channels: int) -> Description:
+    """Return the mixture of ``frames``, each with the same weight."""
+    coded = [_coded(frame) for frame in frames]
+    coefficients = np.zeros((channels, len(frames), MEMORY), dtype=np.int64)
+    for number, pair in enumerate(coded):
+        for channel, subframe in enumerate(pair):
+            coefficients[channel, number, : len(subframe.coefficients)] = subframe.coefficients
+    fields = [
+        np.array([[getattr(pair[channel], name) for pair in coded] for channel in range(channels)], dtype=np.int64)
+        for name in ("shift", "offset", "wasted")
+    ]
+    rows = np.array([_ROWS.get(frame.assignment, (0, 1)) for frame in frames], dtype=np.int64).T[:channels]
+    found = [_components(frames, coded, channel) for channel in range(channels)]
+    return Description(Predictors(coefficients, *fields, np.ascontiguousarray(rows)), tuple(found))
+
+
+_ROWS = {LEFT_SIDE: (0, 2), SIDE_RIGHT: (1, 2), MID_SIDE: (3, 2)}
+
+
+def _coded(frame: Frame) -> list[Subframe]:
+    """Return the subframes of ``frame``, that of the side last."""
+    return frame.subframes[::-1] if frame.assignment == SIDE_RIGHT else frame.subframes
+
+
+def _components(frames: list[Frame], coded: list[list[Subframe]], channel: int) -> Components:
+    rows: list[tuple[int, int, int, int, int]] = []
+    whole = (1 << WEIGHT) // len(frames)
+    for number, (frame, pair) in enumerate(zip(frames, coded, strict=True)):
+        joint = frame.assignment in (SIDE_RIGHT, MID_SIDE)
+        kind = (FIRST + channel) if joint else AFTER_LEFT if channel and frame.assignment == LEFT_SIDE else PLAIN
+        counts = _counted([subframe_codes(one) for one in pair] if joint else [subframe_codes(pair[channel])])
+        total = sum(counts.values())
+        rows += [(kind, number, codes[0], codes[-1], (count << WEIGHT) // total) for codes, count in counts.items()]
+    table = np.array(rows, dtype=np.int64).T
+    within = np.maximum(table[4], 1)
+    return Components(table[0], table[1], np.ascontiguousarray(table[2:4]), within * whole >> WEIGHT, within)
+
+
+def subframe_codes(subframe: Subframe) -> NDArray[np.int64]:
+    """Return (n,) the code of each residual."""
+    return np.repeat(subframe.codes, subframe.sizes)
+
+
+def _counted(codes: list[NDArray[np.int64]]) -> dict[tuple[int, ...], int]:
+    """Return the combinations of codes, and how many samples have each."""
+    size = min(len(one) for one in codes)
+    pairs, counts = np.unique(np.stack([one[len(one) - size :] for one in codes]), axis=1, return_counts=True)
+    return {tuple(pair): count for pair, count in zip(pairs.T.tolist(), counts.tolist(), strict=True)}
+
+
+@dataclass(frozen=True)
+class FlacLaw(Law):
+    """The law of FLAC.
+
+    Attributes:
+        frames: codes frames of sound as one block, and returns the FLAC frame of it.
+        channels: 1 or 2.
+        bits: of a sample: 8 or 16.
+    """
+
+    family: ClassVar[str] = "flac"
+
+    frames: Callable[[bytes], Frame]
+    channels: int = 1
+    bits: int = 8
+
+    @property
+    def frame(self) -> int:
+        """Bytes of a frame of sound."""
+        return self.channels * self.bits // 8
+
+    def start(self, context: bytes) -> FlacState:
+        """Return the state after ``context``, which begins with a whole frame of sound."""
+        return FlacState(self, context)
+
+    def state_memory(self, length: int) -> int:
+        """Return the bytes of the tables of a state, and of what it keeps of ``length`` bytes."""
+        return (1 << 20) + 2 * length
+
+
+@functools.lru_cache(maxsize=8)
+def _described(frames: Callable[[bytes], Frame], channels: int, size: int, recent: bytes) -> Description:
+    """Return what the encoder makes of the ends of ``recent``; ``size`` is the bytes of a frame of sound."""
+    ends = dict.fromkeys(recent[-size * block :] for block in BLOCKS)
+    return described([frames(end) for end in ends], channels)
+
+
+class FlacState(LawState):
+    """The context, the mixture, and the samples that predictions are made from."""
+
+    def __init__(self, law: FlacLaw, context: bytes) -> None:
+        self._law = law
+        self._frozen = False
+        self._frequencies: Frequencies | None = None
+        frame = law.frame
+        self._next = RENEWALS.last(len(context) // frame)  # frames of sound, where predictors are renewed
+        begin = self._next * frame
+        self._context = bytearray(context[:begin])
+        self._mixture: Mixture | None = None
+        self._renew()
+        self._read(np.frombuffer(context[begin:], dtype=np.uint8), _NONE, _NONE)
+
+    def _renew(self) -> None:
+        """Renew the predictors: the context has come to where they are."""
+        here, frame = self._next, self._law.frame
+        self._next = RENEWALS.after(here)
+        if not here:
+            return
+        recent = bytes(self._context[-frame * BLOCKS[0] :])
+        if self._frozen and self._mixture is not None:
+            description = self._mixture.description
+        else:
+            description = _described(self._law.frames, self._law.channels, frame, recent)
+        self._mixture = Mixture(description, recent[-frame * MEMORY :], self._law, self._next - here)
+
+    def _read(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Append ``data``; fill ``low`` and ``width`` unless they are empty."""
+        self._frequencies = None
+        done = 0
+        while done < len(data):
+            part = slice(done, min(done + self._next * self._law.frame - len(self._context), len(data)))
+            if self._mixture is not None:
+                self._mixture.read(data[part], low[part], width[part])
+            elif len(width):
+                low[part], width[part] = data[part].astype(np.int64) << (PRECISION - 8), _UNIFORM[0]
+            self._context += data[part].tobytes()
+            done = part.stop
+            if len(self._context) == self._next * self._law.frame:
+                self._renew()
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies; see ``LawState``."""
+        if self._frequencies is None:
+            self._frequencies = _UNIFORM if self._mixture is None else self._mixture.frequencies()
+        return self._frequencies
+
+    def append(self, symbol: int) -> None:
+        """Append one byte."""
+        self._read(np.array([symbol], dtype=np.uint8), _NONE, _NONE)
+
+    def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Append (T,) known bytes; see ``LawState``."""
+        low, width = np.empty(len(data), dtype=np.int64), np.empty(len(data), dtype=np.int64)
+        self._read(data, low, width)
+        return low, width
+
+    def parts(self) -> tuple[NDArray[np.int64], list[int]]:
+        """Return what each predictor expects, and then the law as a whole.
+
+        The numbers tell which byte of a frame of sound comes next, and the size of the last residual, in bits.
+        """
+        whole = self.frequencies() << (SHARE_BITS - PRECISION)
+        found = np.repeat(whole[None], len(BLOCKS) + 1, axis=0)
+        if self._mixture is None:
+            return found, [len(self._context) % self._law.frame, 0]
+        alone = self._mixture.alone()
+        found[: len(alone)] = alone
+        return found, [len(self._context) % self._law.frame, self._mixture.last_residual.bit_length()]
+
+    def freeze(self) -> None:
+        """Keep the predictors as they are from now on: what follows is the law's own sample."""
+        self._frozen = True
+
+    def fork(self) -> Self:
+        """Return an independent state."""
+        fork = self._sharing()
+        fork._context = self._context.copy()
+        fork._mixture = self._mixture and self._mixture.fork()
+        return fork
+
+
+_NONE = np.empty(0, dtype=np.int64)
+
+LENGTH, CHANNEL, BYTE, LEFT, HIGH, ERROR, KNOWN = range(7)
+"""Registers of a mixture: frames of sound in ``sound``; channel and byte that come next; the left sample, and the high
+byte, if they are known already; the last residual under the first predictor; whether masses are up to date."""
+
+
+class Mixture:
+    """The components, their weights, and the samples that predictions are made from.
+
+    Args:
+        description: of the components.
+        recent: the last bytes, whole frames of sound.
+        law: which channels and bits there are.
+        room: frames of sound that may be appended.
+    """
+
+    def __init__(self, description: Description, recent: bytes, law: FlacLaw, room: int) -> None:
+        self.description = description
+        self._channels, self._bits = law.channels, law.bits
+        middle = 1 << (law.bits - 1)
+        known = np.frombuffer(recent, dtype=">u2" if law.bits == 16 else "u1").astype(np.int64) - middle
+        known = known.reshape(-1, law.channels).T
+        self._sound = np.zeros((4 if law.channels == 2 else 1, MEMORY + room), dtype=np.int64)
+        self._registers = np.zeros(7, dtype=np.int64)
+        self._registers[LENGTH] = MEMORY
+        self._sound[: law.channels, MEMORY - known.shape[1] : MEMORY] = known
+        if law.channels == 2:
+            left, right = self._sound[:2, :MEMORY]
+            self._sound[2, :MEMORY], self._sound[3, :MEMORY] = left - right, (left + right) >> 1
+        self._weights = [components.prior.copy() for components in description.components]
+        self._predictions = np.zeros_like(description.predictors.shifts)
+        self._predict()
+        most = max(len(weights) for weights in self._weights)
+        self._masses = np.zeros((most, 256), dtype=np.int64)
+        self._factors = np.zeros(most, dtype=np.int64)
+
+    def fork(self) -> Self:
+        """Return an independent copy."""
+        fork = copy.copy(self)
+        for name in ("_sound", "_registers", "_predictions", "_masses", "_factors"):
+            setattr(fork, name, getattr(self, name).copy())
+        fork._weights = [weights.copy() for weights in self._weights]
+        return fork
+
+    @property
+    def last_residual(self) -> int:
+        """Size of the last residual under the first predictor."""
+        return int(self._registers[ERROR])
+
+    def read(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Append (T,) bytes; fill (T,) ``low`` and ``width`` with their intervals unless they are empty."""
+        if LOOPS.run_compiled:
+            self._compiled(data, low, width, _NONE)
+            return
+        with LOOPS.fallback():
+            for step, symbol in enumerate(data.tolist()):
+                self._weigh()
+                if len(width):
+                    frequencies = frequencies_of(self._law())
+                    low[step], width[step] = frequencies[:symbol].sum(), frequencies[symbol]
+                self._append(symbol)
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies of the next byte."""
+        if LOOPS.run_compiled:
+            found = np.empty(256, dtype=np.int64)
+            self._compiled(np.empty(0, np.uint8), _NONE, _NONE, found)
+            return found
+        with LOOPS.fallback():
+            self._weigh()
+            return frequencies_of(self._law())
+
+    def alone(self) -> NDArray[np.int64]:
+        """Return (J, 256) what each predictor expects, in shares of 2**SHARE_BITS."""
+        self._weigh()
+        owners = self._components.owners
+        found = np.zeros((owners[-1] + 1, 256), dtype=np.int64)
+        np.add.at(found, owners, self._factors[: len(owners), None] * self._masses[: len(owners)])
+        return np.stack([frequencies_of(one) for one in found]) << (SHARE_BITS - PRECISION)
+
+    def _compiled(
+        self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64], frequencies: NDArray[np.int64]
+    ) -> None:
+        from compgen.laws import flac_loops
+
+        state = self._sound, self._registers, self._predictions, self._masses, self._factors
+        first, last = self.description.components[0], self.description.components[-1]
+        run: Any = flac_loops.run
+        given = self.description.predictors, first, last, self._weights[0], self._weights[-1]
+        run(data, self._bits, self._channels, state, *given, low, width, frequencies)
+
+    @property
+    def _components(self) -> Components:
+        """Those of the channel that comes next."""
+        return self.description.components[self._registers[CHANNEL]]
+
+    def _predict(self) -> None:
+        """Compute the predictions for the next frame of sound."""
+        predictors, length = self.description.predictors, int(self._registers[LENGTH])
+        back = self._sound[:, length - MEMORY : length][:, ::-1]
+        samples = back[predictors.rows] >> predictors.wasted[:, :, None]
+        sums = (samples * predictors.coefficients).sum(axis=2)
+        self._predictions[:] = predictors.offsets + (sums >> predictors.shifts)
+
+    def _law(self) -> NDArray[np.int64]:
+        """Return (256,) weights of the next byte."""
+        count = len(self._components.owners)
+        weights: NDArray[np.int64] = (self._factors[:count, None] * self._masses[:count]).sum(axis=0)
+        return weights
+
+    def _weigh(self) -> None:
+        """Bring masses and factors up to date."""
+        if self._registers[KNOWN]:
+            return
+        self._registers[KNOWN] = 1
+        _, channel, byte, left, high, *_ = self._registers.tolist()
+        components, weights = self._components, self._weights[channel]
+        step = 256 if self._bits == 16 and byte == 0 else 1
+        base = (high << 8 if byte else 0) - (1 << (self._bits - 1))
+        count = len(weights)
+        masses = self._masses[:count]
+        edges = np.broadcast_to(base + step * np.arange(257), (count, 257))
+        turned = components.kinds == AFTER_LEFT
+        edges = np.where(turned[:, None], (left + 1 - edges)[:, ::-1], edges)
+        wasted = self.description.predictors.wasted[channel][components.owners][:, None]
+        predictions = self._predictions[channel][components.owners][:, None]
+        masses[:] = np.diff(below(-(-edges >> wasted) - predictions, components.codes[0]), axis=1)
+        masses[turned] = masses[turned, ::-1]
+        totals = masses.sum(axis=1)
+        self._factors[:count] = np.where(totals > 0, (weights << SHARES) // np.maximum(totals, 1), 0)
+
+    def _append(self, symbol: int) -> None:
+        """Append one byte; masses and factors are up to date."""
+        registers, channel = self._registers, int(self._registers[CHANNEL])
+        weights = self._weights[channel]
+        count = len(weights)
+        seen = self._factors[:count] * self._masses[:count, symbol]
+        total = int(seen.sum())
+        if total:
+            shift = total.bit_length() - WEIGHT
+            weights[:] = seen >> shift if shift > 0 else seen << -shift
+        registers[KNOWN] = 0
+        if self._bits == 16 and registers[BYTE] == 0:
+            registers[BYTE], registers[HIGH] = 1, symbol
+            return
+        sample = symbol + (int(registers[HIGH]) << 8 if self._bits == 16 else 0) - (1 << (self._bits - 1))
+        registers[BYTE] = 0
+        self._share(channel)
+        self._sound[channel, registers[LENGTH]] = sample
+        if channel == 0:
+            registers[ERROR] = abs(sample - int(self._predictions[0, 0]))
+        if channel < self._channels - 1:
+            registers[LEFT], registers[CHANNEL] = sample, 1
+            return
+        registers[CHANNEL] = 0
+        if self._channels == 2:
+            left = int(registers[LEFT])
+            self._sound[2:, registers[LENGTH]] = left - sample, (left + sample) >> 1
+        registers[LENGTH] += 1
+        self._predict()
+
+    def _share(self, channel: int) -> None:
+        """Return a part of the weights to what the headers say."""
+        components, weights = self.description.components[channel], self._weights[channel]
+        total, owners = int(weights.sum()), components.owners
+        of_owner = np.zeros(owners[-1] + 1, dtype=np.int64)
+        np.add.at(of_owner, owners, weights)
+        weights += (
+            -(weights >> NEW_CODE)
+            - (weights >> NEW_PREDICTOR)
+            + (of_owner[owners] * components.within >> (WEIGHT + NEW_CODE))
+            + (total * components.prior >> (WEIGHT + NEW_PREDICTOR))
+        )
+
+
+def below(edges: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (E, n) the mass of residuals below each of (E, n) ascending ``edges``, but for a constant.
+
+    A residual r >= 0 has m = r, and one below 0 has m = -r - 1. All from m on have the mass (2**k - m % 2**(k-1)) *
+    2**-(1 + k + q) with q = m >> (k - 1), if k > 0; with k = 0 they have 2/3 or 1/3 of 4**-m. The unit is 2**-(HALF + 1),
+    or less if all edges lie on one side: then the smallest q is taken from all.
+
+    Args:
+        edges: residuals.
+        codes: (E,) of residuals; see ``Subframe``.
+    """
+    k = np.clip(codes, 1, None)[:, None]
+    unary = (codes == 0)[:, None]
+    right = edges[:, :1] >= 0
+    outside = right | (edges[:, -1:] <= 0)
+    positive = right | (edges > 0)
+    far = np.abs(edges)
+    quotients = np.where(unary, 2 * far, far >> (k - 1))
+    least = np.where(outside, quotients.min(axis=1, keepdims=True), 0)
+    two_thirds, third = (2 << HALF + 1) // 3, (1 << HALF + 1) // 3
+    tails = np.where(unary, np.where(positive, two_thirds, third), ((1 << k) - (far & ((1 << k - 1) - 1))) << HALF - k)
+    tails >>= np.minimum(quotients - least, 63)
+    whole = np.where(outside, 0, np.where(unary, two_thirds + third, 2 << HALF))
+    rice = np.where(positive, whole - tails, tails)
+    bits = np.clip(-1 - codes, 0, None)[:, None]
+    plain = np.clip(edges + ((1 << bits) >> 1), 0, 1 << bits)
+    found: NDArray[np.int64] = np.where((codes < 0)[:, None], plain, rice)
+    return found
