@@ -23,6 +23,7 @@ predicted as left - side. If it codes side and right, or middle and side, both a
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from compgen.jit import Loops
 from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState, frequencies_of
+from compgen.laws.flac_damping import damped, residual_power
 from compgen.laws.flac_frames import LEFT_SIDE, MID_SIDE, SIDE_RIGHT, Frame, Subframe
 from compgen.laws.lz77 import Renewals
 from compgen.types import Frequencies
@@ -107,9 +109,20 @@ class Description:
     components: tuple[Components, ...]
 
 
-def described(frames: list[Frame], channels: int) -> Description:
-    """Return the mixture of ``frames``, each with the same weight."""
+def described(frames: list[Frame], channels: int, powers: tuple[int, ...] = ()) -> Description:
+    """Return the mixture of ``frames``, each with the same weight.
+
+    Args:
+        frames: FLAC frames.
+        channels: of each.
+        powers: mean squares of what the rows of ``Predictors`` name; predictors are damped to them. By default not.
+    """
     coded = [_coded(frame) for frame in frames]
+    if powers:
+        coded = [
+            [_damped(one, powers[row]) for one, row in zip(pair, _ROWS.get(frame.assignment, (0, 1)), strict=False)]
+            for frame, pair in zip(frames, coded, strict=True)
+        ]
     coefficients = np.zeros((channels, len(frames), MEMORY), dtype=np.int64)
     for number, pair in enumerate(coded):
         for channel, subframe in enumerate(pair):
@@ -124,6 +137,12 @@ def described(frames: list[Frame], channels: int) -> Description:
 
 
 _ROWS = {LEFT_SIDE: (0, 2), SIDE_RIGHT: (1, 2), MID_SIDE: (3, 2)}
+
+
+def _damped(subframe: Subframe, power: int) -> Subframe:
+    made = residual_power(subframe.codes, subframe.sizes)
+    coefficients, shift = damped(subframe.coefficients, subframe.shift, made, power >> 2 * subframe.wasted)
+    return dataclasses.replace(subframe, coefficients=coefficients, shift=shift)
 
 
 def _coded(frame: Frame) -> list[Subframe]:
@@ -188,10 +207,20 @@ class FlacLaw(Law):
 
 
 @functools.lru_cache(maxsize=8)
-def _described(frames: Callable[[bytes], Frame], channels: int, size: int, recent: bytes) -> Description:
-    """Return what the encoder makes of the ends of ``recent``; ``size`` is the bytes of a frame of sound."""
-    ends = dict.fromkeys(recent[-size * block :] for block in BLOCKS)
-    return described([frames(end) for end in ends], channels)
+def _described(law: FlacLaw, recent: bytes, powers: tuple[int, ...]) -> Description:
+    """Return what the encoder makes of the ends of ``recent``, damped to ``powers``."""
+    ends = dict.fromkeys(recent[-law.frame * block :] for block in BLOCKS)
+    return described([law.frames(end) for end in ends], law.channels, powers)
+
+
+def samples_of(data: bytes, channels: int, bits: int) -> NDArray[np.int64]:
+    """Return (rows, frames) samples: of one channel, or left, right, side and middle; see ``Predictors``."""
+    unsigned = np.frombuffer(data, dtype=">u2" if bits == 16 else "u1").astype(np.int64)
+    samples = (unsigned - (1 << (bits - 1))).reshape(-1, channels).T
+    if channels == 1:
+        return samples
+    left, right = samples
+    return np.stack([left, right, left - right, (left + right) >> 1])
 
 
 class FlacState(LawState):
@@ -219,7 +248,9 @@ class FlacState(LawState):
         if self._frozen and self._mixture is not None:
             description = self._mixture.description
         else:
-            description = _described(self._law.frames, self._law.channels, frame, recent)
+            sound = samples_of(bytes(self._context), self._law.channels, self._law.bits)
+            powers = tuple((np.square(sound).sum(axis=1) // here).tolist())
+            description = _described(self._law, recent, powers)
         self._mixture = Mixture(description, recent[-frame * MEMORY :], self._law, self._next - here)
 
     def _read(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
@@ -298,16 +329,11 @@ class Mixture:
     def __init__(self, description: Description, recent: bytes, law: FlacLaw, room: int) -> None:
         self.description = description
         self._channels, self._bits = law.channels, law.bits
-        middle = 1 << (law.bits - 1)
-        known = np.frombuffer(recent, dtype=">u2" if law.bits == 16 else "u1").astype(np.int64) - middle
-        known = known.reshape(-1, law.channels).T
-        self._sound = np.zeros((4 if law.channels == 2 else 1, MEMORY + room), dtype=np.int64)
+        known = samples_of(recent, law.channels, law.bits)
+        self._sound = np.zeros((len(known), MEMORY + room), dtype=np.int64)
+        self._sound[:, MEMORY - known.shape[1] : MEMORY] = known
         self._registers = np.zeros(7, dtype=np.int64)
         self._registers[LENGTH] = MEMORY
-        self._sound[: law.channels, MEMORY - known.shape[1] : MEMORY] = known
-        if law.channels == 2:
-            left, right = self._sound[:2, :MEMORY]
-            self._sound[2, :MEMORY], self._sound[3, :MEMORY] = left - right, (left + right) >> 1
         self._weights = [components.prior.copy() for components in description.components]
         self._predictions = np.zeros_like(description.predictors.shifts)
         self._predict()
