@@ -11,6 +11,7 @@ show whole bytes only.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ import soundfile
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
 from compgen.laws.flac import FlacLaw
-from compgen.laws.flac_frames import Frame, frames_in
+from compgen.laws.flac_frames import LEFT_SIDE, SIDE_RIGHT, Frame, frames_in
 from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
@@ -172,8 +173,19 @@ class _Encoder:
     compressor: Flac
 
     def __call__(self, block: bytes) -> Frame:
-        """Return the FLAC frame of up to 4,096 frames of sound."""
-        return frames_in(self.compressor.encode(block), _STREAMINFO, self.compressor.bits)[0]
+        """Return the FLAC frame of up to 4,096 frames of sound, of independent channels or of left and side.
+
+        Where the encoder prefers another way, side is coded as it does there, and left as it does alone.
+        """
+        compressor = self.compressor
+        frame = frames_in(compressor.encode(block), _STREAMINFO, compressor.bits)[0]
+        if frame.assignment <= LEFT_SIDE:
+            return frame
+        alone = dataclasses.replace(compressor, channels=1)
+        wide = np.frombuffer(block, dtype=">u2" if compressor.bits == 16 else "u1")
+        left = frames_in(alone.encode(wide[::2].tobytes()), _STREAMINFO, compressor.bits)[0].subframes[0]
+        side = frame.subframes[0 if frame.assignment == SIDE_RIGHT else 1]
+        return dataclasses.replace(frame, assignment=LEFT_SIDE, subframes=[left, side])
 
 
 class FlacMeter(Meter):

@@ -15,9 +15,14 @@ A sample of 16 bits is two bytes, high first: the chance of a high byte is the s
 What lies outside the range of the samples is left out and the rest normalised. All is computed in integers; the same
 ones come from NumPy here and from compiled loops in ``flac_loops.py``.
 
-**Two channels.** Left comes before right. If the encoder codes left and side (left - right), the right sample is
-predicted as left - side. If it codes side and right, or middle and side, both are needed for the left sample: see
-``flac_stereo.py``.
+**Two channels.** Left comes before right. FLAC codes them independently, or one of them as the *side*, left - right.
+After left and side, the right sample is expected at left - side. Where the encoder prefers side and right, or middle
+and side, the law takes left and side, each as the encoder codes it (``compressors/flac.py``): a decoder of the others
+would have to know right before left.
+
+**Damping.** A predictor that would run away on random residuals is damped (``flac_damping.py``). Its predictions are no
+whole numbers: the fraction is the chance that they are rounded up. And they are moved by the mean of the residuals,
+which is not 0 since -1 has a shorter code than 1. Other predictors are FLAC's to the bit.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from numpy.typing import NDArray
 from compgen.jit import Loops
 from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState, frequencies_of
 from compgen.laws.flac_damping import damped, residual_power
-from compgen.laws.flac_frames import LEFT_SIDE, MID_SIDE, SIDE_RIGHT, Frame, Subframe
+from compgen.laws.flac_frames import LEFT_SIDE, Frame, Subframe
 from compgen.laws.lz77 import Renewals
 from compgen.types import Frequencies
 
@@ -56,44 +61,52 @@ MEMORY = 32
 """Samples that a prediction looks back at most: the highest order of a linear predictor."""
 NEW_CODE, NEW_PREDICTOR = 5, 7
 """-log2 of the chance that a new partition, and that a new subframe, begins with the next sample. Chosen: measured."""
-PLAIN, AFTER_LEFT, FIRST, SECOND = range(4)
-"""What a component tells: a sample; right as left - side; left, and right after left, if both need side."""
+FRACTION = 8
+"""Binary places of predictions."""
+SIDE = 2
+"""The row of left - right."""
+
+HALF_UP, UNARY_UP = 128, 57
+"""By how much damped predictions are moved, in units of 2**-FRACTION: minus the mean of random residuals, 1/2 under
+Rice codes with k > 0 and 2/9 with k = 0."""
 
 _UNIFORM = np.full(256, 1 << (PRECISION - 8), dtype=np.int64)
 
 
 class Predictors(NamedTuple):
-    """J descriptions of a frame; for two channels each has two coded channels, else one. C is 1 or 2.
+    """J predictors for each of C channels.
 
     Attributes:
         coefficients: (C, J, MEMORY) that of the last sample first, and 0 beyond the order.
         shifts, offsets, wasted: (C, J) see ``Subframe``.
-        rows: (C, J) what is predicted: 0 left, 1 right, 2 side, 3 middle.
+        damped: (C, J) 1 where the predictor is damped, else 0.
+        rows: (C, J) what is predicted: 0 left, 1 right, 2 side.
     """
 
     coefficients: NDArray[np.int64]
     shifts: NDArray[np.int64]
     offsets: NDArray[np.int64]
     wasted: NDArray[np.int64]
+    damped: NDArray[np.int64]
     rows: NDArray[np.int64]
 
 
 class Components(NamedTuple):
-    """The components of one channel: a predictor with one code, or with one for each of its two coded channels.
+    """The E components of one channel: each is a predictor with one code.
 
     Attributes:
-        kinds: (E,) PLAIN, AFTER_LEFT, or FIRST and SECOND.
-        owners: (E,) its predictor.
-        codes: (2, E) of the coded channels; see ``Subframe``. The second one counts for FIRST and SECOND alone.
+        owners: (E,) the predictor, ascending.
+        codes: (E,) of residuals; see ``Subframe``.
         prior: (E,) weights, sum to 2**WEIGHT or a little less.
         within: (E,) its share of its predictor, in units of 2**-WEIGHT.
+        centres: (E,) by how much predictions are moved, in units of 2**-FRACTION.
     """
 
-    kinds: NDArray[np.int64]
     owners: NDArray[np.int64]
     codes: NDArray[np.int64]
     prior: NDArray[np.int64]
     within: NDArray[np.int64]
+    centres: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,71 +122,47 @@ class Description:
     components: tuple[Components, ...]
 
 
-def described(frames: list[Frame], channels: int, powers: tuple[int, ...] = ()) -> Description:
+def described(frames: list[Frame], powers: tuple[int, ...] = ()) -> Description:
     """Return the mixture of ``frames``, each with the same weight.
 
     Args:
-        frames: FLAC frames.
-        channels: of each.
-        powers: mean squares of what the rows of ``Predictors`` name; predictors are damped to them. By default not.
+        frames: of independent channels, or of left and side.
+        powers: mean squares of left, right and side, to which predictors are damped. By default they are not.
     """
-    coded = [_coded(frame) for frame in frames]
-    if powers:
-        coded = [
-            [_damped(one, powers[row]) for one, row in zip(pair, _ROWS.get(frame.assignment, (0, 1)), strict=False)]
-            for frame, pair in zip(frames, coded, strict=True)
-        ]
-    coefficients = np.zeros((channels, len(frames), MEMORY), dtype=np.int64)
-    for number, pair in enumerate(coded):
-        for channel, subframe in enumerate(pair):
+    channels = range(len(frames[0].subframes))
+    rows = [[2 if channel and frame.assignment == LEFT_SIDE else channel for frame in frames] for channel in channels]
+    coded = [
+        [_damped(frame.subframes[channel], powers[row]) if powers else frame.subframes[channel] for frame, row in pairs]
+        for channel, pairs in ((channel, zip(frames, rows[channel], strict=True)) for channel in channels)
+    ]
+    coefficients = np.zeros((len(channels), len(frames), MEMORY), dtype=np.int64)
+    for channel, subframes in enumerate(coded):
+        for number, subframe in enumerate(subframes):
             coefficients[channel, number, : len(subframe.coefficients)] = subframe.coefficients
     fields = [
-        np.array([[getattr(pair[channel], name) for pair in coded] for channel in range(channels)], dtype=np.int64)
-        for name in ("shift", "offset", "wasted")
+        np.array([[getattr(one, name) for one in subframes] for subframes in coded], dtype=np.int64)
+        for name in ("shift", "offset", "wasted", "damped")
     ]
-    rows = np.array([_ROWS.get(frame.assignment, (0, 1)) for frame in frames], dtype=np.int64).T[:channels]
-    found = [_components(frames, coded, channel) for channel in range(channels)]
-    return Description(Predictors(coefficients, *fields, np.ascontiguousarray(rows)), tuple(found))
-
-
-_ROWS = {LEFT_SIDE: (0, 2), SIDE_RIGHT: (1, 2), MID_SIDE: (3, 2)}
+    predictors = Predictors(coefficients, *fields, np.array(rows, dtype=np.int64))
+    return Description(predictors, tuple(_components(subframes) for subframes in coded))
 
 
 def _damped(subframe: Subframe, power: int) -> Subframe:
     made = residual_power(subframe.codes, subframe.sizes)
     coefficients, shift = damped(subframe.coefficients, subframe.shift, made, power >> 2 * subframe.wasted)
-    return dataclasses.replace(subframe, coefficients=coefficients, shift=shift)
+    return dataclasses.replace(subframe, coefficients=coefficients, shift=shift, damped=shift > subframe.shift)
 
 
-def _coded(frame: Frame) -> list[Subframe]:
-    """Return the subframes of ``frame``, that of the side last."""
-    return frame.subframes[::-1] if frame.assignment == SIDE_RIGHT else frame.subframes
-
-
-def _components(frames: list[Frame], coded: list[list[Subframe]], channel: int) -> Components:
+def _components(subframes: list[Subframe]) -> Components:
     rows: list[tuple[int, int, int, int, int]] = []
-    whole = (1 << WEIGHT) // len(frames)
-    for number, (frame, pair) in enumerate(zip(frames, coded, strict=True)):
-        joint = frame.assignment in (SIDE_RIGHT, MID_SIDE)
-        kind = (FIRST + channel) if joint else AFTER_LEFT if channel and frame.assignment == LEFT_SIDE else PLAIN
-        counts = _counted([subframe_codes(one) for one in pair] if joint else [subframe_codes(pair[channel])])
-        total = sum(counts.values())
-        rows += [(kind, number, codes[0], codes[-1], (count << WEIGHT) // total) for codes, count in counts.items()]
-    table = np.array(rows, dtype=np.int64).T
-    within = np.maximum(table[4], 1)
-    return Components(table[0], table[1], np.ascontiguousarray(table[2:4]), within * whole >> WEIGHT, within)
-
-
-def subframe_codes(subframe: Subframe) -> NDArray[np.int64]:
-    """Return (n,) the code of each residual."""
-    return np.repeat(subframe.codes, subframe.sizes)
-
-
-def _counted(codes: list[NDArray[np.int64]]) -> dict[tuple[int, ...], int]:
-    """Return the combinations of codes, and how many samples have each."""
-    size = min(len(one) for one in codes)
-    pairs, counts = np.unique(np.stack([one[len(one) - size :] for one in codes]), axis=1, return_counts=True)
-    return {tuple(pair): count for pair, count in zip(pairs.T.tolist(), counts.tolist(), strict=True)}
+    for number, subframe in enumerate(subframes):
+        codes, which = np.unique(subframe.codes, return_inverse=True)
+        counts = np.bincount(which, subframe.sizes).astype(np.int64)
+        within = np.maximum((counts << WEIGHT) // max(int(counts.sum()), 1), 1)
+        prior = np.maximum(within // len(subframes), 1)
+        centres = np.where(codes > 0, HALF_UP, UNARY_UP) * (codes >= 0) * subframe.damped
+        rows += list(zip([number] * len(codes), *(one.tolist() for one in (codes, prior, within, centres)), strict=True))
+    return Components(*np.array(rows, dtype=np.int64).T.copy())
 
 
 @dataclass(frozen=True)
@@ -210,17 +199,17 @@ class FlacLaw(Law):
 def _described(law: FlacLaw, recent: bytes, powers: tuple[int, ...]) -> Description:
     """Return what the encoder makes of the ends of ``recent``, damped to ``powers``."""
     ends = dict.fromkeys(recent[-law.frame * block :] for block in BLOCKS)
-    return described([law.frames(end) for end in ends], law.channels, powers)
+    return described([law.frames(end) for end in ends], powers)
 
 
 def samples_of(data: bytes, channels: int, bits: int) -> NDArray[np.int64]:
-    """Return (rows, frames) samples: of one channel, or left, right, side and middle; see ``Predictors``."""
+    """Return (rows, frames) samples: of one channel, or left, right and side; see ``Predictors``."""
     unsigned = np.frombuffer(data, dtype=">u2" if bits == 16 else "u1").astype(np.int64)
     samples = (unsigned - (1 << (bits - 1))).reshape(-1, channels).T
     if channels == 1:
         return samples
     left, right = samples
-    return np.stack([left, right, left - right, (left + right) >> 1])
+    return np.stack([left, right, left - right])
 
 
 class FlacState(LawState):
@@ -407,7 +396,9 @@ class Mixture:
         back = self._sound[:, length - MEMORY : length][:, ::-1]
         samples = back[predictors.rows] >> predictors.wasted[:, :, None]
         sums = (samples * predictors.coefficients).sum(axis=2)
-        self._predictions[:] = predictors.offsets + (sums >> predictors.shifts)
+        places = FRACTION * predictors.damped  # those of other predictors are dropped
+        found = (sums >> (predictors.shifts - places)) << (FRACTION - places)
+        self._predictions[:] = (predictors.offsets << FRACTION) + found
 
     def _law(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte."""
@@ -426,12 +417,13 @@ class Mixture:
         base = (high << 8 if byte else 0) - (1 << (self._bits - 1))
         count = len(weights)
         masses = self._masses[:count]
-        edges = np.broadcast_to(base + step * np.arange(257), (count, 257))
-        turned = components.kinds == AFTER_LEFT
-        edges = np.where(turned[:, None], (left + 1 - edges)[:, ::-1], edges)
+        edges = base + step * np.arange(257)
+        turned = self.description.predictors.rows[channel][components.owners] == SIDE
+        edges = np.where(turned[:, None], left + 1 - edges[::-1], edges)
         wasted = self.description.predictors.wasted[channel][components.owners][:, None]
-        predictions = self._predictions[channel][components.owners][:, None]
-        masses[:] = np.diff(below(-(-edges >> wasted) - predictions, components.codes[0]), axis=1)
+        predictions = self._predictions[channel][components.owners] + components.centres
+        edges = -(-edges >> wasted) - (predictions >> FRACTION)[:, None]
+        masses[:] = np.diff(below(edges, components.codes, predictions & (1 << FRACTION) - 1), axis=1)
         masses[turned] = masses[turned, ::-1]
         totals = masses.sum(axis=1)
         self._factors[:count] = np.where(totals > 0, (weights << SHARES) // np.maximum(totals, 1), 0)
@@ -455,14 +447,14 @@ class Mixture:
         self._share(channel)
         self._sound[channel, registers[LENGTH]] = sample
         if channel == 0:
-            registers[ERROR] = abs(sample - int(self._predictions[0, 0]))
+            registers[ERROR] = abs(sample - (int(self._predictions[0, 0]) >> FRACTION))
         if channel < self._channels - 1:
             registers[LEFT], registers[CHANNEL] = sample, 1
             return
         registers[CHANNEL] = 0
         if self._channels == 2:
             left = int(registers[LEFT])
-            self._sound[2:, registers[LENGTH]] = left - sample, (left + sample) >> 1
+            self._sound[SIDE, registers[LENGTH]] = left - sample
         registers[LENGTH] += 1
         self._predict()
 
@@ -480,7 +472,7 @@ class Mixture:
         )
 
 
-def below(edges: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def below(edges: NDArray[np.int64], codes: NDArray[np.int64], up: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (E, n) the mass of residuals below each of (E, n) ascending ``edges``, but for a constant.
 
     A residual r >= 0 has m = r, and one below 0 has m = -r - 1. All from m on have the mass (2**k - m % 2**(k-1)) *
@@ -490,21 +482,26 @@ def below(edges: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int6
     Args:
         edges: residuals.
         codes: (E,) of residuals; see ``Subframe``.
+        up: (E,) the chance that residuals count from one more, in units of 2**-FRACTION.
     """
-    k = np.clip(codes, 1, None)[:, None]
-    unary = (codes == 0)[:, None]
-    right = edges[:, :1] >= 0
+    k, unary, first = np.clip(codes, 1, None)[:, None], (codes == 0)[:, None], edges[:, :1] - (up > 0)[:, None]
+    right = first >= 0
     outside = right | (edges[:, -1:] <= 0)
-    positive = right | (edges > 0)
-    far = np.abs(edges)
-    quotients = np.where(unary, 2 * far, far >> (k - 1))
-    least = np.where(outside, quotients.min(axis=1, keepdims=True), 0)
-    two_thirds, third = (2 << HALF + 1) // 3, (1 << HALF + 1) // 3
-    tails = np.where(unary, np.where(positive, two_thirds, third), ((1 << k) - (far & ((1 << k - 1) - 1))) << HALF - k)
-    tails >>= np.minimum(quotients - least, 63)
+    ends = np.abs(np.concatenate([first, edges[:, -1:]], axis=1))
+    least = np.where(outside, np.where(unary, 2 * ends, ends >> (k - 1)).min(axis=1, keepdims=True), 0)
+    two_thirds, third = (2 << (HALF + 1)) // 3, (1 << (HALF + 1)) // 3
     whole = np.where(outside, 0, np.where(unary, two_thirds + third, 2 << HALF))
-    rice = np.where(positive, whole - tails, tails)
     bits = np.clip(-1 - codes, 0, None)[:, None]
-    plain = np.clip(edges + ((1 << bits) >> 1), 0, 1 << bits)
-    found: NDArray[np.int64] = np.where((codes < 0)[:, None], plain, rice)
-    return found
+    found = []
+    for shifted in (edges, edges - 1):
+        positive, far = right | (shifted > 0), np.abs(shifted)
+        rice = ((1 << k) - (far & ((1 << (k - 1)) - 1))) << (HALF - k)
+        tails = np.where(unary, np.where(positive, two_thirds, third), rice)
+        tails >>= np.minimum(np.where(unary, 2 * far, far >> (k - 1)) - least, 63)
+        plain = np.clip(shifted + ((1 << bits) >> 1), 0, 1 << bits)
+        found.append(np.where((codes < 0)[:, None], plain, np.where(positive, whole - tails, tails)))
+        if not up.any():
+            return found[0]
+    there = up[:, None]
+    mixed: NDArray[np.int64] = ((1 << FRACTION) - there) * found[0] + there * found[1] >> FRACTION
+    return mixed

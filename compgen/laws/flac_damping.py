@@ -32,7 +32,10 @@ def damped(
         power: mean square of the samples.
     """
     given = coefficients.tolist()
-    if not given or _keeps(given, shift, residual_power, power):
+    lost = (1 << shift) - sum(given)  # of a constant, in units of 2**-shift
+    # Random residuals are -1/2 on average, and rounding down takes as much.
+    centred = lost > 0 and 4 << 2 * shift <= power * lost * lost
+    if not given or (centred and _keeps(given, shift, residual_power, power)):
         return coefficients, shift
     tried = given
     for step in _STEPS:

@@ -40,6 +40,7 @@ class Subframe:
         codes: (partitions,) of the residuals: k for the Rice code with parameter k; -1 - n for n bits, as they are.
         places: of each partition, where in the stream its residuals are coded, by bits; the samples are not decoded.
         begin: the bit of the stream after the kind of the subframe and its wasted bits, where its first sample is.
+        damped: whether coefficients and shift are no longer the encoder's; see ``flac_damping.py``.
     """
 
     coefficients: NDArray[np.int64]
@@ -49,6 +50,7 @@ class Subframe:
     codes: NDArray[np.int64]
     places: list[list[int]]
     begin: int
+    damped: bool = False
 
     @property
     def sizes(self) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ _loop = numba.njit(cache=True)
 
 _WEIGHT, _SHARES, _HALF, _MEMORY = 28, 34, 32, 32
 _NEW_CODE, _NEW_PREDICTOR = 5, 7
-_PLAIN, _AFTER_LEFT = 0, 1
+_FRACTION, _SIDE = 8, 2
 _LENGTH, _CHANNEL, _BYTE, _LEFT, _HIGH, _ERROR, _KNOWN = 0, 1, 2, 3, 4, 5, 6
 _PRECISION = 24
 
@@ -59,23 +59,30 @@ def _below(edge: Any, code: Any, right: Any, outside: Any, least: Any) -> Any:
 
 
 @_loop
-def _fill(base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned: Any, left: Any, masses: Any) -> Any:
-    """Fill (256,) masses of a component that is PLAIN or AFTER_LEFT, and return their sum."""
+def _fill(
+    base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned: Any, left: Any, masses: Any
+) -> Any:
+    """Fill (256,) masses of a component, and return their sum; see ``flac.below``.
+
+    If ``turned``, what is predicted is ``left`` minus the sample.
+    """
+    up, whole = prediction & ((1 << _FRACTION) - 1), prediction >> _FRACTION
+    first, last = base, base + 256 * step
     if turned:
-        first, last = left + 1 - (base + 256 * step), left + 1 - base
-    else:
-        first, last = base, base + 256 * step
-    first, last = -((-first) >> wasted) - prediction, -((-last) >> wasted) - prediction
+        first, last = left + 1 - last, left + 1 - first
+    first, last = -((-first) >> wasted) - whole - (1 if up else 0), -((-last) >> wasted) - whole
     right = first >= 0
     outside = right or last <= 0
     least = np.int64(0)
     if outside and code >= 0:
         least = min(_quotient(first, code), _quotient(last, code))
-    before = np.int64(0)
-    total = np.int64(0)
+    before, total = np.int64(0), np.int64(0)
     for i in range(257):
         edge = left + 1 - (base + (256 - i) * step) if turned else base + i * step
-        now = _below(-((-edge) >> wasted) - prediction, code, right, outside, least)
+        edge = -((-edge) >> wasted) - whole
+        now = _below(edge, code, right, outside, least)
+        if up:
+            now = (((1 << _FRACTION) - up) * now + up * _below(edge - 1, code, right, outside, least)) >> _FRACTION
         if i > 0:
             masses[256 - i if turned else i - 1] = now - before
             total += now - before
@@ -93,11 +100,12 @@ def _weigh(bits: Any, state: Any, predictors: Any, components: Any, mine: Any) -
     channel, byte, left = registers[_CHANNEL], registers[_BYTE], registers[_LEFT]
     step = 256 if bits == 16 and byte == 0 else 1
     base = (registers[_HIGH] << 8 if byte else np.int64(0)) - (np.int64(1) << (bits - 1))
-    kinds, owners, codes = components[0], components[1], components[2]
+    owners, codes, centres = components[0], components[1], components[4]
     for e in range(len(mine)):
-        owner, turned = owners[e], kinds[e] == _AFTER_LEFT
-        wasted, prediction = predictors[3][channel, owner], predictions[channel, owner]
-        total = _fill(base, step, codes[0, e], wasted, prediction, turned, left, masses[e])
+        owner = owners[e]
+        turned, wasted = predictors[5][channel, owner] == _SIDE, predictors[3][channel, owner]
+        prediction = predictions[channel, owner] + centres[e]
+        total = _fill(base, step, codes[e], wasted, prediction, turned, left, masses[e])
         factors[e] = (mine[e] << _SHARES) // total if total > 0 else 0
 
 
@@ -145,13 +153,15 @@ def _share(owners: Any, prior: Any, within: Any, mine: Any) -> None:
 @_loop
 def predict(sound: Any, length: Any, predictors: Any, predictions: Any) -> None:
     """Fill (C, J) predictions for the next frame of sound."""
-    coefficients, shifts, offsets, wasted, rows = predictors
+    coefficients, shifts, offsets, wasted, damped, rows = predictors
     for channel in range(predictions.shape[0]):
         for number in range(predictions.shape[1]):
             total, row, drop = np.int64(0), rows[channel, number], wasted[channel, number]
             for i in range(_MEMORY):
                 total += (sound[row, length - 1 - i] >> drop) * coefficients[channel, number, i]
-            predictions[channel, number] = offsets[channel, number] + (total >> shifts[channel, number])
+            places = _FRACTION * damped[channel, number]
+            found = (total >> (shifts[channel, number] - places)) << (_FRACTION - places)
+            predictions[channel, number] = (offsets[channel, number] << _FRACTION) + found
 
 
 @_loop
@@ -172,18 +182,17 @@ def _append(symbol: Any, bits: Any, channels: Any, state: Any, predictors: Any, 
         return
     sample = symbol + (registers[_HIGH] << 8 if bits == 16 else np.int64(0)) - (np.int64(1) << (bits - 1))
     registers[_BYTE] = 0
-    _share(components[1], components[3], components[4], mine)
+    _share(components[0], components[2], components[3], mine)
     length = registers[_LENGTH]
     sound[channel, length] = sample
     if channel == 0:
-        registers[_ERROR] = abs(sample - predictions[0, 0])
+        registers[_ERROR] = abs(sample - (predictions[0, 0] >> _FRACTION))
     if channel < channels - 1:
         registers[_LEFT], registers[_CHANNEL] = sample, 1
         return
     registers[_CHANNEL] = 0
     if channels == 2:
-        left = registers[_LEFT]
-        sound[2, length], sound[3, length] = left - sample, (left + sample) >> 1
+        sound[_SIDE, length] = registers[_LEFT] - sample
     registers[_LENGTH] = length + 1
     predict(sound, length + 1, predictors, predictions)
 
