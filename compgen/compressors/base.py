@@ -96,6 +96,11 @@ class Compressor(Configured, ABC):
         return self.window
 
     @property
+    def unit(self) -> int:
+        """Bytes that belong together: a context window holds whole ones. By default 1."""
+        return 1
+
+    @property
     def call_time(self) -> float:
         """The most microseconds that the code length of a kilobyte or two takes on an ordinary core: an estimate."""
         return 150

@@ -78,6 +78,11 @@ class Flac(Compressor):
         """Bytes of a frame of sound."""
         return self.channels * self.bits // 8
 
+    @property
+    def unit(self) -> int:
+        """Bytes of a frame of sound: windows begin with whole ones."""
+        return self.frame
+
     def laid_out(self, layout: Layout) -> Flac:
         """Return the compressor with channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)

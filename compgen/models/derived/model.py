@@ -117,17 +117,18 @@ class CodeLengthModel(ByteModel):
         Where a compressor has a law of its own for such bytes, the rule stays open and the law is the default.
         """
         compressor = self.compressor.laid_out(layout)
-        follows = not self.rule and compressor != self.compressor and compressor.law_kind == "exact"
-        if follows or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
+        sees = type(compressor).laid_out is not Compressor.laid_out
+        if (sees and not self.rule and compressor.law_kind == "exact") or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
 
     @property
     def context_window(self) -> Window:
-        """The rule by which a row's window grows and reopens."""
+        """The rule by which a row's window grows and reopens, at whole units of the compressor."""
         own = self.compressor.law_window if self.chosen_rule == _DECODER else self.compressor.window
-        return Window(self.window or own)
+        unit = self.compressor.unit
+        return Window(-(-(self.window or own) // unit) * unit)
 
     @functools.cached_property
     def chosen_rule(self) -> str:
