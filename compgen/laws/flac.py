@@ -161,7 +161,9 @@ def _components(subframes: list[Subframe]) -> Components:
         within = np.maximum((counts << WEIGHT) // max(int(counts.sum()), 1), 1)
         prior = np.maximum(within // len(subframes), 1)
         centres = np.where(codes > 0, HALF_UP, UNARY_UP) * (codes >= 0) * subframe.damped
-        rows += list(zip([number] * len(codes), *(one.tolist() for one in (codes, prior, within, centres)), strict=True))
+        rows += list(
+            zip([number] * len(codes), *(one.tolist() for one in (codes, prior, within, centres)), strict=True)
+        )
     return Components(*np.array(rows, dtype=np.int64).T.copy())
 
 
@@ -372,6 +374,7 @@ class Mixture:
         owners = self._components.owners
         found = np.zeros((owners[-1] + 1, 256), dtype=np.int64)
         np.add.at(found, owners, self._factors[: len(owners), None] * self._masses[: len(owners)])
+        found[~found.any(axis=1)] = 1
         return np.stack([frequencies_of(one) for one in found]) << (SHARE_BITS - PRECISION)
 
     def _compiled(
@@ -401,10 +404,10 @@ class Mixture:
         self._predictions[:] = (predictors.offsets << FRACTION) + found
 
     def _law(self) -> NDArray[np.int64]:
-        """Return (256,) weights of the next byte."""
+        """Return (256,) weights of the next byte. Where no component expects anything, they are equal."""
         count = len(self._components.owners)
         weights: NDArray[np.int64] = (self._factors[:count, None] * self._masses[:count]).sum(axis=0)
-        return weights
+        return weights if weights.any() else np.ones(256, dtype=np.int64)
 
     def _weigh(self) -> None:
         """Bring masses and factors up to date."""

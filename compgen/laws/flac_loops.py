@@ -59,9 +59,7 @@ def _below(edge: Any, code: Any, right: Any, outside: Any, least: Any) -> Any:
 
 
 @_loop
-def _fill(
-    base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned: Any, left: Any, masses: Any
-) -> Any:
+def _fill(base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned: Any, left: Any, masses: Any) -> Any:
     """Fill (256,) masses of a component, and return their sum; see ``flac.below``.
 
     If ``turned``, what is predicted is ``left`` minus the sample.
@@ -120,6 +118,8 @@ def _law(count: Any, masses: Any, factors: Any, frequencies: Any) -> None:
     most = np.int64(0)
     for b in range(256):
         most = max(most, frequencies[b])
+    if most == 0:
+        frequencies[:] = 1
     shift, total = max(_bits_of(most) - 32, 0), np.int64(0)
     for b in range(256):
         frequencies[b] >>= shift

@@ -118,7 +118,12 @@ class CodeLengthModel(ByteModel):
         """
         compressor = self.compressor.laid_out(layout)
         sees = type(compressor).laid_out is not Compressor.laid_out
-        if (sees and not self.rule and compressor.law_kind == "exact") or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
+        if (
+            (sees and not self.rule and compressor.law_kind == "exact")
+            or self.stride
+            or self.pixel
+            or self.rule not in ("", _CALIBRATED)
+        ):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
