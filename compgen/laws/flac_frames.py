@@ -126,10 +126,8 @@ class _Reader:
         while number & 0x40 and number & 0x80:  # a byte more for each 1 that follows the first, as in UTF-8
             self.number(8)
             number <<= 1
-        if size_code in (6, 7):
-            size = self.number(8 * (size_code - 5)) + 1
-        else:
-            size = _BLOCK_CODES[size_code]
+        written = self.number(8 * (size_code - 5)) + 1 if size_code in (6, 7) else 0
+        size = written or _BLOCK_CODES[size_code]
         self.number({12: 8, 13: 16, 14: 16}.get(rate_code, 0))
         self.number(8)
         first = self.place

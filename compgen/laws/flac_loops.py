@@ -1,4 +1,4 @@
-"""The mixture of ``flac.py`` as loops that numba compiles: the same integers in a fraction of the time.
+"""The mixture of ``flac_mixture.py`` as loops that numba compiles: the same integers in a fraction of the time.
 
 Imported where numba is installed and there is enough to do (``compgen/jit.py``). Constants stand here again: numba
 keeps compiled code for as long as this file is unchanged.
@@ -41,7 +41,7 @@ def _quotient(edge: Any, code: Any) -> Any:
 
 @_loop
 def _below(edge: Any, code: Any, right: Any, outside: Any, least: Any) -> Any:
-    """Return the mass of residuals below ``edge``, but for a constant; see ``flac.below``."""
+    """Return the mass of residuals below ``edge``, but for a constant; see ``flac_mixture.below``."""
     if code < 0:
         whole = np.int64(1) << (-1 - code)
         return min(max(edge + (whole >> 1), 0), whole)
@@ -60,7 +60,7 @@ def _below(edge: Any, code: Any, right: Any, outside: Any, least: Any) -> Any:
 
 @_loop
 def _fill(base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned: Any, left: Any, masses: Any) -> Any:
-    """Fill (256,) masses of a component, and return their sum; see ``flac.below``.
+    """Fill (256,) masses of a component, and return their sum; see ``flac_mixture.below``.
 
     If ``turned``, what is predicted is ``left`` minus the sample.
     """
@@ -220,9 +220,12 @@ def run(
         channels: 1 or 2.
         state: sound, registers, predictions, masses and factors of a ``Mixture``, all changed in place.
         predictors: see ``Predictors``.
-        first, last: components of the first and the last channel; see ``Components``.
-        weights_first, weights_last: (E,) their weights, changed in place.
-        low, width: (T,) or (0,): written, where each byte's interval begins, and how wide it is.
+        first: components of the first channel; see ``Components``.
+        last: components of the last channel.
+        weights_first: (E,) their weights, changed in place.
+        weights_last: (E,) the same.
+        low: (T,) or (0,): written, where each byte's interval begins.
+        width: (T,) or (0,): written, how wide it is.
         frequencies: (256,) or (0,): written, of the byte that comes next.
     """
     registers, masses, factors = state[1], state[3], state[4]

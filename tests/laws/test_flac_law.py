@@ -15,9 +15,10 @@ soundfile = pytest.importorskip("soundfile")
 
 from compgen.compressors.flac import Flac  # noqa: E402
 from compgen.laws import flac as laws  # noqa: E402
-from compgen.laws.flac import LOOPS, FlacLaw, Mixture, described  # noqa: E402
+from compgen.laws.flac import FlacLaw  # noqa: E402
 from compgen.laws.flac_damping import EXTRA, damped  # noqa: E402
 from compgen.laws.flac_frames import LEFT_SIDE, MID_SIDE, SIDE_RIGHT, Frame, Subframe, frames_in  # noqa: E402
+from compgen.laws.flac_mixture import LOOPS, NOTHING, Mixture, described  # noqa: E402
 
 _HEADER = 42
 """Bytes of a stream before its frames."""
@@ -108,7 +109,7 @@ def inputs() -> Iterator[tuple[str, int, int, bytes]]:
 
 
 def test_the_reader_finds_every_sample_that_was_coded() -> None:
-    """Over all kinds of frames that libFLAC writes here: what it says of predictors and codes decodes to the samples."""
+    """Over all kinds of frames that libFLAC writes here: what it says decodes to the samples."""
     seen: set[tuple[int, bool, bool]] = set()
     for name, bits, channels, data in inputs():
         stream = compressor_of(bits, channels).encode(data)
@@ -179,7 +180,7 @@ class Decoder:
 
 def chance_of(law: FlacLaw, context: bytes, frame: Frame, value: int) -> float:
     """The probability of a sample under one subframe with one partition, by the product of its bytes."""
-    mixture = Mixture(described([frame]), context[-32 * law.frame :], law, 4)
+    mixture = Mixture(described([frame]), context[-32 * law.frame :], law.channels, law.bits, 4)
     data = (value + (1 << (law.bits - 1))).to_bytes(law.bits // 8, "big")
     chance = 1.0
     for symbol in data:
@@ -229,7 +230,7 @@ def test_a_mixture_is_the_sum_of_its_components(form: str) -> None:
     flac = compressor_of(8)
     data = tones(2000, 8, seed=3)
     frames = [frames_in(flac.encode(data[-size:]), _HEADER, 8)[0] for size in (1000, 200, 64)]
-    mixture = Mixture(described(frames), data[-32:], flac.law(), 4)
+    mixture = Mixture(described(frames), data[-32:], 1, 8, 4)
     samples = unsigned(data, 8)
     parts, weights = [], []
     for frame in frames:
@@ -250,7 +251,7 @@ def test_a_mixture_is_the_sum_of_its_components(form: str) -> None:
     assert np.abs(mixture.frequencies() / (1 << 24) - expected).max() < 1e-4
     symbol = int(np.argmax(expected)) - 2
     before = mixture._weights[0].copy()
-    mixture.read(np.array([symbol], dtype=np.uint8), laws._NONE, laws._NONE)
+    mixture.read(np.array([symbol], dtype=np.uint8), NOTHING, NOTHING)
     posterior = np.array(weights) * np.array(parts)[:, symbol]
     posterior /= posterior.sum()
     owners = mixture.description.components[0].owners
@@ -373,11 +374,10 @@ def test_frequencies_are_what_they_were(form: str) -> None:
     one = Subframe(np.array([1900, -920]), 10, 0, 0, np.array([3, 5, -4]), [[0] * 9, [0] * 5, [0] * 2], 0)
     other = Subframe(np.array([1]), 0, 0, 0, np.array([0, 2]), [[0] * 3, [0] * 4], 0)
     frames = [Frame(0, [one, other], 0, 0, 0), Frame(LEFT_SIDE, [other, one], 0, 0, 0)]
-    law = FlacLaw(lambda block: frames[0], 2, 16)
     digest = hashlib.sha256()
     for powers in ((), (90_000, 70_000, 9000)):
-        mixture = Mixture(described(frames, powers), tones(16, 16, 2), law, 40)
+        mixture = Mixture(described(frames, powers), tones(16, 16, 2), 2, 16, 40)
         for symbol in tones(40, 16, 2, seed=8)[:100]:
             digest.update(mixture.frequencies().astype("<i8").tobytes())
-            mixture.read(np.array([symbol], dtype=np.uint8), laws._NONE, laws._NONE)
+            mixture.read(np.array([symbol], dtype=np.uint8), NOTHING, NOTHING)
     assert digest.hexdigest()[:16] == "4378e2626ceb050c"

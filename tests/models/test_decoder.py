@@ -23,13 +23,16 @@ CONFORMING = [
     'model:"backoff:order=1"',
     'model:"gzip:rule=calibrated"',
     "gzip+ppmd:memory=1",
+    "flac:bits=16,window=301",
+    "flac:channels=2",
 ]
 
 
 @pytest.mark.parametrize("spec", CONFORMING)
 def test_conforms(spec: str) -> None:
-    if "ppmd" in spec:
-        pytest.importorskip("pyppmd")
+    for name, module in (("ppmd", "pyppmd"), ("flac", "soundfile")):
+        if name in spec:
+            pytest.importorskip(module)
     check_model(load(spec, rule="decoder"))
 
 
