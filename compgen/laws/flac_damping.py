@@ -65,4 +65,5 @@ def residual_power(codes: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
     Under the Rice code with k it is 13 / 12 of 4**k for all k > 0, and 10 / 9 for k = 0; of n plain bits, 4**n / 12.
     """
     squares = [13 * 4**k if k >= 0 else 4 ** (-1 - k) for k in codes.tolist()]
-    return sum(one * size for one, size in zip(squares, sizes.tolist(), strict=True)) // max(int(sizes.sum()), 1)
+    total: int = sum(one * size for one, size in zip(squares, sizes.tolist(), strict=True))
+    return total // max(int(sizes.sum()), 1)

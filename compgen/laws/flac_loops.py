@@ -124,7 +124,7 @@ def _law(count: Any, masses: Any, factors: Any, frequencies: Any) -> None:
     for b in range(256):
         frequencies[b] >>= shift
         total += frequencies[b]
-    total = max(total, 1)
+    total = max(total, np.int64(1))
     spread, rest = (np.int64(1) << _PRECISION) - 256, np.int64(1) << _PRECISION
     for b in range(256):
         frequencies[b] = frequencies[b] * spread // total + 1

@@ -112,7 +112,9 @@ def described(frames: list[Frame], powers: tuple[int, ...] = ()) -> Description:
         np.array([[getattr(one, name) for one in subframes] for subframes in coded], dtype=np.int64)
         for name in ("shift", "offset", "wasted", "damped")
     ]
-    predictors = Predictors(coefficients, *fields, np.array(rows, dtype=np.int64))
+    shifts, offsets, wasted, are_damped = fields
+    named = np.array(rows, dtype=np.int64)
+    predictors = Predictors(coefficients, shifts, offsets, wasted, are_damped, named)
     return Description(predictors, tuple(_components(subframes) for subframes in coded))
 
 
@@ -237,7 +239,7 @@ class Mixture:
     @property
     def _components(self) -> Components:
         """Those of the channel that comes next."""
-        return self.description.components[self._registers[CHANNEL]]
+        return self.description.components[int(self._registers[CHANNEL])]
 
     def _predict(self) -> None:
         """Compute the predictions for the next frame of sound."""
