@@ -23,6 +23,7 @@ from compgen.models.mixing import Mixer
 
 SHARED = {
     "CalibratedRow._weights",
+    "FlacState._frequencies",
     "History._shared",
     "Literals._shares",
     "Lz77State._frequencies",
