@@ -11,18 +11,20 @@ show whole bytes only.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import numpy as np
 import soundfile
 
 from compgen.compressors.base import Compressor, Meter, measure
 from compgen.errors import CorruptDataError, UsageError
-from compgen.laws.base import NoLaw
+from compgen.laws.flac import FlacLaw
+from compgen.laws.flac_frames import LEFT_SIDE, SIDE_RIGHT, Frame, frames_in
 from compgen.media.layout import MIDDLE, Layout, completed
 from compgen.types import CodeLengths
 
@@ -54,7 +56,7 @@ class Flac(Compressor):
     bits: int = 8
 
     name: ClassVar[str] = "flac"
-    law_kind: ClassVar[str] = "none"
+    law_kind: ClassVar[str] = "exact"
     resolution: ClassVar[float] = 1.0
     overhead: ClassVar[float] = 8.0 * (4 + 4 + 1)
     window: ClassVar[int] = 32768
@@ -76,6 +78,11 @@ class Flac(Compressor):
         """Bytes of a frame of sound."""
         return self.channels * self.bits // 8
 
+    @property
+    def unit(self) -> int:
+        """Bytes of a frame of sound: windows begin with whole ones."""
+        return self.frame
+
     def laid_out(self, layout: Layout) -> Flac:
         """Return the compressor with channels and bits of ``layout``, if it has the defaults."""
         return layout.fill(self)
@@ -85,9 +92,9 @@ class Flac(Compressor):
         """Return the version of libsndfile, which includes libFLAC."""
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
-    def law(self) -> NoReturn:
-        """Raise NoLaw: that of its frames is not written yet."""
-        raise NoLaw("the law of FLAC's frames is not known to compgen yet; use --rule calibrated")
+    def law(self) -> FlacLaw:
+        """Return the law by the frames that libFLAC writes for the last samples."""
+        return FlacLaw(_Encoder(self), self.channels, self.bits)
 
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` as one FLAC stream without tags, by libFLAC's strongest preset."""
@@ -162,6 +169,28 @@ class Flac(Compressor):
         meter = FlacMeter(self, b"", 8 * _STREAMINFO, 0)
         meter.extend(context)
         return meter
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """The encoder, as a function. Those of equal compressors are equal, and share what is known of the same samples."""
+
+    compressor: Flac
+
+    def __call__(self, block: bytes) -> Frame:
+        """Return the FLAC frame of up to 4,096 frames of sound, of independent channels or of left and side.
+
+        Where the encoder prefers another way, side is coded as it does there, and left as it does alone.
+        """
+        compressor = self.compressor
+        frame = frames_in(compressor.encode(block), _STREAMINFO, compressor.bits)[0]
+        if frame.assignment <= LEFT_SIDE:
+            return frame
+        alone = dataclasses.replace(compressor, channels=1)
+        wide = np.frombuffer(block, dtype=">u2" if compressor.bits == 16 else "u1")
+        left = frames_in(alone.encode(wide[::2].tobytes()), _STREAMINFO, compressor.bits)[0].subframes[0]
+        side = frame.subframes[0 if frame.assignment == SIDE_RIGHT else 1]
+        return dataclasses.replace(frame, assignment=LEFT_SIDE, subframes=[left, side])
 
 
 class FlacMeter(Meter):

@@ -141,7 +141,7 @@ def test_files_decode_under_other_vector_code_and_threads(prose: bytes, tmp_path
                     "-o",
                     str(packed),
                     "-c",
-                    "gzip+zstd-dict+bz2+gzip:rule=decoder+xz:rule=decoder",
+                    "gzip+zstd-dict+bz2+gzip:rule=decoder+xz:rule=decoder+flac:rule=decoder",
                 ],
                 writer,
             ),

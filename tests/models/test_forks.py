@@ -26,6 +26,7 @@ SHARED = {
     "ContextRow._contexts",
     "ContextRow._first",
     "ContextRow._most",
+    "FlacState._frequencies",
     "History._shared",
     "Literals._shares",
     "Initial.escapes",
