@@ -105,5 +105,6 @@ def frequencies_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
     total = max(int(scaled.sum()), 1)
     spread = (1 << PRECISION) - 256
     shares: NDArray[np.int64] = scaled * spread // total + 1
-    shares += np.arange(256) < (1 << PRECISION) - shares.sum()
+    each, left = divmod((1 << PRECISION) - int(shares.sum()), 256)
+    shares += each + (np.arange(256) < left)
     return shares

@@ -89,7 +89,7 @@ def frequencies_from_lengths(lengths: NDArray[np.float64]) -> Frequencies:
 
 
 @functools.cache
-def _log2_table() -> NDArray[np.int64]:
+def log2_table() -> NDArray[np.int64]:
     """Return (2**FRACTION,) integers: entry i is log2(1 + i / 2**FRACTION), rounded, in units of 2**-FRACTION bits."""
     guard = 64
     table = []
@@ -109,7 +109,7 @@ def _log2_table() -> NDArray[np.int64]:
 def log2_units(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return log2 of integers in [1, 2**52], in units of 2**-FRACTION bits, to within two units."""
     units = np.empty(values.size, dtype=np.int64)
-    _log2(values.reshape(-1), _log2_table(), FRACTION, units)
+    _log2(values.reshape(-1), log2_table(), FRACTION, units)
     return units.reshape(values.shape)
 
 
