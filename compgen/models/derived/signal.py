@@ -20,11 +20,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
+from compgen.models.derived.linear import POINT, share_in_line, share_in_rows, solve, stable
 from compgen.models.quantise import SHARE_BITS, log2_units
 from compgen.powers import FRACTION, exp2_table
 
@@ -50,15 +54,15 @@ _OTHER_LAGS = 4
 """In a line: samples of another channel that predict a sample. Chosen."""
 _OTHERS = 2
 """Other channels that predict a sample. Chosen: the other two colours of a picture."""
+_LOUDER = int(__import__("os").environ.get("LOUDER","2"))
+"""Half of the octaves"""
+_WIDE = 4
+"""Frames of a row from which on the neighbours in rows are distinct. Narrower rows are bounded as a line."""
 _LEVEL = 16
 """Predictions and errors are in units of 1/16 level. Chosen."""
 _CONSTANT = 64
 """The value, in levels of 8-bit samples, of the constant neighbour that stands for the mean. Chosen: the larger it is,
 the less the ridge draws the mean towards zero."""
-_POINT = 16
-"""Binary places of coefficients. Chosen; products with samples stay far inside an int64."""
-_LARGEST = 16
-"""The largest coefficient, in size. Chosen: bounds what a system near singular can give."""
 _RIDGE = 4
 """Added to the diagonal of the equations, squared levels of 8-bit samples. Chosen: 512 cost speech 0.6 bits per byte
 (docs/log.md, "samples that stay signals")."""
@@ -128,29 +132,6 @@ def _inverses(most: int) -> NDArray[np.int64]:
     return inverses
 
 
-def solve(equations: list[list[int]], one: int, least: int) -> list[int]:
-    """Return the n unknowns of n linear equations, in units of 1 / ``one``, by Gaussian elimination in fixed point.
-
-    Args:
-        equations: n rows of n + 1 integers: a symmetric, positive definite matrix, and the right-hand side.
-        one: the unit of the unknowns.
-        least: was added to the diagonal of the matrix, so that only rounding can make a pivot smaller.
-    """
-    size, places = len(equations), 32
-    rows, least = [[number << 16 for number in row] for row in equations], least << 16
-    for k, pivot in enumerate(rows):
-        lead = max(pivot[k], least)
-        for i in range(k + 1, size):
-            if factor := (pivot[i] << places) // lead:
-                rows[i][i:] = [a - ((factor * b) >> places) for a, b in zip(rows[i][i:], pivot[i:], strict=True)]
-    unknowns = [0] * size
-    for k in range(size - 1, -1, -1):
-        known = sum(a * b for a, b in zip(rows[k][k + 1 : size], unknowns[k + 1 :], strict=True))
-        found = (rows[k][size] * one - known) // max(rows[k][k], least)
-        unknowns[k] = min(max(found, -_LARGEST * one), _LARGEST * one)
-    return unknowns
-
-
 class Signal:
     """The samples of a window, and the predictions of the next one.
 
@@ -165,7 +146,8 @@ class Signal:
         row = layout.stride // self._size
         self._rows = bool(row)
         self._most = 1 << (layout.bits - 1)
-        self._offsets = [_neighbours(channel, channels, row) for channel in range(channels)]
+        self._shapes = [_shape(channel, channels, row) for channel in range(channels)]
+        self._offsets = [shape.offsets for shape in self._shapes]
         self._around = [_around(channel, channels, row) for channel in range(channels)]
         self._medians = [_medians(channel, channels, row) for channel in range(channels)] if row else []
         self._margin = 2 * row + (_LAGS + 1) * channels  # samples at the middle level, without errors, before the first
@@ -184,7 +166,9 @@ class Signal:
         memories = _MEMORIES["rows" if row else "line"]
         self._moments = [[np.zeros((len(o) + 2, len(o) + 2), np.int64) for _ in memories] for o in self._offsets]
         self._memories = memories
-        self._coefficients = [[self._fitted(moment) for moment in moments] for moments in self._moments]
+        self._coefficients = [
+            [self._fitted(moment, c) for moment in moments] for c, moments in enumerate(self._moments)
+        ]
         prior = np.array(_PRIOR, dtype=np.int64) * (_FEW * _UNIT // sum(_PRIOR))
         self._counts = np.tile(prior, (PREDICTIONS, channels, BINS, 1))
         self._inverses = _inverses(self._most)
@@ -201,7 +185,7 @@ class Signal:
     def _predicted(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
         """Return (PREDICTIONS, n) predictions of n samples of a channel, in units of 1 / _LEVEL level."""
         neighbours = self._neighbours(numbers, channel)
-        found = [(neighbours * c).sum(axis=1) * _LEVEL >> _POINT for c in self._coefficients[channel]]
+        found = [(neighbours * c).sum(axis=1) * _LEVEL >> POINT for c in self._coefficients[channel]]
         if self._rows:
             left, up, corner, *before = (self._samples[self._margin + numbers - o] for o in self._medians[channel])
             median = _median(left, up, corner)
@@ -253,10 +237,10 @@ class Signal:
             moments = self._moments[channel]
             for moment, memory in zip(moments, self._memories, strict=True):
                 moment += known.T @ known - (moment >> memory)
-            self._coefficients[channel] = [self._fitted(moment) for moment in moments]
+            self._coefficients[channel] = [self._fitted(moment, channel) for moment in moments]
 
-    def _fitted(self, moment: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (K + 1,) coefficients, in units of 2**-_POINT, by least squares over (K + 2, K + 2) moments.
+    def _fitted(self, moment: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
+        """Return (K + 1,) coefficients, in units of 2**-POINT, by least squares over (K + 2, K + 2) moments.
 
         The ridge draws them towards left + above - corner in rows, and towards the last sample in a line.
         """
@@ -265,7 +249,23 @@ class Signal:
             equation[k] += self._ridge
         for equation, coefficient in zip(equations, (1, 1, -1) if self._rows else (1,), strict=False):
             equation[-1] += self._ridge * coefficient
-        return np.array(solve(equations, 1 << _POINT, self._ridge), dtype=np.int64)
+        found = self._bounded(solve(equations, 1 << POINT, self._ridge), moment.tolist(), channel)
+        return np.array(found, dtype=np.int64)
+
+    def _bounded(self, coefficients: list[int], moment: list[list[int]], channel: int) -> list[int]:
+        """Return (K + 1,) coefficients that are stable; see ``linear.py``.
+
+        What they predict where all neighbours have their mean stays the same.
+        """
+        *sums, weight, total = (row[-2] for row in moment)
+        weight = max(weight, 1)  # of the constant; the others are sums of samples
+        errors = [*(-coefficient for coefficient in coefficients), 1 << POINT]
+        noise = sum(a * sum(map(operator.mul, errors, row)) for a, row in zip(errors, moment, strict=True))
+        noise >>= 2 * POINT + _LOUDER
+        power = moment[-1][-1] - total * total // weight
+        kept = self._shapes[channel].stable(coefficients[:-1], noise + self._ridge, power + self._ridge)
+        moved = sum((a - b) * mean for a, b, mean in zip(coefficients, kept, sums, strict=False))
+        return [*kept, coefficients[-1] + moved // weight]
 
     @property
     def _channel(self) -> int:
@@ -339,23 +339,60 @@ class Signal:
         return fork
 
 
-def _neighbours(channel: int, channels: int, row: int) -> NDArray[np.int64]:
-    """Return (K,) lags of the samples that predict the next one of a channel, those of its own channel first.
+@dataclass(frozen=True)
+class _Shape:
+    """The K neighbours that predict a sample of a channel: those of its own channel first, then of channels before.
+
+    Channels before are never predicted from channels after. So the whole is stable if each is in its own samples.
+
+    Attributes:
+        offsets: (K,) samples back.
+        lags: (K,) frames back in a line; in rows twice the rows back, and the samples to the left.
+        own: neighbours of its own channel.
+        width: frames in a row; 0 for a line.
+    """
+
+    offsets: NDArray[np.int64]
+    lags: list[int]
+    own: int
+    width: int
+
+    def stable(self, coefficients: list[int], noise: int, power: int) -> list[int]:
+        """Return (K,) coefficients that are stable; see ``linear.stable``."""
+        return stable(coefficients, self.lags, noise, power, self._share)
+
+    def _share(self, coefficients: Sequence[int]) -> int:
+        own = coefficients[: self.own]
+        if self.width >= _WIDE:
+            return share_in_rows(own)
+        frames = self.offsets[: self.own] // self.offsets[0]
+        line = [0] * int(frames.max())
+        for frame, coefficient in zip(frames.tolist(), own, strict=True):
+            line[frame - 1] = coefficient
+        return share_in_line(line)
+
+
+def _shape(channel: int, channels: int, row: int) -> _Shape:
+    """Return the neighbours of a sample.
 
     Args:
         channel: the channel, from 0.
         channels: the number of channels.
         row: samples in a row; 0 for samples in a line.
     """
+    width = row // channels
     if row:
-        found = [channels, row, row + channels, row - channels, 2 * channels, 2 * row]
-        for before in range(1, min(channel, _OTHERS) + 1):
-            found += [before, before + channels, before + row, before + row + channels]
+        frames, others = [1, width, width + 1, width - 1, 2, 2 * width], [0, 1, width, width + 1]
     else:
-        found = [channels * lag for lag in range(1, _LAGS + 1)]
-        for before in range(1, min(channels - 1, _OTHERS) + 1):
-            found += [before + channels * lag for lag in range(_OTHER_LAGS)]
-    return np.array(list(dict.fromkeys(max(offset, 1) for offset in found)), dtype=np.int64)
+        frames, others = list(range(1, _LAGS + 1)), list(range(_OTHER_LAGS))
+    frames = list(dict.fromkeys(frame for frame in frames if frame))
+    offsets = [channels * frame for frame in frames]
+    for before in range(1, min(channel, _OTHERS) + 1):
+        offsets += [before + channels * frame for frame in dict.fromkeys(others)]
+    lags = [offset // channels for offset in offsets]
+    if width >= _WIDE:
+        lags = [2 * ((lag + 1) // width) + (lag + 1) % width - 1 for lag in lags]
+    return _Shape(np.array(offsets, dtype=np.int64), lags, len(frames), width)
 
 
 def _around(channel: int, channels: int, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
