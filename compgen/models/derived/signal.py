@@ -21,14 +21,14 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
-from compgen.models.derived.linear import POINT, share_in_line, share_in_rows, solve, stable
+from compgen.models.derived.linear import POINT, solve
+from compgen.models.derived.loudness import Loudness
+from compgen.models.derived.neighbours import LAGS, around, median, median_offsets, neighbours
 from compgen.models.quantise import SHARE_BITS, log2_units
 from compgen.powers import FRACTION, exp2_table
 
@@ -48,16 +48,6 @@ _BLOCK = 32
 _MEMORIES = {"rows": (2, 4), "line": (2, 4, 7)}
 """For each linear prediction m: at every block it forgets 2**-m of what it knows. Chosen: speech wants 2 to 4, and 9
 costs a bit per byte (docs/log.md, "samples that stay signals")."""
-_LAGS = 16
-"""In a line: earlier samples of the same channel that predict a sample. Chosen."""
-_OTHER_LAGS = 4
-"""In a line: samples of another channel that predict a sample. Chosen."""
-_OTHERS = 2
-"""Other channels that predict a sample. Chosen: the other two colours of a picture."""
-_LOUDER = int(__import__("os").environ.get("LOUDER","2"))
-"""Half of the octaves"""
-_WIDE = 4
-"""Frames of a row from which on the neighbours in rows are distinct. Narrower rows are bounded as a line."""
 _LEVEL = 16
 """Predictions and errors are in units of 1/16 level. Chosen."""
 _CONSTANT = 64
@@ -146,11 +136,11 @@ class Signal:
         row = layout.stride // self._size
         self._rows = bool(row)
         self._most = 1 << (layout.bits - 1)
-        self._shapes = [_shape(channel, channels, row) for channel in range(channels)]
+        self._shapes = [neighbours(channel, channels, row) for channel in range(channels)]
         self._offsets = [shape.offsets for shape in self._shapes]
-        self._around = [_around(channel, channels, row) for channel in range(channels)]
-        self._medians = [_medians(channel, channels, row) for channel in range(channels)] if row else []
-        self._margin = 2 * row + (_LAGS + 1) * channels  # samples at the middle level, without errors, before the first
+        self._around = [around(channel, channels, row) for channel in range(channels)]
+        self._medians = [median_offsets(channel, channels, row) for channel in range(channels)] if row else []
+        self._margin = 2 * row + (LAGS + 1) * channels  # samples at the middle level, without errors, before the first
         whole = len(data) // self._size
         values = np.frombuffer(data, dtype=np.uint8 if self._size == 1 else ">u2", count=whole).astype(np.int64)
         self._samples = np.zeros(self._margin + 2 * whole + 1024, dtype=np.int64)
@@ -158,7 +148,9 @@ class Signal:
         self._errors = np.zeros((PREDICTIONS, len(self._samples)), dtype=np.int64)
         self._count = 0
         self._partial = data[whole * self._size :]  # bytes known of the next sample
+        self._ranges = [(-self._most, self._most - 1)] * channels  # that predictions stay in
         self._next: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._loudness: Loudness | None = None  # of a frozen line
         self._is_frozen = False
         unit = self._most // 128  # levels of these samples in one of 8-bit samples
         self._ridge = _RIDGE * unit**2
@@ -188,11 +180,12 @@ class Signal:
         found = [(neighbours * c).sum(axis=1) * _LEVEL >> POINT for c in self._coefficients[channel]]
         if self._rows:
             left, up, corner, *before = (self._samples[self._margin + numbers - o] for o in self._medians[channel])
-            median = _median(left, up, corner)
+            middle = median(left, up, corner)
             if before:  # the median of the channel before had an error here; the same error is expected again
-                median += before[0] - _median(*before[1:])
-            found.append(median * _LEVEL)
-        predicted: NDArray[np.int64] = np.clip(found, -self._most * _LEVEL, (self._most - 1) * _LEVEL)
+                middle += before[0] - median(*before[1:])
+            found.append(middle * _LEVEL)
+        least, greatest = self._ranges[channel]
+        predicted: NDArray[np.int64] = np.clip(found, least * _LEVEL, greatest * _LEVEL)
         return predicted
 
     def _neighbours(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
@@ -209,7 +202,10 @@ class Signal:
         """
         offsets, weights = self._around[channel]
         around = self._errors[:, self._margin + numbers[:, None] - offsets] * weights
-        size = (around.sum(axis=2) // int(weights.sum()) + self._mean_errors[:, channel, None]) >> 1
+        mean = self._mean_errors[:, channel]
+        if self._loudness is not None:
+            mean = self._loudness.corrected(mean, channel)
+        size = (around.sum(axis=2) // int(weights.sum()) + mean[:, None]) >> 1
         bins: NDArray[np.int64] = np.minimum(log2_units(size + 1) >> (FRACTION - 1), BINS - 1)
         return bins
 
@@ -261,7 +257,7 @@ class Signal:
         weight = max(weight, 1)  # of the constant; the others are sums of samples
         errors = [*(-coefficient for coefficient in coefficients), 1 << POINT]
         noise = sum(a * sum(map(operator.mul, errors, row)) for a, row in zip(errors, moment, strict=True))
-        noise >>= 2 * POINT + _LOUDER
+        noise >>= 2 * POINT
         power = moment[-1][-1] - total * total // weight
         kept = self._shapes[channel].stable(coefficients[:-1], noise + self._ridge, power + self._ridge)
         moved = sum((a - b) * mean for a, b, mean in zip(coefficients, kept, sums, strict=False))
@@ -322,12 +318,27 @@ class Signal:
         self._store_errors(np.array([self._count]), predicted[:, None])
         self._partial, self._next = b"", None
         self._count += 1
-        if not self._is_frozen and self._count % (_BLOCK * self._channels) == 0:
-            self._learn()
+        if self._count % (_BLOCK * self._channels) == 0:
+            if not self._is_frozen:
+                self._learn()
+            elif self._loudness is not None:
+                self._loudness = self._loudness.after(self._frames(self._count - _BLOCK * self._channels))
 
     def freeze(self) -> None:
-        """Stop learning."""
+        """Stop learning.
+
+        From here on predictions stay in the range of the window's samples, and a line keeps the window's loudness.
+        """
         self._is_frozen = True
+        known = self._frames(0)
+        if len(known):
+            self._ranges = list(zip(known.min(axis=0).tolist(), known.max(axis=0).tolist(), strict=True))
+            self._loudness = None if self._rows else Loudness.of(known)
+
+    def _frames(self, start: int) -> NDArray[np.int64]:
+        """Return (n, channels) samples from number ``start`` on, the whole frames of them."""
+        end = self._count - self._count % self._channels
+        return self._samples[self._margin + start : self._margin + end].reshape(-1, self._channels)
 
     def fork(self) -> Signal:
         """Return an independent copy."""
@@ -337,82 +348,3 @@ class Signal:
         fork._coefficients = list(self._coefficients)
         fork._counts, fork._mean_errors = self._counts.copy(), self._mean_errors.copy()
         return fork
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """The K neighbours that predict a sample of a channel: those of its own channel first, then of channels before.
-
-    Channels before are never predicted from channels after. So the whole is stable if each is in its own samples.
-
-    Attributes:
-        offsets: (K,) samples back.
-        lags: (K,) frames back in a line; in rows twice the rows back, and the samples to the left.
-        own: neighbours of its own channel.
-        width: frames in a row; 0 for a line.
-    """
-
-    offsets: NDArray[np.int64]
-    lags: list[int]
-    own: int
-    width: int
-
-    def stable(self, coefficients: list[int], noise: int, power: int) -> list[int]:
-        """Return (K,) coefficients that are stable; see ``linear.stable``."""
-        return stable(coefficients, self.lags, noise, power, self._share)
-
-    def _share(self, coefficients: Sequence[int]) -> int:
-        own = coefficients[: self.own]
-        if self.width >= _WIDE:
-            return share_in_rows(own)
-        frames = self.offsets[: self.own] // self.offsets[0]
-        line = [0] * int(frames.max())
-        for frame, coefficient in zip(frames.tolist(), own, strict=True):
-            line[frame - 1] = coefficient
-        return share_in_line(line)
-
-
-def _shape(channel: int, channels: int, row: int) -> _Shape:
-    """Return the neighbours of a sample.
-
-    Args:
-        channel: the channel, from 0.
-        channels: the number of channels.
-        row: samples in a row; 0 for samples in a line.
-    """
-    width = row // channels
-    if row:
-        frames, others = [1, width, width + 1, width - 1, 2, 2 * width], [0, 1, width, width + 1]
-    else:
-        frames, others = list(range(1, _LAGS + 1)), list(range(_OTHER_LAGS))
-    frames = list(dict.fromkeys(frame for frame in frames if frame))
-    offsets = [channels * frame for frame in frames]
-    for before in range(1, min(channel, _OTHERS) + 1):
-        offsets += [before + channels * frame for frame in dict.fromkeys(others)]
-    lags = [offset // channels for offset in offsets]
-    if width >= _WIDE:
-        lags = [2 * ((lag + 1) // width) + (lag + 1) % width - 1 for lag in lags]
-    return _Shape(np.array(offsets, dtype=np.int64), lags, len(frames), width)
-
-
-def _around(channel: int, channels: int, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (n,) lags of the errors that tell the size of the next one, and (n,) weights; for arguments see above."""
-    if row:
-        found = [(channels, 3), (row, 3), (row + channels, 1), (max(row - channels, 1), 2), (2 * channels, 1)]
-    else:
-        found = [(channels * lag, weight) for lag, weight in enumerate((4, 3, 3, 2, 2, 2, 1, 1), 1)]
-    found += [(before, 4) for before in range(1, min(channel, _OTHERS) + 1)]
-    offsets, weights = np.array(found, dtype=np.int64).T
-    return offsets, weights
-
-
-def _medians(channel: int, channels: int, row: int) -> list[int]:
-    """Return the lags of left, above and corner; and in the channel before, if any, of here, left, above and corner."""
-    own = [channels, row, row + channels]
-    return [*own, 1, *(1 + offset for offset in own)] if channel else own
-
-
-def _median(left: NDArray[np.int64], up: NDArray[np.int64], corner: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the median of left, above and left + above - corner, for each sample."""
-    middle: NDArray[np.int64] = np.maximum(np.minimum(left, up), np.minimum(np.maximum(left, up), left + up - corner))
-    return middle
