@@ -2,7 +2,7 @@
 
 The errors of a model that is fed with its own sample depend on each other alone: small errors make small errors
 likely. So a sound that ends quietly would stay quiet for ever. A frozen signal therefore measures its own power, over
-some 500 samples, and where that leaves a band around the power of the window, the size that errors are expected to have
+some 250 samples, and where that leaves a band around the power of the window, the size that errors are expected to have
 moves by a step a block, until it is back. Within the band nothing is corrected.
 """
 
@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from compgen.powers import FRACTION, exp2_table
 
-import os
-
-FAST = int(os.environ.get("FAST", "1"))
-_MEMORY = int(os.environ.get("MEM", "4"))
-"""Each block moves the measured power by 2**-4 of the difference. Chosen: half a second of speech has pauses, and a
-16th of it is a syllable."""
+_MEMORY = 3
+"""Each block moves the measured power by 2**-3 of the difference. Chosen: 2**-4 held three of four sounds, this all
+four (docs/log.md, "long samples that are held")."""
+_DOWN = 2
+"""Steps down for one step up. Chosen: a sample that is too loud is clipped, one that is too quiet is not."""
 _BAND = 1
 """Octaves of power, up or down, that are left alone: 3 dB. Chosen: half of what is asked for."""
 _PARTS = 3
-"""A step is 2**-3 octaves of the size of errors, 0.75 dB. Chosen: a step a block is slower than the measured power."""
+"""A step is 2**-3 octaves of the size of errors, 0.75 dB. Chosen: slower than the measured power."""
 _MOST = 5 << _PARTS
 """The largest correction, steps: 30 dB. Chosen."""
 
@@ -57,7 +56,7 @@ class Loudness:
         power = ((frames - self.mean) ** 2).sum(axis=0) // len(frames)
         measured = self.measured + ((power - self.measured) >> _MEMORY)
         quiet, loud = measured << _BAND < self.wanted, measured >> _BAND > self.wanted
-        return replace(self, measured=measured, steps=np.clip(self.steps + quiet - FAST * loud, -_MOST, _MOST))
+        return replace(self, measured=measured, steps=np.clip(self.steps + quiet - _DOWN * loud, -_MOST, _MOST))
 
     def corrected(self, sizes: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
         """Return sizes of errors of a channel, corrected."""

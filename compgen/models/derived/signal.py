@@ -148,7 +148,7 @@ class Signal:
         self._errors = np.zeros((PREDICTIONS, len(self._samples)), dtype=np.int64)
         self._count = 0
         self._partial = data[whole * self._size :]  # bytes known of the next sample
-        self._ranges = [(-self._most, self._most - 1)] * channels  # that predictions stay in
+        self._ranges = [(-self._most, self._most - 1)] * channels  # that samples stay in
         self._next: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._loudness: Loudness | None = None  # of a frozen line
         self._is_frozen = False
@@ -294,8 +294,10 @@ class Signal:
         known = (int.from_bytes(self._partial, "big") << left) - self._most
         edges = known * _LEVEL - _LEVEL // 2 + (np.arange(257) * _LEVEL << (left - 8))
         below = _below(edges - predicted[:, None, None], self._inverses[bins][:, :, None])
-        if not self._partial:  # samples are clipped, so all mass beyond the range is in the first and the last byte
-            below[:, :, 0], below[:, :, 256] = 0, 1 << SHARE_BITS
+        # Samples are clipped, so all mass beyond the range is in its first and last value.
+        least, greatest = self._ranges[self._channel]
+        below[:, :, edges <= least * _LEVEL - _LEVEL // 2] = 0
+        below[:, :, edges >= greatest * _LEVEL + _LEVEL // 2] = 1 << SHARE_BITS
         counts = self._counts[np.arange(PREDICTIONS), self._channel, bins]
         mass = (np.diff(below, axis=2) * counts[:, :, None]).sum(axis=1)
         for one in mass:
@@ -327,7 +329,7 @@ class Signal:
     def freeze(self) -> None:
         """Stop learning.
 
-        From here on predictions stay in the range of the window's samples, and a line keeps the window's loudness.
+        From here on samples stay in the range of the window's, and a line keeps the window's loudness.
         """
         self._is_frozen = True
         known = self._frames(0)
