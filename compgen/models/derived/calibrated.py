@@ -185,6 +185,7 @@ class CalibratedRow:
     def freeze(self) -> None:
         """Stop learning: weights, predictions of samples and occurrences of contexts stay as they are."""
         self._is_frozen = True
+        self._frequencies = None  # a frozen signal predicts otherwise
         self.mixer.freeze()
         self._history.freeze()
         if self._signal is not None:

@@ -16,6 +16,7 @@ and resonances become broader. Everything is integer arithmetic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 POINT = 16
@@ -27,8 +28,9 @@ FINE = 48
 _LEAST = 1 << (FINE - 20)
 """The least share of a signal's power that its noise has: 2**-20. Chosen: 60 dB, more than any recording needs. It
 bounds reflection coefficients by 1 - 2**-21 in size."""
-_STEPS = 256
-"""Factors to try, evenly from one to zero. Chosen: resonances of 8 kHz sound widen by 10 Hz at a step."""
+_LOSSES = (0, *(math.isqrt(1 << k) for k in range(33)))
+"""What a factor lacks of one, in units of 2**-16, least first: none, and 2**-16 to one by half octaves. Chosen: a tone
+of 16 bits has roots within 2**-16 of the unit circle."""
 _COSINES = (16384, 16069, 15137, 13623, 11585, 9102, 6270, 3196, 0)
 """cos(pi k / 16) for k of 0 to 8, in units of 2**-14."""
 
@@ -126,19 +128,19 @@ def stable(
     least = max(min((noise << FINE) // power, 1 << FINE), _LEAST)
     if share(coefficients) >= least:
         return list(coefficients)
-    low, high = 0, _STEPS
+    low, high = 0, len(_LOSSES) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if share(_shrunk(coefficients, lags, middle)) >= least:
+        if share(_shrunk(coefficients, lags, _LOSSES[middle])) >= least:
             high = middle
         else:
             low = middle
-    return _shrunk(coefficients, lags, high)
+    return _shrunk(coefficients, lags, _LOSSES[high])
 
 
-def _shrunk(coefficients: Sequence[int], lags: Sequence[int], step: int) -> list[int]:
-    """Return (n,) coefficients times (1 - step / _STEPS)**lag."""
+def _shrunk(coefficients: Sequence[int], lags: Sequence[int], loss: int) -> list[int]:
+    """Return (n,) coefficients times (1 - loss / 2**16)**lag."""
     powers = [1 << FINE]
     for _ in range(max(lags)):
-        powers.append(powers[-1] * (_STEPS - step) // _STEPS)
+        powers.append(powers[-1] * ((1 << 16) - loss) >> 16)
     return [coefficient * powers[lag] >> FINE for coefficient, lag in zip(coefficients, lags, strict=True)]

@@ -24,8 +24,9 @@ _BAND = 1
 """Octaves of power, up or down, that are left alone: 3 dB. Chosen: half of what is asked for."""
 _PARTS = 3
 """A step is 2**-3 octaves of the size of errors, 0.75 dB. Chosen: slower than the measured power."""
-_MOST = 5 << _PARTS
-"""The largest correction, steps: 30 dB. Chosen."""
+_RANGE = (-(2 << _PARTS), 8 << _PARTS)
+"""The least and the largest correction, steps: -12 and 48 dB. Chosen: 30 left a sine that had grown for long 20 dB too
+quiet, and from -30 it took a second to come back."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ class Loudness:
         power = ((frames - self.mean) ** 2).sum(axis=0) // len(frames)
         measured = self.measured + ((power - self.measured) >> _MEMORY)
         quiet, loud = measured << _BAND < self.wanted, measured >> _BAND > self.wanted
-        return replace(self, measured=measured, steps=np.clip(self.steps + quiet - _DOWN * loud, -_MOST, _MOST))
+        return replace(self, measured=measured, steps=np.clip(self.steps + quiet - _DOWN * loud, *_RANGE))
 
     def corrected(self, sizes: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
         """Return sizes of errors of a channel, corrected."""
         down = -int(self.steps[channel])
         scale = int(exp2_table()[(down & ((1 << _PARTS) - 1)) << (FRACTION - _PARTS)])  # in units of 2**-32
-        found: NDArray[np.int64] = (sizes * scale) >> (32 + (down >> _PARTS))
-        return found
+        # One more and one less: errors of a window that was predicted exactly are 0, and grow too.
+        found: NDArray[np.int64] = ((sizes + 1) * scale >> (32 + (down >> _PARTS))) - 1
+        return np.maximum(found, 0)

@@ -136,8 +136,8 @@ class Signal:
         row = layout.stride // self._size
         self._rows = bool(row)
         self._most = 1 << (layout.bits - 1)
-        self._shapes = [neighbours(channel, channels, row) for channel in range(channels)]
-        self._offsets = [shape.offsets for shape in self._shapes]
+        self._neighbours_of = [neighbours(channel, channels, row) for channel in range(channels)]
+        self._offsets = [shape.offsets for shape in self._neighbours_of]
         self._around = [around(channel, channels, row) for channel in range(channels)]
         self._medians = [median_offsets(channel, channels, row) for channel in range(channels)] if row else []
         self._margin = 2 * row + (LAGS + 1) * channels  # samples at the middle level, without errors, before the first
@@ -158,9 +158,7 @@ class Signal:
         memories = _MEMORIES["rows" if row else "line"]
         self._moments = [[np.zeros((len(o) + 2, len(o) + 2), np.int64) for _ in memories] for o in self._offsets]
         self._memories = memories
-        self._coefficients = [
-            [self._fitted(moment, c) for moment in moments] for c, moments in enumerate(self._moments)
-        ]
+        self._coefficients = [[self._fitted(moment) for moment in moments] for moments in self._moments]
         prior = np.array(_PRIOR, dtype=np.int64) * (_FEW * _UNIT // sum(_PRIOR))
         self._counts = np.tile(prior, (PREDICTIONS, channels, BINS, 1))
         self._inverses = _inverses(self._most)
@@ -233,9 +231,9 @@ class Signal:
             moments = self._moments[channel]
             for moment, memory in zip(moments, self._memories, strict=True):
                 moment += known.T @ known - (moment >> memory)
-            self._coefficients[channel] = [self._fitted(moment, channel) for moment in moments]
+            self._coefficients[channel] = [self._fitted(moment) for moment in moments]
 
-    def _fitted(self, moment: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
+    def _fitted(self, moment: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (K + 1,) coefficients, in units of 2**-POINT, by least squares over (K + 2, K + 2) moments.
 
         The ridge draws them towards left + above - corner in rows, and towards the last sample in a line.
@@ -245,23 +243,23 @@ class Signal:
             equation[k] += self._ridge
         for equation, coefficient in zip(equations, (1, 1, -1) if self._rows else (1,), strict=False):
             equation[-1] += self._ridge * coefficient
-        found = self._bounded(solve(equations, 1 << POINT, self._ridge), moment.tolist(), channel)
-        return np.array(found, dtype=np.int64)
+        return np.array(solve(equations, 1 << POINT, self._ridge), dtype=np.int64)
 
-    def _bounded(self, coefficients: list[int], moment: list[list[int]], channel: int) -> list[int]:
-        """Return (K + 1,) coefficients that are stable; see ``linear.py``.
+    def _bounded(self, channel: int, fitted: NDArray[np.int64], moment: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (K + 1,) coefficients like those fitted over (K + 2, K + 2) moments, but stable; see ``linear.py``.
 
         What they predict where all neighbours have their mean stays the same.
         """
-        *sums, weight, total = (row[-2] for row in moment)
+        coefficients, sums_of = fitted.tolist(), moment.tolist()
+        *sums, weight, total = sums_of[-2]
         weight = max(weight, 1)  # of the constant; the others are sums of samples
         errors = [*(-coefficient for coefficient in coefficients), 1 << POINT]
-        noise = sum(a * sum(map(operator.mul, errors, row)) for a, row in zip(errors, moment, strict=True))
+        noise = sum(a * sum(map(operator.mul, errors, row)) for a, row in zip(errors, sums_of, strict=True))
         noise >>= 2 * POINT
-        power = moment[-1][-1] - total * total // weight
-        kept = self._shapes[channel].stable(coefficients[:-1], noise + self._ridge, power + self._ridge)
+        power = sums_of[-1][-1] - total * total // weight
+        kept = self._neighbours_of[channel].stable(coefficients[:-1], noise + self._ridge, power + self._ridge)
         moved = sum((a - b) * mean for a, b, mean in zip(coefficients, kept, sums, strict=False))
-        return [*kept, coefficients[-1] + moved // weight]
+        return np.array([*kept, coefficients[-1] + moved // weight], dtype=np.int64)
 
     @property
     def _channel(self) -> int:
@@ -329,9 +327,20 @@ class Signal:
     def freeze(self) -> None:
         """Stop learning.
 
-        From here on samples stay in the range of the window's, and a line keeps the window's loudness.
+        What follows may be the model's own sample. So from here on predictions are stable, samples stay in the range of
+        the window's, and a line keeps the window's loudness.
         """
+        if self._is_frozen:
+            return
         self._is_frozen = True
+        self._next = None
+        self._coefficients = [
+            [
+                self._bounded(channel, *fit)
+                for fit in zip(self._coefficients[channel], self._moments[channel], strict=True)
+            ]
+            for channel in range(self._channels)
+        ]
         known = self._frames(0)
         if len(known):
             self._ranges = list(zip(known.min(axis=0).tolist(), known.max(axis=0).tolist(), strict=True))
