@@ -292,10 +292,10 @@ class Signal:
         known = (int.from_bytes(self._partial, "big") << left) - self._most
         edges = known * _LEVEL - _LEVEL // 2 + (np.arange(257) * _LEVEL << (left - 8))
         below = _below(edges - predicted[:, None, None], self._inverses[bins][:, :, None])
-        # Samples are clipped, so all mass beyond the range is in its first and last value.
-        least, greatest = self._ranges[self._channel]
-        below[:, :, edges <= least * _LEVEL - _LEVEL // 2] = 0
-        below[:, :, edges >= greatest * _LEVEL + _LEVEL // 2] = 1 << SHARE_BITS
+        if not self._partial or self._is_frozen:  # all mass beyond the range is in its first and its last value
+            least, greatest = self._ranges[self._channel]
+            below[:, :, edges <= least * _LEVEL - _LEVEL // 2] = 0
+            below[:, :, edges >= greatest * _LEVEL + _LEVEL // 2] = 1 << SHARE_BITS
         counts = self._counts[np.arange(PREDICTIONS), self._channel, bins]
         mass = (np.diff(below, axis=2) * counts[:, :, None]).sum(axis=1)
         for one in mass:
