@@ -3,7 +3,7 @@
 The errors of a model that is fed with its own sample depend on each other alone: small errors make small errors
 likely. So a sound that ends quietly would stay quiet for ever. A frozen signal therefore measures its own power, over
 some 250 samples, and where that leaves a band around the power of the window, the size that errors are expected to have
-moves by a step a block, until it is back. Within the band nothing is corrected.
+moves a little at every block, until it is back. Within the band nothing is corrected.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.models.quantise import log2_units
 from compgen.powers import FRACTION, exp2_table
 
 _MEMORY = 3
 """Each block moves the measured power by 2**-3 of the difference. Chosen: 2**-4 held three of four sounds, this all
 four (docs/log.md, "long samples that are held")."""
-_DOWN = 2
-"""Steps down for one step up. Chosen: a sample that is too loud is clipped, one that is too quiet is not."""
 _BAND = 1
 """Octaves of power, up or down, that are left alone: 3 dB. Chosen: half of what is asked for."""
 _PARTS = 3
-"""A step is 2**-3 octaves of the size of errors, 0.75 dB. Chosen: slower than the measured power."""
+"""Binary places of the correction, which is in octaves of the size of errors."""
+_STEPS = 2
+"""Units of the correction that a block moves it by: a quarter of an octave, 1.5 dB. Chosen: half of it left music too
+quiet for a tenth of a second."""
+_LATE = 256
+"""Samples of a channel at the end of the window that tell the power of late. Chosen: as many as _MEMORY weighs."""
 _RANGE = (-(2 << _PARTS), 8 << _PARTS)
-"""The least and the largest correction, steps: -12 and 48 dB. Chosen: 30 left a sine that had grown for long 20 dB too
+"""The least and the largest correction: -12 and 48 dB. Chosen: 30 left a sine that had grown for long 20 dB too
 quiet, and from -30 it took a second to come back."""
 
 
@@ -37,7 +41,7 @@ class Loudness:
         mean: (channels,) the mean sample of the window.
         wanted: (channels,) the power of its samples around the mean, squared levels.
         measured: (channels,) the power of late.
-        steps: (channels,) the correction: errors are expected to be 2**(steps / 2**_PARTS) times as large.
+        steps: (channels,) the correction; errors are expected to be 2**(steps / 2**_PARTS) times as large.
     """
 
     mean: NDArray[np.int64]
@@ -47,17 +51,25 @@ class Loudness:
 
     @classmethod
     def of(cls, frames: NDArray[np.int64]) -> Loudness:
-        """Return the loudness of (n, channels) samples of a window, n >= 1, not corrected yet."""
+        """Return the loudness of (n, channels) samples of a window, n >= 1.
+
+        A window that ends quietly begins with the correction that it lacks.
+        """
         mean = frames.sum(axis=0) // len(frames)
         power = ((frames - mean) ** 2).sum(axis=0) // len(frames)
-        return cls(mean, power, power, np.zeros_like(power))
+        late = frames[-_LATE:]
+        measured = ((late - mean) ** 2).sum(axis=0) // len(late)
+        lacking = (log2_units(power + 1) - log2_units(measured + 1)) >> (FRACTION + 1 - _PARTS)
+        return cls(mean, power, measured, np.clip(lacking, 0, _RANGE[1]))
 
     def after(self, frames: NDArray[np.int64]) -> Loudness:
         """Return the loudness after a block of (n, channels) samples."""
         power = ((frames - self.mean) ** 2).sum(axis=0) // len(frames)
         measured = self.measured + ((power - self.measured) >> _MEMORY)
         quiet, loud = measured << _BAND < self.wanted, measured >> _BAND > self.wanted
-        return replace(self, measured=measured, steps=np.clip(self.steps + quiet - _DOWN * loud, *_RANGE))
+        return replace(
+            self, measured=measured, steps=np.clip(self.steps + _STEPS * (quiet.astype(np.int64) - loud), *_RANGE)
+        )
 
     def corrected(self, sizes: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
         """Return sizes of errors of a channel, corrected."""
