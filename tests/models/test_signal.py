@@ -220,7 +220,7 @@ def test_predictors_of_hostile_windows_are_stable(name: str, layout: Layout) -> 
 def coded(sound: np.ndarray, layout: Layout) -> bytes:
     half = 1 << (layout.bits - 1)
     samples = np.rint(half + (half - 1) * sound)
-    return samples.astype(">u2" if layout.bits == 16 else np.uint8).tobytes()
+    return bytes(samples.astype(">u2" if layout.bits == 16 else np.uint8).tobytes())
 
 
 def assert_stable(signal: Signal, layout: Layout) -> None:
