@@ -17,8 +17,8 @@ from compgen.models.quantise import log2_units
 from compgen.powers import FRACTION, exp2_table
 
 _MEMORY = 3
-"""Each block moves the measured power by 2**-3 of the difference. Chosen: 2**-4 held three of four sounds, this all
-four (docs/log.md, "long samples that are held")."""
+"""Each block moves the measured power by 2**-3 of the difference. Chosen: with 2**-4 the level of music swung by 20 dB
+(docs/log.md, "long samples that are held")."""
 _BAND = 1
 """Octaves of power, up or down, that are left alone: 3 dB. Chosen: half of what is asked for."""
 _PARTS = 3
