@@ -33,8 +33,8 @@ from compgen.models.contexts.records import ABOVE, period
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.experts import FIRST_LOOKAHEAD, RECENT, SETS
 from compgen.models.derived.proposals import COMMON_RATE, RATE, Proposals, ProposalsRow
-from compgen.models.derived.signal import BINS, KINDS, PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
+from compgen.models.samples.prediction import BINS, KINDS, PREDICTIONS
 from compgen.models.window import Window
 
 OUTPUT = Path(compgen.__file__).parent / "models/derived/calibration.json"

@@ -29,8 +29,8 @@ from compgen.models.contexts.records import ABOVE, period
 from compgen.models.contexts.row import ContextRow, Plan
 from compgen.models.contexts.sets import SETS
 from compgen.models.contexts.weights import Initial
-from compgen.models.derived.signal import PREDICTIONS
 from compgen.models.mixing import WEIGHT_ONE
+from compgen.models.samples.prediction import PREDICTIONS
 
 OUTPUT = Path(compgen.__file__).parent / "models/contexts/weights.json"
 SCORED = {"bytes": 1000, "rows": 500, "line": 500}

@@ -50,3 +50,12 @@ def test_samples_by_each_rule_are_judged() -> None:
     assert list(bits) == [*rules, "null, decoder", "null, calibrated", "the novel itself"]
     assert bits["the novel itself"] < bits["gzip, calibrated"] < bits["gzip, one-step"]
     assert bits["gzip, decoder"] < bits["null, decoder"]
+
+
+def test_long_samples_are_measured() -> None:
+    report = report_of("long_samples", "--quick")
+    assert (report["benchmark"], report["quick"]) == ("long_samples", True)
+    rows = {(row["item"], row["spec"]): row for row in report["results"]}
+    assert rows["noise, linear", "uniform"]["first"] > 10
+    assert rows["noise, linear", "gzip:rule=calibrated"]["full"] == 0
+    assert rows["line art", "original"]["black"] == 0

@@ -18,9 +18,7 @@ def link(data: Any, end: Any, before: Any, latest: Any) -> None:
 
 
 @_loop
-def count(
-    data: Any, end: Any, before: Any, latest: Any, roots: Any, orders: Any, found: Any, counts: Any
-) -> None:
+def count(data: Any, end: Any, before: Any, latest: Any, roots: Any, orders: Any, found: Any, counts: Any) -> None:
     """Add to (K, 256) ``found`` what followed the last bytes, and fill (2, K) ``counts``; see ``Copies.weights``."""
     most = orders[len(orders) - 1]
     reach = len(roots) - 1

@@ -17,7 +17,7 @@ from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ROW, ByteModel, State
 from compgen.models.contexts.row import ContextRow, Plan
-from compgen.models.derived.rows import RowsState
+from compgen.models.rows import RowsState
 from compgen.models.window import Window
 
 _WARM_UP = 2048

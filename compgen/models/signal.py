@@ -1,6 +1,6 @@
 """The model ``signal``: samples of pictures and sound, predicted as numbers, and no compressor.
 
-Predictions of the next sample (``derived/signal.py``) are mixed with what followed the contexts of the present before,
+Predictions of the next sample (``samples/prediction.py``) are mixed with what followed the contexts of the present before,
 those of ``history`` without sparse contexts and words. In rows, contexts reach into the row above.
 """
 
@@ -17,8 +17,8 @@ from compgen.media.layout import Layout
 from compgen.models.base import ROW, ByteModel, State
 from compgen.models.contexts.records import samples_layout
 from compgen.models.contexts.row import ContextRow, Plan
-from compgen.models.derived.rows import RowsState
 from compgen.models.history import check_window
+from compgen.models.rows import RowsState
 from compgen.models.window import Window
 
 _WARM_UP = 1024

@@ -18,8 +18,8 @@ from compgen.models.backoff import _History as BackoffHistory
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
 from compgen.models.derived.proposals import ProposalsRow
-from compgen.models.derived.signal import Signal
 from compgen.models.mixing import Mixer
+from compgen.models.samples.prediction import Signal
 
 SHARED = {
     "Blend._shorter",

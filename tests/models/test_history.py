@@ -19,7 +19,7 @@ from compgen.models.contexts.records import ABOVE, samples_layout
 from compgen.models.contexts.row import ContextRow, Plan
 from compgen.models.contexts.sets import SETS
 from compgen.models.contexts.weights import initial
-from compgen.models.derived.signal import PREDICTIONS
+from compgen.models.samples.prediction import PREDICTIONS
 from compgen.models.window import Window
 from compgen.testing import check_model
 

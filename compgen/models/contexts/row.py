@@ -22,9 +22,9 @@ from compgen.models.contexts.patterns import ORDERS, SPARSE, WORDS, Contexts, Pa
 from compgen.models.contexts.records import ABOVE_PERCENT, above, period
 from compgen.models.contexts.sets import sets_of_bytes, sets_of_samples
 from compgen.models.contexts.weights import Initial, initial, with_experts
-from compgen.models.derived.signal import PREDICTIONS, Signal
 from compgen.models.mixing import Mixer
 from compgen.models.quantise import SHARE_BITS, log2_units
+from compgen.models.samples.prediction import PREDICTIONS, Signal
 from compgen.models.window import Window
 from compgen.powers import FRACTION
 from compgen.types import Frequencies
@@ -193,6 +193,7 @@ class ContextRow:
     def freeze(self) -> None:
         """Stop learning: weights, escapes, predictions of samples and occurrences of contexts stay as they are."""
         self._is_frozen = True
+        self._frequencies = None  # a frozen signal predicts otherwise
         self.mixer.freeze()
         self.blend.freeze()
         self._known.freeze()

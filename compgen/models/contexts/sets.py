@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from compgen.models.contexts.blending import KINDS
 from compgen.models.contexts.occurrences import Counts, Occurrences
 from compgen.models.contexts.patterns import ORDERS
-from compgen.models.derived.signal import BINS, Signal
-from compgen.models.derived.signal import KINDS as SAMPLE_KINDS
+from compgen.models.samples.prediction import BINS, Signal
+from compgen.models.samples.prediction import KINDS as SAMPLE_KINDS
 
 _SPREADS = 8
 """Bit lengths of a number of distinct followers that sets tell apart: 0 to 7."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compgen.compressors.base import Compressor, Meter
 from compgen.laws.base import Law
-from compgen.models.derived.rows import RowsState
+from compgen.models.rows import RowsState
 from compgen.models.window import Window
 from compgen.types import Frequencies
 

@@ -24,7 +24,7 @@ from compgen.models.derived.decoder import DecoderRow, DecoderState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
 from compgen.models.derived.proposals import Proposals, ProposalsRow
-from compgen.models.derived.rows import RowsState
+from compgen.models.rows import RowsState
 from compgen.models.window import Window
 from compgen.registry import Spec, convert, suggest
 

@@ -26,10 +26,10 @@ from compgen.models.derived import experts
 from compgen.models.derived.effort import Effort
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
-from compgen.models.derived.signal import PREDICTIONS, Signal
 from compgen.models.derived.weights import CODE_VALUES_PERCENT, initial_weights
 from compgen.models.mixing import Mixer
 from compgen.models.quantise import SHARE_BITS, log2_units
+from compgen.models.samples.prediction import PREDICTIONS, Signal
 from compgen.models.window import Window
 from compgen.powers import FRACTION
 from compgen.types import Frequencies
@@ -187,6 +187,7 @@ class ProposalsRow:
     def freeze(self) -> None:
         """Stop learning: weights, predictions of samples and occurrences of contexts stay as they are."""
         self._is_frozen = True
+        self._frequencies = None  # a frozen signal predicts otherwise
         self.mixer.freeze()
         self._history.freeze()
         if self._signal is not None:

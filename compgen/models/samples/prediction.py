@@ -20,12 +20,16 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.media.layout import Layout
 from compgen.models.quantise import SHARE_BITS, log2_units
+from compgen.models.samples.linear import POINT, solve
+from compgen.models.samples.loudness import Loudness
+from compgen.models.samples.neighbours import LAGS, around, median, median_offsets, neighbours
 from compgen.powers import FRACTION, exp2_table
 
 BINS = 44
@@ -44,21 +48,11 @@ _BLOCK = 32
 _MEMORIES = {"rows": (2, 4), "line": (2, 4, 7)}
 """For each linear prediction m: at every block it forgets 2**-m of what it knows. Chosen: speech wants 2 to 4, and 9
 costs a bit per byte (docs/log.md, "samples that stay signals")."""
-_LAGS = 16
-"""In a line: earlier samples of the same channel that predict a sample. Chosen."""
-_OTHER_LAGS = 4
-"""In a line: samples of another channel that predict a sample. Chosen."""
-_OTHERS = 2
-"""Other channels that predict a sample. Chosen: the other two colours of a picture."""
 _LEVEL = 16
 """Predictions and errors are in units of 1/16 level. Chosen."""
 _CONSTANT = 64
 """The value, in levels of 8-bit samples, of the constant neighbour that stands for the mean. Chosen: the larger it is,
 the less the ridge draws the mean towards zero."""
-_POINT = 16
-"""Binary places of coefficients. Chosen; products with samples stay far inside an int64."""
-_LARGEST = 16
-"""The largest coefficient, in size. Chosen: bounds what a system near singular can give."""
 _RIDGE = 4
 """Added to the diagonal of the equations, squared levels of 8-bit samples. Chosen: 512 cost speech 0.6 bits per byte
 (docs/log.md, "samples that stay signals")."""
@@ -128,29 +122,6 @@ def _inverses(most: int) -> NDArray[np.int64]:
     return inverses
 
 
-def solve(equations: list[list[int]], one: int, least: int) -> list[int]:
-    """Return the n unknowns of n linear equations, in units of 1 / ``one``, by Gaussian elimination in fixed point.
-
-    Args:
-        equations: n rows of n + 1 integers: a symmetric, positive definite matrix, and the right-hand side.
-        one: the unit of the unknowns.
-        least: was added to the diagonal of the matrix, so that only rounding can make a pivot smaller.
-    """
-    size, places = len(equations), 32
-    rows, least = [[number << 16 for number in row] for row in equations], least << 16
-    for k, pivot in enumerate(rows):
-        lead = max(pivot[k], least)
-        for i in range(k + 1, size):
-            if factor := (pivot[i] << places) // lead:
-                rows[i][i:] = [a - ((factor * b) >> places) for a, b in zip(rows[i][i:], pivot[i:], strict=True)]
-    unknowns = [0] * size
-    for k in range(size - 1, -1, -1):
-        known = sum(a * b for a, b in zip(rows[k][k + 1 : size], unknowns[k + 1 :], strict=True))
-        found = (rows[k][size] * one - known) // max(rows[k][k], least)
-        unknowns[k] = min(max(found, -_LARGEST * one), _LARGEST * one)
-    return unknowns
-
-
 class Signal:
     """The samples of a window, and the predictions of the next one.
 
@@ -165,10 +136,11 @@ class Signal:
         row = layout.stride // self._size
         self._rows = bool(row)
         self._most = 1 << (layout.bits - 1)
-        self._offsets = [_neighbours(channel, channels, row) for channel in range(channels)]
-        self._around = [_around(channel, channels, row) for channel in range(channels)]
-        self._medians = [_medians(channel, channels, row) for channel in range(channels)] if row else []
-        self._margin = 2 * row + (_LAGS + 1) * channels  # samples at the middle level, without errors, before the first
+        self._neighbours_of = [neighbours(channel, channels, row) for channel in range(channels)]
+        self._offsets = [shape.offsets for shape in self._neighbours_of]
+        self._around = [around(channel, channels, row) for channel in range(channels)]
+        self._medians = [median_offsets(channel, channels, row) for channel in range(channels)] if row else []
+        self._margin = 2 * row + (LAGS + 1) * channels  # samples at the middle level, without errors, before the first
         whole = len(data) // self._size
         values = np.frombuffer(data, dtype=np.uint8 if self._size == 1 else ">u2", count=whole).astype(np.int64)
         self._samples = np.zeros(self._margin + 2 * whole + 1024, dtype=np.int64)
@@ -176,7 +148,9 @@ class Signal:
         self._errors = np.zeros((PREDICTIONS, len(self._samples)), dtype=np.int64)
         self._count = 0
         self._partial = data[whole * self._size :]  # bytes known of the next sample
+        self._ranges = [(-self._most, self._most - 1)] * channels  # that samples stay in
         self._next: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._loudness: Loudness | None = None  # of a frozen line
         self._is_frozen = False
         unit = self._most // 128  # levels of these samples in one of 8-bit samples
         self._ridge = _RIDGE * unit**2
@@ -201,14 +175,15 @@ class Signal:
     def _predicted(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
         """Return (PREDICTIONS, n) predictions of n samples of a channel, in units of 1 / _LEVEL level."""
         neighbours = self._neighbours(numbers, channel)
-        found = [(neighbours * c).sum(axis=1) * _LEVEL >> _POINT for c in self._coefficients[channel]]
+        found = [(neighbours * c).sum(axis=1) * _LEVEL >> POINT for c in self._coefficients[channel]]
         if self._rows:
             left, up, corner, *before = (self._samples[self._margin + numbers - o] for o in self._medians[channel])
-            median = _median(left, up, corner)
+            middle = median(left, up, corner)
             if before:  # the median of the channel before had an error here; the same error is expected again
-                median += before[0] - _median(*before[1:])
-            found.append(median * _LEVEL)
-        predicted: NDArray[np.int64] = np.clip(found, -self._most * _LEVEL, (self._most - 1) * _LEVEL)
+                middle += before[0] - median(*before[1:])
+            found.append(middle * _LEVEL)
+        least, greatest = self._ranges[channel]
+        predicted: NDArray[np.int64] = np.clip(found, least * _LEVEL, greatest * _LEVEL)
         return predicted
 
     def _neighbours(self, numbers: NDArray[np.int64], channel: int) -> NDArray[np.int64]:
@@ -225,7 +200,10 @@ class Signal:
         """
         offsets, weights = self._around[channel]
         around = self._errors[:, self._margin + numbers[:, None] - offsets] * weights
-        size = (around.sum(axis=2) // int(weights.sum()) + self._mean_errors[:, channel, None]) >> 1
+        mean = self._mean_errors[:, channel]
+        if self._loudness is not None:
+            mean = self._loudness.corrected(mean, channel)
+        size = (around.sum(axis=2) // int(weights.sum()) + mean[:, None]) >> 1
         bins: NDArray[np.int64] = np.minimum(log2_units(size + 1) >> (FRACTION - 1), BINS - 1)
         return bins
 
@@ -256,7 +234,7 @@ class Signal:
             self._coefficients[channel] = [self._fitted(moment) for moment in moments]
 
     def _fitted(self, moment: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (K + 1,) coefficients, in units of 2**-_POINT, by least squares over (K + 2, K + 2) moments.
+        """Return (K + 1,) coefficients, in units of 2**-POINT, by least squares over (K + 2, K + 2) moments.
 
         The ridge draws them towards left + above - corner in rows, and towards the last sample in a line.
         """
@@ -265,7 +243,23 @@ class Signal:
             equation[k] += self._ridge
         for equation, coefficient in zip(equations, (1, 1, -1) if self._rows else (1,), strict=False):
             equation[-1] += self._ridge * coefficient
-        return np.array(solve(equations, 1 << _POINT, self._ridge), dtype=np.int64)
+        return np.array(solve(equations, 1 << POINT, self._ridge), dtype=np.int64)
+
+    def _bounded(self, channel: int, fitted: NDArray[np.int64], moment: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (K + 1,) coefficients like those fitted over (K + 2, K + 2) moments, but stable; see ``linear.py``.
+
+        What they predict where all neighbours have their mean stays the same.
+        """
+        coefficients, sums_of = fitted.tolist(), moment.tolist()
+        *sums, weight, total = sums_of[-2]
+        weight = max(weight, 1)  # of the constant; the others are sums of samples
+        errors = [*(-coefficient for coefficient in coefficients), 1 << POINT]
+        noise = sum(a * sum(map(operator.mul, errors, row)) for a, row in zip(errors, sums_of, strict=True))
+        noise >>= 2 * POINT
+        power = sums_of[-1][-1] - total * total // weight
+        kept = self._neighbours_of[channel].stable(coefficients[:-1], noise + self._ridge, power + self._ridge)
+        moved = sum((a - b) * mean for a, b, mean in zip(coefficients, kept, sums, strict=False))
+        return np.array([*kept, coefficients[-1] + moved // weight], dtype=np.int64)
 
     @property
     def _channel(self) -> int:
@@ -298,8 +292,10 @@ class Signal:
         known = (int.from_bytes(self._partial, "big") << left) - self._most
         edges = known * _LEVEL - _LEVEL // 2 + (np.arange(257) * _LEVEL << (left - 8))
         below = _below(edges - predicted[:, None, None], self._inverses[bins][:, :, None])
-        if not self._partial:  # samples are clipped, so all mass beyond the range is in the first and the last byte
-            below[:, :, 0], below[:, :, 256] = 0, 1 << SHARE_BITS
+        if not self._partial or self._is_frozen:  # all mass beyond the range is in its first and its last value
+            least, greatest = self._ranges[self._channel]
+            below[:, :, edges <= least * _LEVEL - _LEVEL // 2] = 0
+            below[:, :, edges >= greatest * _LEVEL + _LEVEL // 2] = 1 << SHARE_BITS
         counts = self._counts[np.arange(PREDICTIONS), self._channel, bins]
         mass = (np.diff(below, axis=2) * counts[:, :, None]).sum(axis=1)
         for one in mass:
@@ -322,12 +318,38 @@ class Signal:
         self._store_errors(np.array([self._count]), predicted[:, None])
         self._partial, self._next = b"", None
         self._count += 1
-        if not self._is_frozen and self._count % (_BLOCK * self._channels) == 0:
-            self._learn()
+        if self._count % (_BLOCK * self._channels) == 0:
+            if not self._is_frozen:
+                self._learn()
+            elif self._loudness is not None:
+                self._loudness = self._loudness.after(self._frames(self._count - _BLOCK * self._channels))
 
     def freeze(self) -> None:
-        """Stop learning."""
+        """Stop learning.
+
+        What follows may be the model's own sample. So from here on predictions are stable, samples stay in the range of
+        the window's, and a line keeps the window's loudness.
+        """
+        if self._is_frozen:
+            return
         self._is_frozen = True
+        self._next = None
+        self._coefficients = [
+            [
+                self._bounded(channel, *fit)
+                for fit in zip(self._coefficients[channel], self._moments[channel], strict=True)
+            ]
+            for channel in range(self._channels)
+        ]
+        known = self._frames(0)
+        if len(known):
+            self._ranges = list(zip(known.min(axis=0).tolist(), known.max(axis=0).tolist(), strict=True))
+            self._loudness = None if self._rows else Loudness.of(known)
+
+    def _frames(self, start: int) -> NDArray[np.int64]:
+        """Return (n, channels) samples from number ``start`` on, the whole frames of them."""
+        end = self._count - self._count % self._channels
+        return self._samples[self._margin + start : self._margin + end].reshape(-1, self._channels)
 
     def fork(self) -> Signal:
         """Return an independent copy."""
@@ -337,45 +359,3 @@ class Signal:
         fork._coefficients = list(self._coefficients)
         fork._counts, fork._mean_errors = self._counts.copy(), self._mean_errors.copy()
         return fork
-
-
-def _neighbours(channel: int, channels: int, row: int) -> NDArray[np.int64]:
-    """Return (K,) lags of the samples that predict the next one of a channel, those of its own channel first.
-
-    Args:
-        channel: the channel, from 0.
-        channels: the number of channels.
-        row: samples in a row; 0 for samples in a line.
-    """
-    if row:
-        found = [channels, row, row + channels, row - channels, 2 * channels, 2 * row]
-        for before in range(1, min(channel, _OTHERS) + 1):
-            found += [before, before + channels, before + row, before + row + channels]
-    else:
-        found = [channels * lag for lag in range(1, _LAGS + 1)]
-        for before in range(1, min(channels - 1, _OTHERS) + 1):
-            found += [before + channels * lag for lag in range(_OTHER_LAGS)]
-    return np.array(list(dict.fromkeys(max(offset, 1) for offset in found)), dtype=np.int64)
-
-
-def _around(channel: int, channels: int, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (n,) lags of the errors that tell the size of the next one, and (n,) weights; for arguments see above."""
-    if row:
-        found = [(channels, 3), (row, 3), (row + channels, 1), (max(row - channels, 1), 2), (2 * channels, 1)]
-    else:
-        found = [(channels * lag, weight) for lag, weight in enumerate((4, 3, 3, 2, 2, 2, 1, 1), 1)]
-    found += [(before, 4) for before in range(1, min(channel, _OTHERS) + 1)]
-    offsets, weights = np.array(found, dtype=np.int64).T
-    return offsets, weights
-
-
-def _medians(channel: int, channels: int, row: int) -> list[int]:
-    """Return the lags of left, above and corner; and in the channel before, if any, of here, left, above and corner."""
-    own = [channels, row, row + channels]
-    return [*own, 1, *(1 + offset for offset in own)] if channel else own
-
-
-def _median(left: NDArray[np.int64], up: NDArray[np.int64], corner: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the median of left, above and left + above - corner, for each sample."""
-    middle: NDArray[np.int64] = np.maximum(np.minimum(left, up), np.minimum(np.maximum(left, up), left + up - corner))
-    return middle
