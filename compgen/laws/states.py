@@ -1,0 +1,407 @@
+"""The law of an LZ77 decoder with states and recent distances: LZMA and zstd. A richer form of ``lz77.py``'s pass.
+
+What an instruction costs depends on the *state*: what the last few instructions were. A match may repeat a *recent
+distance*. So the boundary mass a(t) is kept in parts,
+
+    w(t, d, s) = the sum over all ways to write x[:t] whose last match was from d and that end in state s
+
+for the newest boundary. Of the boundaries before, only what matches take from them is kept:
+
+    new(t) = sum over d and s of w(t, d, s) P(match | s)       again(t, d) = sum over s of w(t, d, s) P(repeat | s)
+
+Then, with m(d, t) as in ``lz77.py``, lengths in K classes c (the price of a distance may depend on them), and rep(l)
+the prices of lengths of repeated matches,
+
+    w(t, d, after a match) = sum over c of dist_c(d) (sum for l = 1..m(d, t) of new(t-l) len_c(l))
+    w(t, d, after a repeat) = sum for l = 1..m(d, t) of again(t-l, d) rep(l)
+    w(t, d, next(s)) gains w(t-1, d, s) P(literal | s) lit(x[t-1])
+
+and a repeat of one byte has a price and a state of its own. Distances are too many to be kept apart: ``SLOTS`` of them
+are *followed*. The others share a row. At each boundary, the distance outside that gains most takes the place of the
+one that carries least, if it carries less.
+
+**Literals** cost by the high bits of the byte before. LZMA has another table behind a match, by the byte that the match
+would have gone on with. That byte is known for followed distances. For the others, ``expected`` keeps the mass of
+matches that end at the newest boundary by this byte.
+
+Arithmetic is as in ``lz77.py``: masses have mantissas of 34 bits and an exponent.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compgen.laws.base import frequencies_of
+from compgen.laws.lz77 import HALF, LOOPS, MANTISSA
+from compgen.types import Frequencies
+
+SLOTS = 16
+"""Distances that are followed. Chosen: LZMA has four recent ones, zstd three; with 32 the law gains nothing."""
+
+ONE = 20
+"""log2 of what the prices of literals, kinds and lengths sum to."""
+
+LITERAL, MATCH, REPEAT, SHORT, OTHER = range(5)
+"""Kinds of instructions: a literal; a match from a new distance; one from the last distance; the same of one byte; one
+from a distance that is followed but was not the last."""
+
+POSITIONS = 4
+"""Prices may depend on the position in the context, modulo this."""
+
+_MASK = (1 << HALF) - 1
+_EXTRA = 17  # weights and new masses are in units of 2**-17 of a mass
+_WEIGHTED = 8  # expected bytes with less than 2**-8 of the mass of all have literals as any
+
+
+@dataclass(frozen=True, eq=False)
+class StatePrices:
+    """What instructions cost, as probabilities.
+
+    Attributes:
+        kinds: (5, POSITIONS, S) of the kinds, by position and state, units of 2**-20.
+        after: (4,) lists of states: (S,) after a literal in each state; the states after the next three kinds.
+        literals: (8, 256) by the 3 high bits of the byte before, units of 2**-20.
+        matched: (6144,) LZMA's probabilities of literals, units of 2**-11; empty if no state has matched literals.
+        first_matched: the first state whose literals go by the expected byte.
+        lengths: (K, POSITIONS, longest + 1) of matches, by class; units of 2**-20, all classes sum to 1.
+        distances: (K, reach + 1) of matches, units of 2**-28.
+        again: (POSITIONS, longest + 1) of repeated matches by length, units of 2**-20.
+    """
+
+    kinds: NDArray[np.int64]
+    after_literal: NDArray[np.int64]
+    after_match: NDArray[np.int64]
+    literals_by: NDArray[np.int64]
+    matched: NDArray[np.int64]
+    first_matched: int
+    lengths: NDArray[np.int64]
+    distances: NDArray[np.int64]
+    again: NDArray[np.int64]
+
+    @property
+    def reach(self) -> int:
+        """The longest distance."""
+        return self.distances.shape[1] - 1
+
+    @functools.cached_property
+    def tails(self) -> NDArray[np.int64]:
+        """(K, POSITIONS, longest + 1) the probability of a longer match of the class."""
+        return self.lengths.sum(axis=2, keepdims=True) - np.cumsum(self.lengths, axis=2)
+
+    @functools.cached_property
+    def again_tails(self) -> NDArray[np.int64]:
+        """(POSITIONS, longest + 1) the same of repeated matches."""
+        return self.again.sum(axis=1, keepdims=True) - np.cumsum(self.again, axis=1)
+
+    @functools.cached_property
+    def changes(self) -> NDArray[np.int64]:
+        """Distances whose price is another than that of the distance before, ascending."""
+        return np.flatnonzero((np.diff(self.distances, axis=1, append=0) != 0).any(axis=0)) + 1
+
+    @functools.cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """(K, n) how much more a distance of each of ``changes`` has than the one before."""
+        wide = np.append(self.distances, np.zeros((len(self.distances), 1), np.int64), axis=1)
+        return wide[:, self.changes] - wide[:, self.changes - 1]
+
+    @functools.cached_property
+    def rows(self) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """(2048, 256) prices of literals by context and expected byte, and (2048,) which rows are filled."""
+        return np.zeros((2048, 256), dtype=np.int32), np.zeros(2048, dtype=np.bool_)
+
+    def row(self, context: int, expected: int) -> NDArray[np.int64]:
+        """Return (256,) prices of a literal in the place of byte ``expected``."""
+        rows, known = self.rows
+        number = 256 * context + expected
+        if not known[number]:
+            known[number] = True
+            rows[number] = matched_literals(self.matched, context, expected)
+        return rows[number].astype(np.int64)
+
+    def begun(self, known: bytes, room: int) -> StatePass:
+        """Return a pass from a boundary behind ``known``, with room for so many bytes."""
+        return StatePass(known, self, room)
+
+
+def matched_literals(table: NDArray[np.int64], context: int, expected: int) -> NDArray[np.int64]:
+    """Return (256,) prices of LZMA's literals, units of 2**-20; ``expected`` is -1 where no byte is."""
+    part = np.zeros(512, dtype=np.int64)
+    part[1] = 1 << 30
+    for level in range(8):
+        nodes = np.arange(1 << level, 2 << level)
+        places = 768 * context + nodes
+        if expected >= 0:
+            path, bit = (256 | expected) >> (8 - level), expected >> (7 - level) & 1
+            places[path - (1 << level)] += 256 + 256 * bit
+        part[2 * nodes] = part[nodes] * table[places] >> 11
+        part[2 * nodes + 1] = part[nodes] - part[2 * nodes]
+    return np.maximum(part[256:] >> (30 - ONE), 1)
+
+
+class StatePass:
+    """The forward pass, from a boundary on.
+
+    Args:
+        known: the bytes before, as far as they are wanted.
+        prices: of instructions.
+        room: bytes that may be appended.
+    """
+
+    def __init__(self, known: bytes, prices: StatePrices, room: int) -> None:
+        self._prices = prices
+        self._origin = self.end = len(known)
+        size = len(known) + room
+        self._data = np.zeros(size + 1, dtype=np.uint8)
+        self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
+        self._runs = np.zeros(size + 2, dtype=np.int16)  # by position that a match may go on from
+        self._exponents = np.zeros(room + 1, dtype=np.int64)
+        self._new = np.zeros(room + 1, dtype=np.int64)
+        self._again = np.zeros((SLOTS, room + 1), dtype=np.int64)
+        self._exponents[0] = MANTISSA - 1
+        self._followed = np.zeros(SLOTS, dtype=np.int64)  # distances; 0 for none
+        self._followed_runs = np.zeros(SLOTS, dtype=np.int64)
+        self._masses = np.zeros((SLOTS + 1, prices.kinds.shape[2]), dtype=np.int64)  # w; first the row of the rest
+        self._masses[0, 0] = 1 << (MANTISSA - 1)
+        self._expected = np.zeros(256, dtype=np.int64)
+        self._begin = np.zeros((len(prices.distances), 256), dtype=np.int64)
+        reach = min(len(known), prices.reach)
+        for begin, price in zip(self._begin, prices.distances, strict=True):
+            np.add.at(begin, self._data[self.end - reach : self.end][::-1], price[1 : reach + 1])
+        self._links = None
+        self._take_starts()
+
+    @property
+    def context(self) -> bytes:
+        """All bytes so far."""
+        return self._data[: self.end].tobytes()
+
+    def fork(self) -> Self:
+        """Return an independent copy."""
+        fork = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(fork, name, value.copy())
+        return fork
+
+    def append(self, data: NDArray[np.uint8]) -> None:
+        """Append bytes."""
+        for symbol in data.tolist():
+            self._append(symbol)
+
+    def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
+        """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""
+        for step, symbol in enumerate(data.tolist()):
+            frequencies = frequencies_of(self._weights())
+            width[step] = frequencies[symbol]
+            low[step] = frequencies[:symbol].sum()
+            self._append(symbol)
+
+    def frequencies(self) -> Frequencies:
+        """Return (256,) frequencies of the next byte."""
+        return frequencies_of(self._weights())
+
+    def _take_starts(self) -> None:
+        """Keep what matches take from the newest boundary."""
+        t, kinds = self.end - self._origin, self._prices.kinds[:, self.end % POSITIONS]
+        self._new[t] = int((self._masses * kinds[MATCH] >> ONE).sum())
+        again = (self._masses[1:] * kinds[REPEAT] >> ONE).sum(axis=1)
+        other = (self._masses * kinds[OTHER] >> ONE).sum(axis=1)
+        live = self._followed > 0
+        if live.any():
+            again += np.where(live, (other.sum() - other[1:]) // live.sum(), 0)
+        self._again[:, t] = again
+
+    def _shifts(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Return what aligns masses of the newest boundary and up to ``most`` before, their positions, the exponent."""
+        t = self.end - self._origin
+        exponents = self._exponents[max(t - most, 0) : t + 1][::-1]
+        least = int(exponents.min())
+        return np.minimum(exponents - least, 62), (self.end - np.arange(len(exponents))) % POSITIONS, least
+
+    def _active(self) -> NDArray[np.int64]:
+        """Return the positions behind bytes that equal the last one, within reach, the nearest first."""
+        if self.end == self._origin:
+            return np.empty(0, dtype=np.int64)
+        low = max(self.end - self._prices.reach, 1)
+        return (np.flatnonzero(self._data[low - 1 : self.end - 1] == self._data[self.end - 1]) + low)[::-1]
+
+    def _sums(self, size: int, shifts: Any, positions: Any, table: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (K, size + 1) sums of masses by how far back they lie, times a table by length from 1 on."""
+        t = self.end - self._origin
+        new = self._new[t - size : t + 1][::-1] >> shifts
+        sums = np.zeros((len(table), size + 1), dtype=np.int64)
+        steps = np.arange(1, size + 1)
+        np.cumsum(new[1:] * table[:, positions[1:], steps], axis=1, out=sums[:, 1:])
+        return sums
+
+    def _repeated(self, size: int, shifts: Any, positions: Any, table: NDArray[np.int64], first: int) -> Any:
+        """Return (SLOTS,) sums of masses that repeat a followed distance, times a table by length from ``first`` on."""
+        t = self.end - self._origin
+        steps = np.arange(first, size + 1)
+        known = self._again[:, t - size : t + 1][:, ::-1][:, first:] >> shifts[first:]
+        inside = steps <= self._followed_runs[:, None]
+        return (known * table[positions[first:], steps] * inside).sum(axis=1) >> 3
+
+    def _append(self, symbol: int) -> None:
+        data, prices, here = self._data, self._prices, self.end
+        kinds = prices.kinds[:, here % POSITIONS]
+        literal = self._literal_masses(symbol, kinds[LITERAL])
+        shorts = (self._masses[1:] * kinds[SHORT]).sum(axis=1) >> 3
+        data[here] = symbol
+        self.end = here = here + 1
+        longest = prices.again.shape[1] - 1
+        followed = self._followed
+        agrees = (followed > 0) & (data[here - 1 - followed] == symbol)
+        self._followed_runs = np.where(agrees, np.minimum(self._followed_runs + 1, longest), 0)
+        active = self._active()
+        runs = self._extended(active, longest)
+        now = here - self._origin
+        most = max(int(runs.max(initial=1)), int(self._followed_runs.max()))
+        # The newest boundary has no masses yet, so it has no say in the alignment.
+        self._exponents[now] = self._exponents[now - 1]
+        shifts, positions, least = self._shifts(most)
+        size = len(shifts) - 1
+        sums = self._sums(size, shifts, positions, prices.lengths)
+        distances = here - active
+        carried = sums[:, np.minimum(runs, size)]
+        price = prices.distances[:, distances]
+        fresh = (price * (carried >> HALF) + (price * (carried & _MASK) >> HALF)).sum(axis=0)
+        again = self._repeated(size, shifts, positions, prices.again, 1)
+        carry = self._repeated(size, shifts, positions, prices.again_tails, 1)
+        masses = literal >> shifts[1]
+        states = prices.after_match
+        masses[1:, states[1]] += again
+        masses[1:, states[2]] += np.where(agrees, shorts >> shifts[1], 0)
+        marks = np.zeros(prices.reach + 2, dtype=np.int64)
+        marks[followed] = np.arange(1, SLOTS + 1)
+        marks[0] = 0
+        slot = marks[distances]
+        np.add.at(masses[:, states[0]], slot, fresh)
+        outside = slot == 0
+        expected = np.zeros(256, dtype=np.int64)
+        np.add.at(expected, data[active[outside]], fresh[outside])
+        self._follow(masses, carry, expected, distances[outside], fresh[outside], runs[outside], now)
+        self._keep(masses, expected, least, now)
+        back = here - prices.changes
+        inside = back >= 0
+        for begin, steps in zip(self._begin, prices.steps, strict=True):
+            np.add.at(begin, data[back[inside]], steps[inside])
+
+    def _extended(self, active: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
+        data, here = self._data, self.end
+        runs = np.ones(len(active), dtype=np.int64)
+        if here - self._origin > 1:
+            longer = (active > 1) & (data[active - 2] == data[here - 2])
+            runs[longer] = np.minimum(self._runs[active[longer] - 1] + 1, longest)
+        self._runs[active] = runs
+        return runs
+
+    def _follow(self, masses: Any, carry: Any, expected: Any, distances: Any, fresh: Any, runs: Any, now: int) -> None:
+        """Follow the distance outside that gains most, if it carries more than the one that carries least."""
+        if not len(fresh):
+            return
+        best = int(np.argmax(fresh))
+        worst = int(np.argmin(masses[1:].sum(axis=1) + carry))
+        if fresh[best] <= masses[1 + worst].sum() + carry[worst]:
+            return
+        data, here, first = self._data, self.end, self._prices.first_matched
+        state = self._prices.after_match[0]
+        left = masses[1 + worst].copy()
+        if self._followed[worst]:
+            moved = left[first:].sum()
+            expected[data[here - self._followed[worst]]] += moved
+            masses[0, :first] += left[:first]
+            if first < masses.shape[1]:
+                masses[0, state] += moved
+        masses[1 + worst] = 0
+        masses[1 + worst, state] = fresh[best]
+        masses[0, state] -= fresh[best]
+        expected[data[here - distances[best]]] -= fresh[best]
+        self._followed[worst], self._followed_runs[worst] = distances[best], runs[best]
+        self._again[worst, :now] = 0
+
+    def _keep(self, masses: NDArray[np.int64], expected: NDArray[np.int64], least: int, now: int) -> None:
+        """Keep the masses of the newest boundary, normalised."""
+        if masses.sum() <= 0:
+            masses[0, 0] = 1
+        shift = int(masses.sum()).bit_length() - MANTISSA
+        self._masses = masses >> shift if shift > 0 else masses << -shift
+        self._expected = expected >> shift if shift > 0 else expected << -shift
+        self._exponents[now] = least + _EXTRA - shift
+        self._take_starts()
+
+    def _literal_masses(self, symbol: int, prices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (SLOTS + 1, S) masses behind a literal, units of 2**-17."""
+        first, context = self._prices.first_matched, self._context()
+        told = self._masses * prices >> ONE
+        plain = int(self._prices.literals_by[context, symbol])
+        gains = told * plain >> 3
+        if first < told.shape[1]:
+            for j in np.flatnonzero(self._followed).tolist():
+                expected = int(self._data[self.end - self._followed[j]])
+                gains[1 + j, first:] = told[1 + j, first:] * self._prices.row(context, expected)[symbol] >> 3
+            state = self._prices.after_match[0]
+            total, least = 0, int(self._expected.sum()) >> _WEIGHTED
+            for byte in np.flatnonzero(self._expected).tolist():
+                mass = int(self._expected[byte])
+                price = plain if mass < least else int(self._prices.row(context, byte)[symbol])
+                total += (mass * int(prices[state]) >> ONE) * price >> 3
+            gains[0, state] = total
+        result = np.zeros_like(gains)
+        for state, after in enumerate(self._prices.after_literal.tolist()):
+            result[:, after] += gains[:, state]
+        return result
+
+    def _context(self) -> int:
+        return int(self._data[self.end - 1]) >> 5 if self.end else 0
+
+    def _weights(self) -> NDArray[np.int64]:
+        """Return (256,) weights of the next byte, integers in proportion to its probability."""
+        prices, here = self._prices, self.end
+        active = self._active()
+        runs = self._runs[active].astype(np.int64)
+        most = max(int(runs.max(initial=0)), int(self._followed_runs.max()))
+        shifts, positions, _ = self._shifts(most)
+        size = len(shifts) - 1
+        t = here - self._origin
+        sums = self._sums(size, shifts, positions, prices.tails)
+        going = sums[:, np.minimum(runs, size)]
+        price = prices.distances[:, here - active]
+        carried = (price * (going >> HALF) + (price * (going & _MASK) >> HALF)).sum(axis=0)
+        beginning = (int(self._new[t]) >> int(shifts[0])) * prices.tails[:, positions[0], 0]
+        weights = self._literal_weights(int(shifts[0]))
+        for begin, mass in zip(self._begin, beginning.tolist(), strict=True):
+            weights += begin * (mass >> HALF) + (begin * (mass & _MASK) >> HALF)
+        np.add.at(weights, self._data[active], carried)
+        repeated = self._repeated(size, shifts, positions, prices.again_tails, 0)
+        shorts = ((self._masses[1:] >> shifts[0]) * prices.kinds[SHORT, here % POSITIONS]).sum(axis=1) >> 3
+        live = self._followed > 0
+        np.add.at(weights, self._data[here - self._followed[live]], (repeated + shorts)[live])
+        return weights
+
+    def _literal_weights(self, shift: int) -> NDArray[np.int64]:
+        prices, first, context = self._prices, self._prices.first_matched, self._context()
+        kinds = prices.kinds[LITERAL, self.end % POSITIONS]
+        told = (self._masses * kinds >> ONE) >> shift
+        plain = int(told[:, :first].sum())
+        weights = np.zeros(256, dtype=np.int64)
+        if first < told.shape[1]:
+            for j in np.flatnonzero(self._followed).tolist():
+                row = prices.row(context, int(self._data[self.end - self._followed[j]]))
+                weights += int(told[1 + j, first:].sum()) * row >> 3
+            price = int(kinds[prices.after_match[0]])
+            least = int(self._expected.sum()) >> _WEIGHTED
+            for byte in np.flatnonzero(self._expected).tolist():
+                mass = int(self._expected[byte])
+                told_mass = (mass * price >> ONE) >> shift
+                if mass < least:
+                    plain += told_mass
+                else:
+                    weights += told_mass * prices.row(context, byte) >> 3
+        return weights + (plain * prices.literals_by[context] >> 3)
