@@ -65,8 +65,9 @@ class StatePrices:
 
     Attributes:
         kinds: (5, POSITIONS, S) of the kinds, by position and state, units of 2**-20.
-        after: (4,) lists of states: (S,) after a literal in each state; the states after the next three kinds.
-        literals: (8, 256) by the 3 high bits of the byte before, units of 2**-20.
+        after_literal: (S,) the state after a literal in each state.
+        after_match: (3,) the states after a match, after a repeat, and after a repeat of one byte.
+        literals_by: (8, 256) by the 3 high bits of the byte before, units of 2**-20.
         matched: (6144,) LZMA's probabilities of literals, units of 2**-11; empty if no state has matched literals.
         first_matched: the first state whose literals go by the expected byte.
         lengths: (K, POSITIONS, longest + 1) of matches, by class; units of 2**-20, all classes sum to 1.
@@ -114,6 +115,15 @@ class StatePrices:
     def rows(self) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """(2048, 256) prices of literals by context and expected byte, and (2048,) which rows are filled."""
         return np.zeros((2048, 256), dtype=np.int32), np.zeros(2048, dtype=np.bool_)
+
+    @functools.cached_property
+    def arrays(self) -> tuple[Any, ...]:
+        """All of it, as the loops take it."""
+        return (
+            self.kinds, self.after_literal, self.after_match, self.literals_by, self.matched, self.first_matched,
+            self.lengths, self.tails, self.distances, self.again, self.again_tails, self.changes, self.steps,
+            *self.rows,
+        )  # fmt: skip
 
     def row(self, context: int, expected: int) -> NDArray[np.int64]:
         """Return (256,) prices of a literal in the place of byte ``expected``."""
@@ -173,7 +183,7 @@ class StatePass:
         reach = min(len(known), prices.reach)
         for begin, price in zip(self._begin, prices.distances, strict=True):
             np.add.at(begin, self._data[self.end - reach : self.end][::-1], price[1 : reach + 1])
-        self._links = None
+        self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see states_loops.link
         self._take_starts()
 
     @property
@@ -187,24 +197,55 @@ class StatePass:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 setattr(fork, name, value.copy())
+        if self._links is not None:
+            fork._links = tuple(one.copy() for one in self._links)
         return fork
 
     def append(self, data: NDArray[np.uint8]) -> None:
         """Append bytes."""
-        for symbol in data.tolist():
-            self._append(symbol)
+        if LOOPS.run_compiled:
+            self._compiled(data, None, None, None)
+            return
+        with LOOPS.fallback():
+            self._links = None
+            for symbol in data.tolist():
+                self._append(symbol)
 
     def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
         """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""
-        for step, symbol in enumerate(data.tolist()):
-            frequencies = frequencies_of(self._weights())
-            width[step] = frequencies[symbol]
-            low[step] = frequencies[:symbol].sum()
-            self._append(symbol)
+        if LOOPS.run_compiled:
+            self._compiled(data, low, width, None)
+            return
+        with LOOPS.fallback():
+            self._links = None
+            for step, symbol in enumerate(data.tolist()):
+                frequencies = frequencies_of(self._weights())
+                width[step] = frequencies[symbol]
+                low[step] = frequencies[:symbol].sum()
+                self._append(symbol)
 
     def frequencies(self) -> Frequencies:
         """Return (256,) frequencies of the next byte."""
-        return frequencies_of(self._weights())
+        if LOOPS.run_compiled:
+            found = np.empty(256, dtype=np.int64)
+            self._compiled(self._data[:0], None, None, found)
+            return found
+        with LOOPS.fallback():
+            return frequencies_of(self._weights())
+
+    def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
+        from compgen.laws import states_loops
+
+        if self._links is None:
+            self._links = states_loops.link(self._data, self.end)
+        state = (
+            self._runs, self._exponents, self._new, self._again, self._followed, self._followed_runs, self._masses,
+            self._expected, self._begin,
+        )  # fmt: skip
+        nothing = np.empty(0, dtype=np.int64)
+        asked = [nothing if one is None else one for one in (low, width, frequencies)]
+        run: Any = states_loops.run
+        self.end = run(data, self.end, self._origin, self._data, self._links, state, self._prices.arrays, *asked)
 
     def _take_starts(self) -> None:
         """Keep what matches take from the newest boundary."""

@@ -250,3 +250,79 @@ def typical(found: list[Block]) -> Block:
     """Return the last block of a fair size, or else the largest."""
     fair = [block for block in found if block.sequences >= _WORTH]
     return fair[-1] if fair else max(reversed(found), key=lambda one: one.sequences)
+
+
+def _shares(table: Table, units: int) -> list[int]:
+    """Return the probability of each code, units of 2**-units."""
+    counts, log = table
+    return [abs(count) << (units - log) for count in counts.tolist()]
+
+
+def _values(table: Table, base: tuple[int, ...], extra: tuple[int, ...], longest: int) -> NDArray[np.int64]:
+    """Return (longest + 1,) probabilities of values, units of 2**-40; the last one has those of all above."""
+    found = np.zeros(longest + 1, dtype=np.int64)
+    for share, first, bits in zip(_shares(table, 40), base, extra, strict=False):
+        inside = min(max(longest - first, 0), 1 << bits)
+        found[first : first + inside] += share >> bits
+        found[longest] += share - (share >> bits) * inside
+    return found
+
+
+def _kinds(runs: NDArray[np.int64], offsets: list[int]) -> NDArray[np.int64]:
+    """Return (5, POSITIONS, S) probabilities of the kinds by literals behind a match, units of 2**-20.
+
+    Args:
+        runs: (n,) probabilities of runs of literals by length, units of 2**-40.
+        offsets: of the codes of offsets, units of 2**-20. Code 0 is the last distance, code 1 one of two before;
+            behind a match both are other ones.
+    """
+    tails = runs.sum() - np.cumsum(runs) >> 20  # units of 2**-20
+    kinds = np.zeros((5, _RUN + 1), dtype=np.int64)
+    for state in range(_RUN + 1):
+        longer, longest = int(tails[state]), int(tails[state - 1]) if state else 1 << ONE
+        if state == _RUN:
+            longer, longest = int(tails[state:].sum()), int(tails[state - 1 :].sum())
+        kinds[LITERAL, state] = (longer << ONE) // longest if longest else 0
+    stops = (1 << ONE) - kinds[LITERAL]
+    last, other = offsets[0], offsets[1] if len(offsets) > 1 else 0
+    kinds[REPEAT, 1:] = stops[1:] * last >> ONE
+    kinds[OTHER] = stops * other >> ONE
+    kinds[OTHER, 0] = stops[0] * (last + other) >> ONE
+    kinds[MATCH] = stops * (sum(offsets) - last - other) >> ONE
+    return np.repeat(kinds[:, None], POSITIONS, axis=1)
+
+
+def prices_of(found: list[Block], size: int) -> StatePrices:
+    """Return the prices of the typical block of a frame of ``size`` bytes.
+
+    Where blocks are stored as they are, bytes are all alike and nothing matches.
+    """
+    reach = min(2 * max(size, 256), 65536)
+    block = typical(found) if found else None
+    codes = None if block is None else block.literals
+    literals = np.full(256, 1 << (ONE - 8))
+    if codes is not None:
+        literals = np.int64(1) << (ONE - np.where(codes > 0, codes, _UNCODED))
+    kinds = np.zeros((5, POSITIONS, _RUN + 1), dtype=np.int64)
+    kinds[LITERAL] = 1 << ONE
+    lengths, distances = np.zeros((1, POSITIONS, LONGEST + 1), np.int64), np.zeros((1, reach + 1), np.int64)
+    if block is not None and block.sequences:
+        run, offset, match = block.tables
+        kinds = _kinds(_values(run, LITERAL_BASE, _LITERAL_EXTRA, 1 << 17), _shares(offset, ONE))
+        lengths[:] = _values(match, MATCH_BASE, _MATCH_EXTRA, LONGEST) >> (40 - ONE)
+        far = _shares(offset, _FINE)
+        new = max(sum(far[2:]), 1)
+        for code in range(2, len(far)):
+            first = max((1 << code) - 3, 1)
+            distances[0, first : (2 << code) - 3] = (far[code] << _FINE) // new >> code
+    return StatePrices(
+        kinds=kinds,
+        after_literal=np.minimum(np.arange(1, _RUN + 2), _RUN),
+        after_match=np.array([0, 0, 0]),
+        literals_by=np.tile(literals, (8, 1)),
+        matched=np.zeros(0, dtype=np.int64),
+        first_matched=_RUN + 1,
+        lengths=lengths,
+        distances=distances,
+        again=lengths[0],
+    )
