@@ -40,7 +40,7 @@ def decode(stream: bytes, size: int) -> Decoded:
     def table(values: Any) -> Any:
         return np.array(values, dtype=np.int64) if compiled else list(values)
 
-    source, out = table(stream), table([0] * size)
+    source, out = table(list(stream)), table([0] * size)
     found: Any = np.zeros((size + 1, 4), np.int64) if compiled else [[0] * 4 for _ in range(size + 1)]
     probabilities, recent, coder = table([_EVEN] * loops.PROBABILITIES), table([1] * 4), table([0] * 4)
     place = here = 0

@@ -56,7 +56,7 @@ POSITIONS = 4
 
 _MASK = (1 << HALF) - 1
 _EXTRA = 17  # weights and new masses are in units of 2**-17 of a mass
-_WEIGHTED = 8  # expected bytes with less than 2**-8 of the mass of all have literals as any
+_OFTEN = 8  # a byte is expected often enough for prices of its own from 2**-8 of the mass of all on
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +125,14 @@ class StatePrices:
             *self.rows,
         )  # fmt: skip
 
-    def row(self, context: int, expected: int) -> NDArray[np.int64]:
-        """Return (256,) prices of a literal in the place of byte ``expected``."""
+    def rows_of(self, context: int, expected: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (n, 256) prices of a literal in the place of each of (n,) bytes ``expected``."""
         rows, known = self.rows
-        number = 256 * context + expected
-        if not known[number]:
+        numbers = 256 * context + expected
+        for number in numbers[~known[numbers]].tolist():
             known[number] = True
-            rows[number] = matched_literals(self.matched, context, expected)
-        return rows[number].astype(np.int64)
+            rows[number] = matched_literals(self.matched, context, number % 256)
+        return rows[numbers].astype(np.int64)
 
     def begun(self, known: bytes, room: int) -> StatePass:
         """Return a pass from a boundary behind ``known``, with room for so many bytes."""
@@ -291,9 +291,8 @@ class StatePass:
 
     def _append(self, symbol: int) -> None:
         data, prices, here = self._data, self._prices, self.end
-        kinds = prices.kinds[:, here % POSITIONS]
-        literal = self._literal_masses(symbol, kinds[LITERAL])
-        shorts = (self._masses[1:] * kinds[SHORT]).sum(axis=1) >> 3
+        literal = self._literal_masses(symbol)
+        shorts = (self._masses[1:] * prices.kinds[SHORT, here % POSITIONS]).sum(axis=1) >> 3
         data[here] = symbol
         self.end = here = here + 1
         longest = prices.again.shape[1] - 1
@@ -377,30 +376,52 @@ class StatePass:
         self._exponents[now] = least + _EXTRA - shift
         self._take_starts()
 
-    def _literal_masses(self, symbol: int, prices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (SLOTS + 1, S) masses behind a literal, units of 2**-17."""
-        first, context = self._prices.first_matched, self._context()
-        told = self._masses * prices >> ONE
-        plain = int(self._prices.literals_by[context, symbol])
-        gains = told * plain >> 3
+    def _told(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the masses of literals to come.
+
+        Returns:
+            (SLOTS + 1, S) masses by row and state.
+            (256,) those that go by an expected byte, by that byte.
+            The bytes that expect much of it. A literal in the place of another one has the price of any.
+        """
+        prices, first, live = self._prices, self._prices.first_matched, self._followed > 0
+        kinds = prices.kinds[LITERAL, self.end % POSITIONS]
+        told = self._masses * kinds >> ONE
+        expecting = np.zeros(256, dtype=np.int64)
         if first < told.shape[1]:
-            for j in np.flatnonzero(self._followed).tolist():
-                expected = int(self._data[self.end - self._followed[j]])
-                gains[1 + j, first:] = told[1 + j, first:] * self._prices.row(context, expected)[symbol] >> 3
-            state = self._prices.after_match[0]
-            total, least = 0, int(self._expected.sum()) >> _WEIGHTED
-            for byte in np.flatnonzero(self._expected).tolist():
-                mass = int(self._expected[byte])
-                price = plain if mass < least else int(self._prices.row(context, byte)[symbol])
-                total += (mass * int(prices[state]) >> ONE) * price >> 3
-            gains[0, state] = total
+            expecting += self._expected * kinds[prices.after_match[0]] >> ONE
+            np.add.at(expecting, self._data[self.end - self._followed[live]], told[1:, first:].sum(axis=1)[live])
+        return told, expecting, np.flatnonzero((expecting > 0) & (expecting >= expecting.sum() >> _OFTEN))
+
+    def _context(self) -> int:
+        """Return the number of the table of literals."""
+        return int(self._data[self.end - 1]) >> 5 if self.end else 0
+
+    def _literal_masses(self, symbol: int) -> NDArray[np.int64]:
+        """Return (SLOTS + 1, S) masses behind a literal, units of 2**-17."""
+        prices, first, context = self._prices, self._prices.first_matched, self._context()
+        told, _, often = self._told()
+        price = np.full(256, prices.literals_by[context, symbol])
+        gains = told * price[0] >> 3
+        if first < told.shape[1]:
+            price[often] = prices.rows_of(context, often)[:, symbol]
+            gains[1:, first:] = told[1:, first:] * price[self._data[self.end - self._followed], None] >> 3
+            state = prices.after_match[0]
+            likely = prices.kinds[LITERAL, self.end % POSITIONS, state]
+            gains[0, state] = ((self._expected * likely >> ONE) * price >> 3).sum()
         result = np.zeros_like(gains)
-        for state, after in enumerate(self._prices.after_literal.tolist()):
+        for state, after in enumerate(prices.after_literal.tolist()):
             result[:, after] += gains[:, state]
         return result
 
-    def _context(self) -> int:
-        return int(self._data[self.end - 1]) >> 5 if self.end else 0
+    def _literal_weights(self, shift: int) -> NDArray[np.int64]:
+        """Return (256,) weights of literals."""
+        prices, context = self._prices, self._context()
+        told, expecting, often = self._told()
+        plain = told[:, : prices.first_matched].sum() + expecting.sum() - expecting[often].sum()
+        rows = prices.rows_of(context, often)
+        weights: NDArray[np.int64] = ((expecting[often, None] >> shift) * rows >> 3).sum(axis=0)
+        return weights + ((plain >> shift) * prices.literals_by[context] >> 3)
 
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""
@@ -425,24 +446,3 @@ class StatePass:
         live = self._followed > 0
         np.add.at(weights, self._data[here - self._followed[live]], (repeated + shorts)[live])
         return weights
-
-    def _literal_weights(self, shift: int) -> NDArray[np.int64]:
-        prices, first, context = self._prices, self._prices.first_matched, self._context()
-        kinds = prices.kinds[LITERAL, self.end % POSITIONS]
-        told = (self._masses * kinds >> ONE) >> shift
-        plain = int(told[:, :first].sum())
-        weights = np.zeros(256, dtype=np.int64)
-        if first < told.shape[1]:
-            for j in np.flatnonzero(self._followed).tolist():
-                row = prices.row(context, int(self._data[self.end - self._followed[j]]))
-                weights += int(told[1 + j, first:].sum()) * row >> 3
-            price = int(kinds[prices.after_match[0]])
-            least = int(self._expected.sum()) >> _WEIGHTED
-            for byte in np.flatnonzero(self._expected).tolist():
-                mass = int(self._expected[byte])
-                told_mass = (mass * price >> ONE) >> shift
-                if mass < least:
-                    plain += told_mass
-                else:
-                    weights += told_mass * prices.row(context, byte) >> 3
-        return weights + (plain * prices.literals_by[context] >> 3)

@@ -19,7 +19,7 @@ _MANTISSA = 34
 _PRECISION = 24
 _ONE = 20
 _EXTRA = 17
-_WEIGHTED = 8
+_OFTEN = 8
 _LITERAL, _MATCH, _REPEAT, _SHORT, _OTHER = 0, 1, 2, 3, 4
 
 
@@ -85,65 +85,74 @@ def _row(context: Any, expected: Any, matched: Any, rows: Any, known: Any) -> An
 
 
 @_loop
-def _literal_masses(symbol: Any, here: Any, data: Any, state: Any, prices: Any, gains: Any) -> None:
+def _expecting(here: Any, data: Any, state: Any, prices: Any, room: Any) -> Any:
+    """Fill (256,) masses of literals to come that go by an expected byte; return from which mass on it counts.
+
+    See ``StatePass._told``.
+    """
+    _, _, _, _, followed, _, masses, expected, _ = state
+    kinds, after_match, first = prices[0], prices[2], prices[5]
+    expecting, position = room[8], here % prices[0].shape[1]
+    expecting[:] = 0
+    if first >= masses.shape[1]:
+        return np.int64(1)
+    for b in range(256):
+        expecting[b] = expected[b] * kinds[_LITERAL, position, after_match[0]] >> _ONE
+    for j in range(len(followed)):
+        if followed[j] > 0:
+            for s in range(first, masses.shape[1]):
+                expecting[data[here - followed[j]]] += masses[j + 1, s] * kinds[_LITERAL, position, s] >> _ONE
+    return max(expecting.sum() >> _OFTEN, 1)
+
+
+@_loop
+def _literal_masses(symbol: Any, here: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
     """Fill (SLOTS + 1, S) ``gains`` with the masses behind a literal."""
     _, _, _, _, followed, _, masses, expected, _ = state
     kinds, after_literal, after_match, literals, matched, first, _, _, _, _, _, _, _, rows, known = prices
+    gains, expecting, price = room[3], room[8], room[9]
     context = np.int64(data[here - 1]) >> 5 if here > 0 else np.int64(0)
     position, plain = here % kinds.shape[1], literals[context, symbol]
+    least = _expecting(here, data, state, prices, room)
+    for b in range(256):
+        price[b] = plain
+        if expecting[b] >= least:
+            price[b] = rows[_row(context, b, matched, rows, known), symbol]
     gains[:] = 0
     for j in range(len(masses)):
-        behind = plain
-        if first < masses.shape[1] and j > 0 and followed[j - 1] > 0:
-            byte = np.int64(data[here - followed[j - 1]])
-            behind = np.int64(rows[_row(context, byte, matched, rows, known), symbol])
-        for s in range(masses.shape[1]):
-            if j > 0 or s < first:
-                told = masses[j, s] * kinds[_LITERAL, position, s] >> _ONE
-                gains[j, after_literal[s]] += told * (behind if s >= first else plain) >> 3
+        for s in range(masses.shape[1] if j > 0 else min(first, masses.shape[1])):
+            told = masses[j, s] * kinds[_LITERAL, position, s] >> _ONE
+            one = plain if s < first else price[data[here - followed[j - 1]]]
+            gains[j, after_literal[s]] += told * one >> 3
     if first < masses.shape[1]:
-        total, least = np.int64(0), expected.sum() >> _WEIGHTED
-        for byte in range(256):
-            if expected[byte] > 0:
-                price = plain
-                if expected[byte] >= least:
-                    price = np.int64(rows[_row(context, byte, matched, rows, known), symbol])
-                total += (expected[byte] * kinds[_LITERAL, position, after_match[0]] >> _ONE) * price >> 3
+        total = np.int64(0)
+        for b in range(256):
+            total += (expected[b] * kinds[_LITERAL, position, after_match[0]] >> _ONE) * price[b] >> 3
         gains[0, after_literal[after_match[0]]] += total
 
 
 @_loop
-def _literal_weights(here: Any, shift: Any, data: Any, state: Any, prices: Any, weights: Any) -> None:
+def _literal_weights(here: Any, shift: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
     """Fill (256,) weights with those of literals."""
-    _, _, _, _, followed, _, masses, expected, _ = state
-    kinds, _, after_match, literals, matched, first, _, _, _, _, _, _, _, rows, known = prices
+    masses = state[6]
+    kinds, _, _, literals, matched, first, _, _, _, _, _, _, _, rows, known = prices
+    weights, expecting = room[6], room[8]
     context = np.int64(data[here - 1]) >> 5 if here > 0 else np.int64(0)
     position, plain = here % kinds.shape[1], np.int64(0)
+    least = _expecting(here, data, state, prices, room)
     weights[:] = 0
     for j in range(len(masses)):
-        told = np.int64(0)
-        for s in range(masses.shape[1]):
-            one = (masses[j, s] * kinds[_LITERAL, position, s] >> _ONE) >> shift
-            if s < first:
-                plain += one
-            else:
-                told += one
-        if j > 0 and followed[j - 1] > 0 and told > 0:
-            row = _row(context, np.int64(data[here - followed[j - 1]]), matched, rows, known)
-            for b in range(256):
-                weights[b] += told * rows[row, b] >> 3
-    if first < masses.shape[1]:
-        least, price = expected.sum() >> _WEIGHTED, kinds[_LITERAL, position, after_match[0]]
-        for byte in range(256):
-            told = (expected[byte] * price >> _ONE) >> shift
-            if expected[byte] < least:
-                plain += told
-            elif told > 0:
-                row = _row(context, byte, matched, rows, known)
-                for b in range(256):
-                    weights[b] += told * rows[row, b] >> 3
+        for s in range(min(first, masses.shape[1])):
+            plain += masses[j, s] * kinds[_LITERAL, position, s] >> _ONE
+    for byte in range(256):
+        if expecting[byte] < least:
+            plain += expecting[byte]
+            continue
+        row, told = _row(context, byte, matched, rows, known), expecting[byte] >> shift
+        for b in range(256):
+            weights[b] += told * rows[row, b] >> 3
     for b in range(256):
-        weights[b] += plain * literals[context, b] >> 3
+        weights[b] += (plain >> shift) * literals[context, b] >> 3
 
 
 @_loop
@@ -197,9 +206,9 @@ def _append(symbol: Any, here: Any, origin: Any, data: Any, links: Any, state: A
     runs, exponents, new, again, followed, followed_runs, masses, expected, begin = state
     kinds, _, after_match, _, _, _, lengths, _, distances, repeats, repeat_tails, changes, steps, _, _ = prices
     before, latest = links
-    active, shifts, sums, gains, carry, marks, _, _ = room
+    active, shifts, sums, gains, carry, marks, _, _, _, _ = room
     position = here % kinds.shape[1]
-    _literal_masses(symbol, here, data, state, prices, gains)
+    _literal_masses(symbol, here, data, state, prices, room)
     data[here] = symbol
     before[here], latest[symbol] = latest[symbol], here
     here += 1
@@ -320,14 +329,14 @@ def _weigh(here: Any, origin: Any, count: Any, data: Any, state: Any, prices: An
     """Fill (256,) weights of the next byte."""
     runs, exponents, new, again, followed, followed_runs, masses, _, begin = state
     kinds, _, _, _, _, _, _, tails, distances, _, repeat_tails, _, _, _, _ = prices
-    active, shifts, sums, _, _, _, weights, _ = room
+    active, shifts, sums, _, _, _, weights, _, _, _ = room
     t, position, most = here - origin, here % kinds.shape[1], np.int64(0)
     for i in range(count):
         most = max(most, np.int64(runs[active[i]]))
     for j in range(len(followed)):
         most = max(most, followed_runs[j])
     size, _ = _aligned(exponents, t, most, shifts)
-    _literal_weights(here, shifts[0], data, state, prices, weights)
+    _literal_weights(here, shifts[0], data, state, prices, room)
     _sums(here, t, size, new, shifts, tails, sums)
     for c in range(len(begin)):
         mass = (new[t] >> shifts[0]) * tails[c, position, 0]
@@ -417,8 +426,10 @@ def run(
         np.empty_like(masses),
         np.empty(len(followed), np.int64),
         np.zeros(reach + 2, np.int8),  # the row of each distance in ``masses``
-        np.empty(256, np.int64),
-        np.empty(256, np.int64),
+        np.empty(256, np.int64),  # weights
+        np.empty(256, np.int64),  # frequencies
+        np.empty(256, np.int64),  # masses of literals by expected byte
+        np.empty(256, np.int64),  # prices of a literal by expected byte
     )
     for j in range(len(followed)):
         if followed[j] > 0:
