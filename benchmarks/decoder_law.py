@@ -24,7 +24,7 @@ from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.laws.base import Law, NoLaw
 from compgen.laws.fitted import MOST_MISFIT, FittedLaw, misfit
-from compgen.laws.lz77 import LOOPS
+from compgen.laws.forward import LOOPS
 from compgen.types import CodeLengths
 
 SPECS = ("null", "gzip", "zstd", "zstd-dict", "xz", "brotli", "command:gzip -9 -n", "ppmd", "bz2", "command:bzip2 -9")

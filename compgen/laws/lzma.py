@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from compgen.jit import SMALL, compiled_family
 from compgen.laws import lzma_loops as loops
-from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, SHORT, StatePrices, matched_literals
+from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, SHORT, StatePrices, matched_literals, reach_after
 
 _CHUNK = 0x80  # control bytes from here on begin a chunk of LZMA; smaller ones a chunk as it is
 _NEW_STATE, _NEW_PROPERTIES = 1, 2
@@ -98,9 +98,9 @@ def _lengths(probabilities: NDArray[np.int64], base: int) -> NDArray[np.int64]:
     return lengths
 
 
-def _distances(probabilities: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
+def _distances(probabilities: NDArray[np.int64], reach: int) -> NDArray[np.int32]:
     """Return (4, reach + 1) probabilities of distances by class of lengths, units of 2**-28."""
-    found = np.zeros((_CLASSES, reach + 1), dtype=np.int64)
+    found = np.zeros((_CLASSES, reach + 1), dtype=np.int32)
     for kind in range(_CLASSES):
         slots = _tree(probabilities, loops.SLOT + 64 * kind, 6)
         for slot, share in enumerate(slots.tolist()):
@@ -143,7 +143,6 @@ def _kinds(probabilities: NDArray[np.int64], found: NDArray[np.int64]) -> NDArra
 def prices_of(decoded: Decoded) -> StatePrices:
     """Return the prices at a stream's end."""
     table = decoded.probabilities
-    reach = min(2 * max(len(decoded.data), 256), 65536)
     lengths = _lengths(table, loops.LENGTH)
     by_class = np.zeros((_CLASSES, POSITIONS, _LONGEST + 1), dtype=np.int64)
     for kind in range(_CLASSES):
@@ -158,6 +157,6 @@ def prices_of(decoded: Decoded) -> StatePrices:
         matched=literals,
         first_matched=7,
         lengths=by_class,
-        distances=_distances(table, reach),
+        distances=_distances(table, reach_after(len(decoded.data))),
         again=_lengths(table, loops.REP_LENGTH),
     )

@@ -29,17 +29,16 @@ Arithmetic is as in ``lz77.py``: masses have mantissas of 34 bits and an exponen
 
 from __future__ import annotations
 
-import copy
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.base import frequencies_of
-from compgen.laws.lz77 import HALF, LOOPS, MANTISSA
-from compgen.types import Frequencies
+from compgen.laws.forward import HALF, MANTISSA, ForwardPass
+from compgen.laws.lz77 import Lz77Law, Renewals
 
 SLOTS = 16
 """Distances that are followed. Chosen: LZMA has four recent ones, zstd three; with 32 the law gains nothing."""
@@ -53,6 +52,14 @@ from a distance that is followed but was not the last."""
 
 POSITIONS = 4
 """Prices may depend on the position in the context, modulo this."""
+
+RENEWALS = Renewals(first=256, every=1024)
+"""Reading one output costs some 10 ms with numba, 30 ms without. Chosen: on records, whose distances change, prices of
+4,096 bytes before cost more."""
+
+_MOST_REACH = 65536
+_TABLES, _PRICES, _OF_A_BYTE = 512 << 10, 2560 << 10, 64
+"""Bytes of memory of a pass, of a set of prices (2 MB are rows of literals), and of each byte of the context."""
 
 _MASK = (1 << HALF) - 1
 _EXTRA = 17  # weights and new masses are in units of 2**-17 of a mass
@@ -71,7 +78,7 @@ class StatePrices:
         matched: (6144,) LZMA's probabilities of literals, units of 2**-11; empty if no state has matched literals.
         first_matched: the first state whose literals go by the expected byte.
         lengths: (K, POSITIONS, longest + 1) of matches, by class; units of 2**-20, all classes sum to 1.
-        distances: (K, reach + 1) of matches, units of 2**-28.
+        distances: (K, reach + 1) int32 of matches, units of 2**-28.
         again: (POSITIONS, longest + 1) of repeated matches by length, units of 2**-20.
     """
 
@@ -82,7 +89,7 @@ class StatePrices:
     matched: NDArray[np.int64]
     first_matched: int
     lengths: NDArray[np.int64]
-    distances: NDArray[np.int64]
+    distances: NDArray[np.int32]
     again: NDArray[np.int64]
 
     @property
@@ -108,7 +115,7 @@ class StatePrices:
     @functools.cached_property
     def steps(self) -> NDArray[np.int64]:
         """(K, n) how much more a distance of each of ``changes`` has than the one before."""
-        wide = np.append(self.distances, np.zeros((len(self.distances), 1), np.int64), axis=1)
+        wide = np.append(self.distances, np.zeros((len(self.distances), 1), np.int32), axis=1).astype(np.int64)
         return wide[:, self.changes] - wide[:, self.changes - 1]
 
     @functools.cached_property
@@ -139,6 +146,11 @@ class StatePrices:
         return StatePass(known, self, room)
 
 
+def reach_after(size: int) -> int:
+    """Return the longest distance before prices are renewed that were found after ``size`` bytes."""
+    return min(size + min(max(size, RENEWALS.first), RENEWALS.every), _MOST_REACH)
+
+
 def matched_literals(table: NDArray[np.int64], context: int, expected: int) -> NDArray[np.int64]:
     """Return (256,) prices of LZMA's literals, units of 2**-20; ``expected`` is -1 where no byte is."""
     part = np.zeros(512, dtype=np.int64)
@@ -154,7 +166,12 @@ def matched_literals(table: NDArray[np.int64], context: int, expected: int) -> N
     return np.maximum(part[256:] >> (30 - ONE), 1)
 
 
-class StatePass:
+def state_law(prices: Callable[[bytes], StatePrices]) -> Lz77Law:
+    """Return the law of a compressor whose prices ``prices`` finds for a context."""
+    return Lz77Law(prices, renewals=RENEWALS, memory=(_TABLES, _PRICES), memory_of_a_byte=_OF_A_BYTE)
+
+
+class StatePass(ForwardPass):
     """The forward pass, from a boundary on.
 
     Args:
@@ -164,11 +181,9 @@ class StatePass:
     """
 
     def __init__(self, known: bytes, prices: StatePrices, room: int) -> None:
-        self._prices = prices
-        self._origin = self.end = len(known)
         size = len(known) + room
-        self._data = np.zeros(size + 1, dtype=np.uint8)
-        self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
+        super().__init__(known, size + 1)
+        self._prices = prices
         self._runs = np.zeros(size + 2, dtype=np.int16)  # by position that a match may go on from
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._new = np.zeros(room + 1, dtype=np.int64)
@@ -183,55 +198,7 @@ class StatePass:
         reach = min(len(known), prices.reach)
         for begin, price in zip(self._begin, prices.distances, strict=True):
             np.add.at(begin, self._data[self.end - reach : self.end][::-1], price[1 : reach + 1])
-        self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see states_loops.link
         self._take_starts()
-
-    @property
-    def context(self) -> bytes:
-        """All bytes so far."""
-        return self._data[: self.end].tobytes()
-
-    def fork(self) -> Self:
-        """Return an independent copy."""
-        fork = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                setattr(fork, name, value.copy())
-        if self._links is not None:
-            fork._links = tuple(one.copy() for one in self._links)
-        return fork
-
-    def append(self, data: NDArray[np.uint8]) -> None:
-        """Append bytes."""
-        if LOOPS.run_compiled:
-            self._compiled(data, None, None, None)
-            return
-        with LOOPS.fallback():
-            self._links = None
-            for symbol in data.tolist():
-                self._append(symbol)
-
-    def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
-        """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""
-        if LOOPS.run_compiled:
-            self._compiled(data, low, width, None)
-            return
-        with LOOPS.fallback():
-            self._links = None
-            for step, symbol in enumerate(data.tolist()):
-                frequencies = frequencies_of(self._weights())
-                width[step] = frequencies[symbol]
-                low[step] = frequencies[:symbol].sum()
-                self._append(symbol)
-
-    def frequencies(self) -> Frequencies:
-        """Return (256,) frequencies of the next byte."""
-        if LOOPS.run_compiled:
-            found = np.empty(256, dtype=np.int64)
-            self._compiled(self._data[:0], None, None, found)
-            return found
-        with LOOPS.fallback():
-            return frequencies_of(self._weights())
 
     def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
         from compgen.laws import states_loops
@@ -421,7 +388,7 @@ class StatePass:
         plain = told[:, : prices.first_matched].sum() + expecting.sum() - expecting[often].sum()
         rows = prices.rows_of(context, often)
         weights: NDArray[np.int64] = ((expecting[often, None] >> shift) * rows >> 3).sum(axis=0)
-        return weights + ((plain >> shift) * prices.literals_by[context] >> 3)
+        return weights + (max(int(plain) >> shift, 1) * prices.literals_by[context] >> 3)  # the newest mass is never 0
 
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""

@@ -152,7 +152,7 @@ def _literal_weights(here: Any, shift: Any, data: Any, state: Any, prices: Any, 
         for b in range(256):
             weights[b] += told * rows[row, b] >> 3
     for b in range(256):
-        weights[b] += (plain >> shift) * literals[context, b] >> 3
+        weights[b] += max(plain >> shift, 1) * literals[context, b] >> 3
 
 
 @_loop

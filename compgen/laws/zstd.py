@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, StatePrices
+from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, StatePrices, reach_after
 
 LONGEST = 258
 """The longest match, bytes; longer copies are several. What all longer ones have counts as this."""
@@ -297,7 +297,7 @@ def prices_of(found: list[Block], size: int) -> StatePrices:
 
     Where blocks are stored as they are, bytes are all alike and nothing matches.
     """
-    reach = min(2 * max(size, 256), 65536)
+    reach = reach_after(size)
     block = typical(found) if found else None
     codes = None if block is None else block.literals
     literals = np.full(256, 1 << (ONE - 8))
@@ -305,7 +305,7 @@ def prices_of(found: list[Block], size: int) -> StatePrices:
         literals = np.int64(1) << (ONE - np.where(codes > 0, codes, _UNCODED))
     kinds = np.zeros((5, POSITIONS, _RUN + 1), dtype=np.int64)
     kinds[LITERAL] = 1 << ONE
-    lengths, distances = np.zeros((1, POSITIONS, LONGEST + 1), np.int64), np.zeros((1, reach + 1), np.int64)
+    lengths, distances = np.zeros((1, POSITIONS, LONGEST + 1), np.int64), np.zeros((1, reach + 1), np.int32)
     if block is not None and block.sequences:
         run, offset, match = block.tables
         kinds = _kinds(_values(run, LITERAL_BASE, _LITERAL_EXTRA, 1 << 17), _shares(offset, ONE))

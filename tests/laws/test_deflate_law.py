@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from compgen.laws import deflate
-from compgen.laws.lz77 import DEFLATE_RENEWALS, LOOPS, Lz77Law, Pass, Prices
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import DEFLATE_RENEWALS, Lz77Law, Pass, Prices
 from tests.conftest import ROOT
 
 PROSE = (ROOT / "examples/prompts/lighthouse.txt").read_bytes()
