@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from compgen.jit import SMALL, compiled_family
 from compgen.laws import lzma_loops as loops
-from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, SHORT, StatePrices, matched_literals, reach_after
+from compgen.laws.literals import ONE, MatchedLiterals, literals
+from compgen.laws.states import LITERAL, MATCH, OTHER, POSITIONS, REPEAT, SHORT, StatePrices, reach_after
 
 _CHUNK = 0x80  # control bytes from here on begin a chunk of LZMA; smaller ones a chunk as it is
 _NEW_STATE, _NEW_PROPERTIES = 1, 2
@@ -148,13 +149,13 @@ def prices_of(decoded: Decoded) -> StatePrices:
     for kind in range(_CLASSES):
         part = slice(2 + kind, 3 + kind if kind < _CLASSES - 1 else None)
         by_class[kind, :, part] = lengths[:, part]
-    literals = table[loops.LITERAL :]
+    trees = table[loops.LITERAL :]
     return StatePrices(
         kinds=_kinds(table, decoded.found),
         after_literal=np.array([0, 0, 0, 0, 1, 2, 3, 4, 5, 6]),
         after_match=np.array([7, 8, 9]),
-        literals_by=np.array([matched_literals(literals, context, -1) for context in range(8)]),
-        matched=literals,
+        literals_by=np.array([literals(trees, context, -1) for context in range(8)]),
+        matched=MatchedLiterals(trees),
         first_matched=7,
         lengths=by_class,
         distances=_distances(table, reach_after(len(decoded.data))),

@@ -74,7 +74,7 @@ def _tree(stream: Any, coder: Any, table: Any, base: Any, bits: Any) -> Any:
 
 
 def _reversed_tree(stream: Any, coder: Any, table: Any, base: Any, bits: Any) -> Any:
-    """The same, the low bit first."""
+    """Decode a number of ``bits`` bits, the low one first."""
     node, value = 1, 0
     for i in range(bits):
         bit = _bit(stream, coder, table, base + node)

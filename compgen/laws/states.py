@@ -37,14 +37,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.jit import compiled_family
+from compgen.laws import states_literal_loops, states_loops
 from compgen.laws.forward import HALF, MANTISSA, ForwardPass
+from compgen.laws.literals import ONE, MatchedLiterals
 from compgen.laws.lz77 import Lz77Law, Renewals
 
 SLOTS = 16
 """Distances that are followed. Chosen: LZMA has four recent ones, zstd three; with 32 the law gains nothing."""
-
-ONE = 20
-"""log2 of what the prices of literals, kinds and lengths sum to."""
 
 LITERAL, MATCH, REPEAT, SHORT, OTHER = range(5)
 """Kinds of instructions: a literal; a match from a new distance; one from the last distance; the same of one byte; one
@@ -75,7 +75,7 @@ class StatePrices:
         after_literal: (S,) the state after a literal in each state.
         after_match: (3,) the states after a match, after a repeat, and after a repeat of one byte.
         literals_by: (8, 256) by the 3 high bits of the byte before, units of 2**-20.
-        matched: (6144,) LZMA's probabilities of literals, units of 2**-11; empty if no state has matched literals.
+        matched: literals by the expected byte.
         first_matched: the first state whose literals go by the expected byte.
         lengths: (K, POSITIONS, longest + 1) of matches, by class; units of 2**-20, all classes sum to 1.
         distances: (K, reach + 1) int32 of matches, units of 2**-28.
@@ -86,7 +86,7 @@ class StatePrices:
     after_literal: NDArray[np.int64]
     after_match: NDArray[np.int64]
     literals_by: NDArray[np.int64]
-    matched: NDArray[np.int64]
+    matched: MatchedLiterals
     first_matched: int
     lengths: NDArray[np.int64]
     distances: NDArray[np.int32]
@@ -119,27 +119,13 @@ class StatePrices:
         return wide[:, self.changes] - wide[:, self.changes - 1]
 
     @functools.cached_property
-    def rows(self) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """(2048, 256) prices of literals by context and expected byte, and (2048,) which rows are filled."""
-        return np.zeros((2048, 256), dtype=np.int32), np.zeros(2048, dtype=np.bool_)
-
-    @functools.cached_property
     def arrays(self) -> tuple[Any, ...]:
         """All of it, as the loops take it."""
         return (
-            self.kinds, self.after_literal, self.after_match, self.literals_by, self.matched, self.first_matched,
+            self.kinds, self.after_literal, self.after_match, self.literals_by, self.matched.table, self.first_matched,
             self.lengths, self.tails, self.distances, self.again, self.again_tails, self.changes, self.steps,
-            *self.rows,
+            self.matched.rows, self.matched.known,
         )  # fmt: skip
-
-    def rows_of(self, context: int, expected: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (n, 256) prices of a literal in the place of each of (n,) bytes ``expected``."""
-        rows, known = self.rows
-        numbers = 256 * context + expected
-        for number in numbers[~known[numbers]].tolist():
-            known[number] = True
-            rows[number] = matched_literals(self.matched, context, number % 256)
-        return rows[numbers].astype(np.int64)
 
     def begun(self, known: bytes, room: int) -> StatePass:
         """Return a pass from a boundary behind ``known``, with room for so many bytes."""
@@ -149,21 +135,6 @@ class StatePrices:
 def reach_after(size: int) -> int:
     """Return the longest distance before prices are renewed that were found after ``size`` bytes."""
     return min(size + min(max(size, RENEWALS.first), RENEWALS.every), _MOST_REACH)
-
-
-def matched_literals(table: NDArray[np.int64], context: int, expected: int) -> NDArray[np.int64]:
-    """Return (256,) prices of LZMA's literals, units of 2**-20; ``expected`` is -1 where no byte is."""
-    part = np.zeros(512, dtype=np.int64)
-    part[1] = 1 << 30
-    for level in range(8):
-        nodes = np.arange(1 << level, 2 << level)
-        places = 768 * context + nodes
-        if expected >= 0:
-            path, bit = (256 | expected) >> (8 - level), expected >> (7 - level) & 1
-            places[path - (1 << level)] += 256 + 256 * bit
-        part[2 * nodes] = part[nodes] * table[places] >> 11
-        part[2 * nodes + 1] = part[nodes] - part[2 * nodes]
-    return np.maximum(part[256:] >> (30 - ONE), 1)
 
 
 def state_law(prices: Callable[[bytes], StatePrices]) -> Lz77Law:
@@ -201,18 +172,19 @@ class StatePass(ForwardPass):
         self._take_starts()
 
     def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
-        from compgen.laws import states_loops
-
+        family = compiled_family(states_literal_loops, states_loops)
         if self._links is None:
-            self._links = states_loops.link(self._data, self.end)
+            self._links = np.full(len(self._data), -1, dtype=np.int32), np.full(256, -1, dtype=np.int64)
+            family["link"](self._data, self.end, *self._links)
         state = (
             self._runs, self._exponents, self._new, self._again, self._followed, self._followed_runs, self._masses,
             self._expected, self._begin,
         )  # fmt: skip
         nothing = np.empty(0, dtype=np.int64)
         asked = [nothing if one is None else one for one in (low, width, frequencies)]
-        run: Any = states_loops.run
-        self.end = run(data, self.end, self._origin, self._data, self._links, state, self._prices.arrays, *asked)
+        self.end = family["run"](
+            data, self.end, self._origin, self._data, self._links, state, self._prices.arrays, *asked
+        )
 
     def _take_starts(self) -> None:
         """Keep what matches take from the newest boundary."""
@@ -371,7 +343,7 @@ class StatePass(ForwardPass):
         price = np.full(256, prices.literals_by[context, symbol])
         gains = told * price[0] >> 3
         if first < told.shape[1]:
-            price[often] = prices.rows_of(context, often)[:, symbol]
+            price[often] = prices.matched.prices(context, often)[:, symbol]
             gains[1:, first:] = told[1:, first:] * price[self._data[self.end - self._followed], None] >> 3
             state = prices.after_match[0]
             likely = prices.kinds[LITERAL, self.end % POSITIONS, state]
@@ -386,7 +358,7 @@ class StatePass(ForwardPass):
         prices, context = self._prices, self._context()
         told, expecting, often = self._told()
         plain = told[:, : prices.first_matched].sum() + expecting.sum() - expecting[often].sum()
-        rows = prices.rows_of(context, often)
+        rows = prices.matched.prices(context, often)
         weights: NDArray[np.int64] = ((expecting[often, None] >> shift) * rows >> 3).sum(axis=0)
         return weights + (max(int(plain) >> shift, 1) * prices.literals_by[context] >> 3)  # the newest mass is never 0
 

@@ -1,42 +1,29 @@
-"""The forward pass of ``states.py`` as loops that numba compiles: the same integers.
-
-Imported where numba is installed and there is enough to do (``compgen/jit.py``). Constants are arguments or stand here:
-numba keeps compiled code for as long as this file is unchanged.
-"""
+"""The forward pass of ``states.py`` as functions that numba can compile (``compgen/jit.py``): the same integers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-_loop = numba.njit(cache=True)
+from compgen.laws.states_literal_loops import (
+    MATCH,
+    ONE,
+    OTHER,
+    REPEAT,
+    SHORT,
+    bits_of,
+    literal_masses,
+    literal_weights,
+    share,
+)
 
-_MASK = (1 << 31) - 1
-_HALF = 31
-_MANTISSA = 34
-_PRECISION = 24
-_ONE = 20
-_EXTRA = 17
-_OFTEN = 8
-_LITERAL, _MATCH, _REPEAT, _SHORT, _OTHER = 0, 1, 2, 3, 4
-
-
-@_loop
-def _bits(number: Any) -> Any:
-    """Return the bit length of a number of 0 or more."""
-    count = 0
-    while number >= 1 << 16:
-        number >>= 16
-        count += 16
-    while number > 0:
-        number >>= 1
-        count += 1
-    return count
+HALF = 31
+MASK = (1 << HALF) - 1
+MANTISSA = 34
+EXTRA = 17  # weights and new masses are in units of 2**-17 of a mass
 
 
-@_loop
 def _walk(here: Any, data: Any, before: Any, active: Any, reach: Any) -> Any:
     """Fill ``active`` with the positions behind bytes like the last one, the nearest first; return how many."""
     count: Any = 0
@@ -49,10 +36,8 @@ def _walk(here: Any, data: Any, before: Any, active: Any, reach: Any) -> Any:
     return count
 
 
-@_loop
 def _aligned(exponents: Any, t: Any, most: Any, shifts: Any) -> Any:
-    """Fill ``shifts`` with what aligns masses of boundary ``t`` and up to ``most`` before; return how many, and to what.
-    """
+    """Fill ``shifts`` with what aligns masses of ``t`` and up to ``most`` boundaries before; return how many, the exponent."""
     last = max(t - most, 0)
     least = exponents[t]
     for i in range(last, t):
@@ -62,100 +47,6 @@ def _aligned(exponents: Any, t: Any, most: Any, shifts: Any) -> Any:
     return t - last + 1, least
 
 
-@_loop
-def _row(context: Any, expected: Any, matched: Any, rows: Any, known: Any) -> Any:
-    """Return the row of ``StatePrices.row``, which is filled here."""
-    number = 256 * np.int64(context) + np.int64(expected)
-    if known[number]:
-        return number
-    known[number] = True
-    part = np.empty(512, np.int64)
-    part[1] = 1 << 30
-    for level in range(8):
-        path, bit = (256 | expected) >> (8 - level), expected >> (7 - level) & 1
-        for node in range(1 << level, 2 << level):
-            place = 768 * context + node
-            if node == path:
-                place += 256 + 256 * bit
-            part[2 * node] = part[node] * matched[place] >> 11
-            part[2 * node + 1] = part[node] - part[2 * node]
-    for b in range(256):
-        rows[number, b] = max(part[256 + b] >> (30 - _ONE), 1)
-    return number
-
-
-@_loop
-def _expecting(here: Any, data: Any, state: Any, prices: Any, room: Any) -> Any:
-    """Fill (256,) masses of literals to come that go by an expected byte; return from which mass on it counts.
-
-    See ``StatePass._told``.
-    """
-    _, _, _, _, followed, _, masses, expected, _ = state
-    kinds, after_match, first = prices[0], prices[2], prices[5]
-    expecting, position = room[8], here % prices[0].shape[1]
-    expecting[:] = 0
-    if first >= masses.shape[1]:
-        return np.int64(1)
-    for b in range(256):
-        expecting[b] = expected[b] * kinds[_LITERAL, position, after_match[0]] >> _ONE
-    for j in range(len(followed)):
-        if followed[j] > 0:
-            for s in range(first, masses.shape[1]):
-                expecting[data[here - followed[j]]] += masses[j + 1, s] * kinds[_LITERAL, position, s] >> _ONE
-    return max(expecting.sum() >> _OFTEN, 1)
-
-
-@_loop
-def _literal_masses(symbol: Any, here: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
-    """Fill (SLOTS + 1, S) ``gains`` with the masses behind a literal."""
-    _, _, _, _, followed, _, masses, expected, _ = state
-    kinds, after_literal, after_match, literals, matched, first, _, _, _, _, _, _, _, rows, known = prices
-    gains, expecting, price = room[3], room[8], room[9]
-    context = np.int64(data[here - 1]) >> 5 if here > 0 else np.int64(0)
-    position, plain = here % kinds.shape[1], literals[context, symbol]
-    least = _expecting(here, data, state, prices, room)
-    for b in range(256):
-        price[b] = plain
-        if expecting[b] >= least:
-            price[b] = rows[_row(context, b, matched, rows, known), symbol]
-    gains[:] = 0
-    for j in range(len(masses)):
-        for s in range(masses.shape[1] if j > 0 else min(first, masses.shape[1])):
-            told = masses[j, s] * kinds[_LITERAL, position, s] >> _ONE
-            one = plain if s < first else price[data[here - followed[j - 1]]]
-            gains[j, after_literal[s]] += told * one >> 3
-    if first < masses.shape[1]:
-        total = np.int64(0)
-        for b in range(256):
-            total += (expected[b] * kinds[_LITERAL, position, after_match[0]] >> _ONE) * price[b] >> 3
-        gains[0, after_literal[after_match[0]]] += total
-
-
-@_loop
-def _literal_weights(here: Any, shift: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
-    """Fill (256,) weights with those of literals."""
-    masses = state[6]
-    kinds, _, _, literals, matched, first, _, _, _, _, _, _, _, rows, known = prices
-    weights, expecting = room[6], room[8]
-    context = np.int64(data[here - 1]) >> 5 if here > 0 else np.int64(0)
-    position, plain = here % kinds.shape[1], np.int64(0)
-    least = _expecting(here, data, state, prices, room)
-    weights[:] = 0
-    for j in range(len(masses)):
-        for s in range(min(first, masses.shape[1])):
-            plain += masses[j, s] * kinds[_LITERAL, position, s] >> _ONE
-    for byte in range(256):
-        if expecting[byte] < least:
-            plain += expecting[byte]
-            continue
-        row, told = _row(context, byte, matched, rows, known), expecting[byte] >> shift
-        for b in range(256):
-            weights[b] += told * rows[row, b] >> 3
-    for b in range(256):
-        weights[b] += max(plain >> shift, 1) * literals[context, b] >> 3
-
-
-@_loop
 def _sums(here: Any, t: Any, size: Any, new: Any, shifts: Any, table: Any, sums: Any) -> None:
     """Fill (K, size) ``sums`` with those of masses by how far back they lie, times a table by length from 1 on."""
     positions = table.shape[1]
@@ -165,20 +56,16 @@ def _sums(here: Any, t: Any, size: Any, new: Any, shifts: Any, table: Any, sums:
             sums[c, k] = sums[c, k - 1] + (new[t - k] >> shifts[k]) * table[c, (here - k) % positions, k]
 
 
-@_loop
 def _carried(sums: Any, run: Any, distances: Any, distance: Any) -> Any:
     """Return the sums for a run times the prices of its distance."""
     total = np.int64(0)
     for c in range(len(distances)):
         price, carried = distances[c, distance], sums[c, run]
-        total += price * (carried >> _HALF) + (price * (carried & _MASK) >> _HALF)
+        total += price * (carried >> HALF) + (price * (carried & MASK) >> HALF)
     return total
 
 
-@_loop
-def _repeated(
-    j: Any, here: Any, t: Any, run: Any, again: Any, shifts: Any, table: Any, first: Any
-) -> Any:
+def _repeated(j: Any, here: Any, t: Any, run: Any, again: Any, shifts: Any, table: Any, first: Any) -> Any:
     """Return the sum of masses that repeat the followed distance ``j``, times a table by length from ``first`` on."""
     total, positions = np.int64(0), table.shape[0]
     for k in range(first, run + 1):
@@ -186,7 +73,6 @@ def _repeated(
     return total >> 3
 
 
-@_loop
 def _extend(here: Any, origin: Any, count: Any, data: Any, active: Any, runs: Any, longest: Any) -> Any:
     """Take the last byte into the runs; return the longest one."""
     most: Any = np.int64(1)
@@ -200,40 +86,51 @@ def _extend(here: Any, origin: Any, count: Any, data: Any, active: Any, runs: An
     return most
 
 
-@_loop
+def _extend_followed(here: Any, data: Any, state: Any, longest: Any) -> Any:
+    """Take the last byte into the runs of followed distances; return the longest one."""
+    followed, runs = state[4], state[5]
+    most: Any = np.int64(0)
+    for j in range(len(followed)):
+        agrees = followed[j] > 0 and data[here - 1 - followed[j]] == data[here - 1]
+        runs[j] = min(runs[j] + 1, longest) if agrees else 0
+        most = max(most, runs[j])
+    return most
+
+
+def _repeat(here: Any, now: Any, position: Any, state: Any, prices: Any, room: Any) -> None:
+    """Align the masses behind a literal, add those behind repeats, and fill those of repeats that go on."""
+    _, _, _, again, followed, runs, masses, _, _ = state
+    kinds, after_match, repeats, tails = prices[0], prices[2], prices[9], prices[10]
+    shifts, gains, carry = room[1], room[3], room[4]
+    gains[:] = gains >> shifts[1]
+    for j in range(len(followed)):
+        short = np.int64(0)
+        if runs[j] > 0:
+            for s in range(masses.shape[1]):
+                short += masses[j + 1, s] * kinds[SHORT, position, s]
+        gains[j + 1, after_match[1]] += _repeated(j, here, now, runs[j], again, shifts, repeats, 1)
+        gains[j + 1, after_match[2]] += (short >> 3) >> shifts[1]
+        carry[j] = _repeated(j, here, now, runs[j], again, shifts, tails, 1)
+
+
 def _append(symbol: Any, here: Any, origin: Any, data: Any, links: Any, state: Any, prices: Any, room: Any) -> Any:
     """Append one byte at ``here``; return how many positions are active."""
-    runs, exponents, new, again, followed, followed_runs, masses, expected, begin = state
-    kinds, _, after_match, _, _, _, lengths, _, distances, repeats, repeat_tails, changes, steps, _, _ = prices
+    runs, exponents, new, _, _, _, _, expected, begin = state
+    kinds, _, after_match, _, _, _, lengths, _, distances, repeats, _, changes, steps, _, _ = prices
     before, latest = links
-    active, shifts, sums, gains, carry, marks, _, _, _, _ = room
+    active, shifts, sums, gains, _, marks, _, _, _, _ = room
     position = here % kinds.shape[1]
-    _literal_masses(symbol, here, data, state, prices, room)
+    literal_masses(symbol, here, data, state, prices, room)
     data[here] = symbol
     before[here], latest[symbol] = latest[symbol], here
     here += 1
     now, longest = here - origin, repeats.shape[1] - 1
     count = _walk(here, data, before, active, distances.shape[1] - 1)
-    most = _extend(here, origin, count, data, active, runs, longest)
-    for j in range(len(followed)):
-        distance = followed[j]
-        agrees = distance > 0 and data[here - 1 - distance] == symbol
-        followed_runs[j] = min(followed_runs[j] + 1, longest) if agrees else 0
-        most = max(most, followed_runs[j])
+    most = max(_extend(here, origin, count, data, active, runs, longest), _extend_followed(here, data, state, longest))
     exponents[now] = exponents[now - 1]
     size, least = _aligned(exponents, now, most, shifts)
     _sums(here, now, size, new, shifts, lengths, sums)
-    for j in range(len(gains)):
-        for s in range(gains.shape[1]):
-            gains[j, s] >>= shifts[1]
-    for j in range(len(followed)):
-        short = np.int64(0)
-        if followed_runs[j] > 0:
-            for s in range(masses.shape[1]):
-                short += masses[j + 1, s] * kinds[_SHORT, position, s]
-        gains[j + 1, after_match[1]] += _repeated(j, here, now, followed_runs[j], again, shifts, repeats, 1)
-        gains[j + 1, after_match[2]] += (short >> 3) >> shifts[1]
-        carry[j] = _repeated(j, here, now, followed_runs[j], again, shifts, repeat_tails, 1)
+    _repeat(here, now, position, state, prices, room)
     expected[:] = 0
     best, place = np.int64(-1), np.int64(0)
     for i in range(count):
@@ -252,12 +149,10 @@ def _append(symbol: Any, here: Any, origin: Any, data: Any, links: Any, state: A
         back = here - changes[i]
         if back < 0:
             break
-        for c in range(len(begin)):
-            begin[c, data[back]] += steps[c, i]
+        begin[:, data[back]] += steps[:, i]
     return count
 
 
-@_loop
 def _follow(best: Any, place: Any, here: Any, now: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
     """See ``StatePass._follow``."""
     runs, _, _, again, followed, followed_runs, _, expected, _ = state
@@ -290,7 +185,6 @@ def _follow(best: Any, place: Any, here: Any, now: Any, data: Any, state: Any, p
     again[worst, :now] = 0
 
 
-@_loop
 def _keep(here: Any, now: Any, least: Any, state: Any, prices: Any, gains: Any) -> None:
     """Keep the masses of the newest boundary, normalised, and what matches take from it."""
     _, exponents, new, again, followed, _, masses, expected, _ = state
@@ -299,32 +193,28 @@ def _keep(here: Any, now: Any, least: Any, state: Any, prices: Any, gains: Any) 
     if total <= 0:
         gains[0, 0] = 1
         total = np.int64(1)
-    shift = _bits(total) - _MANTISSA
-    for j in range(len(gains)):
-        for s in range(gains.shape[1]):
-            masses[j, s] = gains[j, s] >> shift if shift > 0 else gains[j, s] << -shift
-    for b in range(256):
-        expected[b] = expected[b] >> shift if shift > 0 else expected[b] << -shift
-    exponents[now] = least + _EXTRA - shift
+    shift = bits_of(total) - MANTISSA
+    masses[:] = gains >> max(shift, 0) << max(-shift, 0)
+    expected[:] = expected >> max(shift, 0) << max(-shift, 0)
+    exponents[now] = least + EXTRA - shift
     starts, others, live = np.int64(0), np.int64(0), np.int64(0)
     for j in range(len(masses)):
         for s in range(masses.shape[1]):
-            starts += masses[j, s] * kinds[_MATCH, position, s] >> _ONE
-            others += masses[j, s] * kinds[_OTHER, position, s] >> _ONE
+            starts += masses[j, s] * kinds[MATCH, position, s] >> ONE
+            others += masses[j, s] * kinds[OTHER, position, s] >> ONE
     new[now] = starts
     for j in range(len(followed)):
         live += 1 if followed[j] > 0 else 0
     for j in range(len(followed)):
         repeat, own = np.int64(0), np.int64(0)
         for s in range(masses.shape[1]):
-            repeat += masses[j + 1, s] * kinds[_REPEAT, position, s] >> _ONE
-            own += masses[j + 1, s] * kinds[_OTHER, position, s] >> _ONE
+            repeat += masses[j + 1, s] * kinds[REPEAT, position, s] >> ONE
+            own += masses[j + 1, s] * kinds[OTHER, position, s] >> ONE
         if followed[j] > 0:
             repeat += (others - own) // live
         again[j, now] = repeat
 
 
-@_loop
 def _weigh(here: Any, origin: Any, count: Any, data: Any, state: Any, prices: Any, room: Any) -> None:
     """Fill (256,) weights of the next byte."""
     runs, exponents, new, again, followed, followed_runs, masses, _, begin = state
@@ -336,61 +226,29 @@ def _weigh(here: Any, origin: Any, count: Any, data: Any, state: Any, prices: An
     for j in range(len(followed)):
         most = max(most, followed_runs[j])
     size, _ = _aligned(exponents, t, most, shifts)
-    _literal_weights(here, shifts[0], data, state, prices, room)
+    literal_weights(here, shifts[0], data, state, prices, room)
     _sums(here, t, size, new, shifts, tails, sums)
     for c in range(len(begin)):
         mass = (new[t] >> shifts[0]) * tails[c, position, 0]
         for b in range(256):
-            weights[b] += begin[c, b] * (mass >> _HALF) + (begin[c, b] * (mass & _MASK) >> _HALF)
+            weights[b] += begin[c, b] * (mass >> HALF) + (begin[c, b] * (mass & MASK) >> HALF)
     for i in range(count):
         weights[data[active[i]]] += _carried(sums, runs[active[i]], distances, here - active[i])
     for j in range(len(followed)):
         if followed[j] > 0:
             short = np.int64(0)
             for s in range(masses.shape[1]):
-                short += (masses[j + 1, s] >> shifts[0]) * kinds[_SHORT, position, s]
+                short += (masses[j + 1, s] >> shifts[0]) * kinds[SHORT, position, s]
             repeated = _repeated(j, here, t, followed_runs[j], again, shifts, repeat_tails, 0)
             weights[data[here - followed[j]]] += repeated + (short >> 3)
 
 
-@_loop
-def _share(weights: Any, frequencies: Any) -> None:
-    """Fill (256,) ``frequencies`` by ``weights``, which are lost; see ``base.frequencies_of``."""
-    most: Any = np.int64(0)
-    for b in range(256):
-        most = max(most, weights[b])
-    shift = max(_bits(most) - 32, 0)
-    total: Any = np.int64(0)
-    for b in range(256):
-        weights[b] >>= shift
-        total += weights[b]
-    total = max(total, 1)
-    spread = (1 << _PRECISION) - 256
-    left = np.int64(1 << _PRECISION)
-    for b in range(256):
-        frequencies[b] = weights[b] * spread // total + 1
-        left -= frequencies[b]
-    for b in range(left):
-        frequencies[b] += 1
-
-
-@_loop
-def _link(data: Any, count: Any, before: Any, latest: Any) -> None:
+def link(data: Any, count: Any, before: Any, latest: Any) -> None:
+    """Fill, for each of the first ``count`` bytes, where it stood before, and (256,) where each byte stands last."""
     for here in range(count):
         before[here], latest[data[here]] = latest[data[here]], here
 
 
-def link(data: Any, count: int) -> tuple[Any, Any]:
-    """Return for each of the first ``count`` bytes of ``data`` where it stood before, and (256,) where it stands last.
-
-    -1 for nowhere.
-    """
-    before, latest = np.full(len(data), -1, dtype=np.int32), np.full(256, -1, dtype=np.int64)
-    _link(data, count, before, latest)
-    return before, latest
-
-
-@_loop
 def run(
     given: Any,
     here: Any,
@@ -439,7 +297,7 @@ def run(
     for i in range(len(given)):
         if len(width):
             _weigh(here, origin, count, data, state, prices, room)
-            _share(weights, shares)
+            share(weights, shares)
             total = np.int64(0)
             for b in range(given[i]):
                 total += shares[b]
@@ -448,5 +306,5 @@ def run(
         here += 1
     if len(frequencies):
         _weigh(here, origin, count, data, state, prices, room)
-        _share(weights, frequencies)
+        share(weights, frequencies)
     return here

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.states import LITERAL, MATCH, ONE, OTHER, POSITIONS, REPEAT, StatePrices, reach_after
+from compgen.laws.literals import ONE, MatchedLiterals
+from compgen.laws.states import LITERAL, MATCH, OTHER, POSITIONS, REPEAT, StatePrices, reach_after
 
 LONGEST = 258
 """The longest match, bytes; longer copies are several. What all longer ones have counts as this."""
@@ -25,8 +26,14 @@ _FINE = 28  # log2 of what distances sum to
 
 _LITERAL_EXTRA = (0,) * 16 + (1,) * 4 + (2, 2, 3, 3, 4, *range(6, 17))
 _MATCH_EXTRA = (0,) * 32 + (1,) * 4 + (2, 2, 3, 3, 4, 4, 5, *range(7, 17))
-LITERAL_BASE = (*np.cumsum([0, *(1 << bits for bits in _LITERAL_EXTRA[:24])]).tolist(), *(1 << bits for bits in range(6, 17)))
-MATCH_BASE = (*np.cumsum([3, *(1 << bits for bits in _MATCH_EXTRA[:42])]).tolist(), *(3 + (1 << bits) for bits in range(7, 17)))
+LITERAL_BASE = (
+    *np.cumsum([0, *(1 << bits for bits in _LITERAL_EXTRA[:24])]).tolist(),
+    *(1 << bits for bits in range(6, 17)),
+)
+MATCH_BASE = (
+    *np.cumsum([3, *(1 << bits for bits in _MATCH_EXTRA[:42])]).tolist(),
+    *(3 + (1 << bits) for bits in range(7, 17)),
+)
 _RAW, _RLE, _COMPRESSED, _AGAIN = range(4)
 
 Table = tuple[NDArray[np.int64], int]
@@ -320,7 +327,7 @@ def prices_of(found: list[Block], size: int) -> StatePrices:
         after_literal=np.minimum(np.arange(1, _RUN + 2), _RUN),
         after_match=np.array([0, 0, 0]),
         literals_by=np.tile(literals, (8, 1)),
-        matched=np.zeros(0, dtype=np.int64),
+        matched=MatchedLiterals(np.zeros(0, dtype=np.int64)),
         first_matched=_RUN + 1,
         lengths=lengths,
         distances=distances,
