@@ -42,7 +42,8 @@ class MatchedLiterals:
         for number in numbers[~self.known[numbers]].tolist():
             self.rows[number] = literals(self.table, context, number % 256)
             self.known[number] = True
-        return self.rows[numbers].astype(np.int64)
+        found: NDArray[np.int64] = self.rows[numbers].astype(np.int64)
+        return found
 
 
 def literals(table: NDArray[np.int64], context: int, expected: int) -> NDArray[np.int64]:
@@ -57,4 +58,5 @@ def literals(table: NDArray[np.int64], context: int, expected: int) -> NDArray[n
             places[path - (1 << level)] += 256 + 256 * bit
         part[2 * nodes] = part[nodes] * table[places] >> 11
         part[2 * nodes + 1] = part[nodes] - part[2 * nodes]
-    return np.maximum(part[256:] >> (_FINE - ONE), 1)
+    found: NDArray[np.int64] = np.maximum(part[256:] >> (_FINE - ONE), 1)
+    return found

@@ -95,17 +95,19 @@ class StatePrices:
     @property
     def reach(self) -> int:
         """The longest distance."""
-        return self.distances.shape[1] - 1
+        return int(self.distances.shape[1]) - 1
 
     @functools.cached_property
     def tails(self) -> NDArray[np.int64]:
         """(K, POSITIONS, longest + 1) the probability of a longer match of the class."""
-        return self.lengths.sum(axis=2, keepdims=True) - np.cumsum(self.lengths, axis=2)
+        tails: NDArray[np.int64] = self.lengths.sum(axis=2, keepdims=True) - np.cumsum(self.lengths, axis=2)
+        return tails
 
     @functools.cached_property
     def again_tails(self) -> NDArray[np.int64]:
         """(POSITIONS, longest + 1) the same of repeated matches."""
-        return self.again.sum(axis=1, keepdims=True) - np.cumsum(self.again, axis=1)
+        tails: NDArray[np.int64] = self.again.sum(axis=1, keepdims=True) - np.cumsum(self.again, axis=1)
+        return tails
 
     @functools.cached_property
     def changes(self) -> NDArray[np.int64]:
@@ -348,7 +350,7 @@ class StatePass(ForwardPass):
             state = prices.after_match[0]
             likely = prices.kinds[LITERAL, self.end % POSITIONS, state]
             gains[0, state] = ((self._expected * likely >> ONE) * price >> 3).sum()
-        result = np.zeros_like(gains)
+        result: NDArray[np.int64] = np.zeros_like(gains)
         for state, after in enumerate(prices.after_literal.tolist()):
             result[:, after] += gains[:, state]
         return result
@@ -360,7 +362,8 @@ class StatePass(ForwardPass):
         plain = told[:, : prices.first_matched].sum() + expecting.sum() - expecting[often].sum()
         rows = prices.matched.prices(context, often)
         weights: NDArray[np.int64] = ((expecting[often, None] >> shift) * rows >> 3).sum(axis=0)
-        return weights + (max(int(plain) >> shift, 1) * prices.literals_by[context] >> 3)  # the newest mass is never 0
+        weights += max(int(plain) >> shift, 1) * prices.literals_by[context] >> 3  # the newest mass is never 0
+        return weights
 
     def _weights(self) -> NDArray[np.int64]:
         """Return (256,) weights of the next byte, integers in proportion to its probability."""

@@ -24,14 +24,14 @@ _UNCODED = 17  # bits of a byte that a block has no code for: codes have 11 at m
 _WORTH = 256  # sequences from which on a block's tables are worth something
 _FINE = 28  # log2 of what distances sum to
 
-_LITERAL_EXTRA = (0,) * 16 + (1,) * 4 + (2, 2, 3, 3, 4, *range(6, 17))
-_MATCH_EXTRA = (0,) * 32 + (1,) * 4 + (2, 2, 3, 3, 4, 4, 5, *range(7, 17))
+LITERAL_EXTRA = (0,) * 16 + (1,) * 4 + (2, 2, 3, 3, 4, *range(6, 17))
+MATCH_EXTRA = (0,) * 32 + (1,) * 4 + (2, 2, 3, 3, 4, 4, 5, *range(7, 17))
 LITERAL_BASE = (
-    *np.cumsum([0, *(1 << bits for bits in _LITERAL_EXTRA[:24])]).tolist(),
+    *np.cumsum([0, *(1 << bits for bits in LITERAL_EXTRA[:24])]).tolist(),
     *(1 << bits for bits in range(6, 17)),
 )
 MATCH_BASE = (
-    *np.cumsum([3, *(1 << bits for bits in _MATCH_EXTRA[:42])]).tolist(),
+    *np.cumsum([3, *(1 << bits for bits in MATCH_EXTRA[:42])]).tolist(),
     *(3 + (1 << bits) for bits in range(7, 17)),
 )
 _RAW, _RLE, _COMPRESSED, _AGAIN = range(4)
@@ -315,8 +315,8 @@ def prices_of(found: list[Block], size: int) -> StatePrices:
     lengths, distances = np.zeros((1, POSITIONS, LONGEST + 1), np.int64), np.zeros((1, reach + 1), np.int32)
     if block is not None and block.sequences:
         run, offset, match = block.tables
-        kinds = _kinds(_values(run, LITERAL_BASE, _LITERAL_EXTRA, 1 << 17), _shares(offset, ONE))
-        lengths[:] = _values(match, MATCH_BASE, _MATCH_EXTRA, LONGEST) >> (40 - ONE)
+        kinds = _kinds(_values(run, LITERAL_BASE, LITERAL_EXTRA, 1 << 17), _shares(offset, ONE))
+        lengths[:] = _values(match, MATCH_BASE, MATCH_EXTRA, LONGEST) >> (40 - ONE)
         far = _shares(offset, _FINE)
         new = max(sum(far[2:]), 1)
         for code in range(2, len(far)):
