@@ -37,7 +37,7 @@ def _walk(here: Any, data: Any, before: Any, active: Any, reach: Any) -> Any:
 
 
 def _aligned(exponents: Any, t: Any, most: Any, shifts: Any) -> Any:
-    """Fill ``shifts`` with what aligns masses of ``t`` and ``most`` boundaries before; return how many, the exponent."""
+    """Fill ``shifts`` with what aligns masses of ``t`` and ``most`` boundaries before; return how many, and to what."""
     last = max(t - most, 0)
     least = exponents[t]
     for i in range(last, t):
