@@ -2,11 +2,12 @@
 
     python -m benchmarks.decoder_law [--data DIR] [--quick]
 
-Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then those of xz, zstd and gzip, read
-from their own output, the latter at 32,000. Rates are bits per byte, means of five windows spread evenly over each file; the ratio is law / own.
-Bytes per second of fitted laws hold the fit at 8,192 bytes, which the segments cross. The row ``null`` is a compressor
-that knows nothing: whatever its law gained would be no compressor's knowledge. Texts are enwik8_tail.xml,
-tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one window of 100 bytes.
+Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then those of xz, zstd and gzip,
+read from their own output, the latter at 32,000. Rates are bits per byte, means of five windows spread evenly over
+each file; the ratio is law / own. Bytes per second of fitted laws hold the fit at 8,192 bytes, which the segments
+cross. The row ``null`` is a compressor that knows nothing: whatever its law gained would be no compressor's
+knowledge. Texts are enwik8_tail.xml, tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one
+window of 100 bytes.
 """
 
 from __future__ import annotations
