@@ -26,11 +26,13 @@ class Decoded:
         data: the bytes.
         probabilities: (PROBABILITIES,) of each bit being 0, units of 2**-11; see ``lzma_loops.py``.
         found: (n, 4) state before, kind, length and distance of each instruction.
+        stored: whether the last chunk holds bytes as they are, or there is none.
     """
 
     data: bytes
     probabilities: NDArray[np.int64]
     found: NDArray[np.int64]
+    stored: bool
 
 
 def decode(stream: bytes, size: int) -> Decoded:
@@ -44,7 +46,7 @@ def decode(stream: bytes, size: int) -> Decoded:
     source, out = table(list(stream)), table([0] * size)
     found: Any = np.zeros((size + 1, 4), np.int64) if compiled else [[0] * 4 for _ in range(size + 1)]
     probabilities, recent, coder = table([_EVEN] * loops.PROBABILITIES), table([1] * 4), table([0] * 4)
-    place = here = 0
+    place = here = control = 0
     while stream[place]:
         control, low = stream[place], int.from_bytes(stream[place + 1 : place + 3], "big")
         if control < _CHUNK:
@@ -60,7 +62,8 @@ def decode(stream: bytes, size: int) -> Decoded:
         chunk(source, coder, recent, probabilities, out, here, here + count, found)
         here, place = here + count, place + packed
     rows = np.array(found[1 : found[0][0] + 1], dtype=np.int64).reshape(-1, 4)
-    return Decoded(bytes(np.array(out, dtype=np.uint8)), np.array(probabilities, dtype=np.int64), rows)
+    data = bytes(np.array(out, dtype=np.uint8))
+    return Decoded(data, np.array(probabilities, dtype=np.int64), rows, control < _CHUNK)
 
 
 _LONGEST = 273
@@ -138,12 +141,16 @@ def _kinds(probabilities: NDArray[np.int64], found: NDArray[np.int64]) -> NDArra
     for one, other in _MERGED:
         total = int(counts[one] + counts[other])
         kinds[:, :, one] = (kinds[:, :, one] * counts[one] + kinds[:, :, other] * counts[other]) // total
-    return kinds[:, :, :_STATES]
+    return np.ascontiguousarray(kinds[:, :, :_STATES])  # one layout, so that loops are compiled once
 
 
 def prices_of(decoded: Decoded) -> StatePrices:
-    """Return the prices at a stream's end."""
-    table = decoded.probabilities
+    """Return the prices at a stream's end. Where its last chunk holds bytes as they are, all are alike and none match."""
+    table, kinds = decoded.probabilities, _kinds(decoded.probabilities, decoded.found)
+    if decoded.stored:
+        table = np.full(loops.PROBABILITIES, _EVEN)
+        kinds = np.zeros_like(kinds)
+        kinds[LITERAL] = 1 << ONE
     lengths = _lengths(table, loops.LENGTH)
     by_class = np.zeros((_CLASSES, POSITIONS, _LONGEST + 1), dtype=np.int64)
     for kind in range(_CLASSES):
@@ -151,7 +158,7 @@ def prices_of(decoded: Decoded) -> StatePrices:
         by_class[kind, :, part] = lengths[:, part]
     trees = table[loops.LITERAL :]
     return StatePrices(
-        kinds=_kinds(table, decoded.found),
+        kinds=kinds,
         after_literal=np.array([0, 0, 0, 0, 1, 2, 3, 4, 5, 6]),
         after_match=np.array([7, 8, 9]),
         literals_by=np.array([literals(trees, context, -1) for context in range(8)]),
