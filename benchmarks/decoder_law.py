@@ -2,16 +2,18 @@
 
     python -m benchmarks.decoder_law [--data DIR] [--quick]
 
-Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then gzip's, read from its own
-blocks, at 32,000. Rates are bits per byte, means of five windows spread evenly over each file; the ratio is law / own.
-Bytes per second of fitted laws hold the fit at 8,192 bytes, which the segments cross. The row ``null`` is a compressor
-that knows nothing: whatever its law gained would be no compressor's knowledge. Texts are enwik8_tail.xml,
-tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one window of 100 bytes.
+Laws fitted from code lengths, for several compressors, at 8,000 bytes of context; then those of xz, zstd and gzip,
+read from their own output, the latter at 32,000. Rates are bits per byte, means of five windows spread evenly over
+each file; the ratio is law / own. Bytes per second of fitted laws hold the fit at 8,192 bytes, which the segments
+cross. The row ``null`` is a compressor that knows nothing: whatever its law gained would be no compressor's
+knowledge. Texts are enwik8_tail.xml, tinyshakespeare.txt and news. The last line is JSON. ``--quick`` takes one
+window of 100 bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from benchmarks.real_data import parsed, read, windows
 from compgen.compressors import COMPRESSORS
 from compgen.laws.base import Law, NoLaw
 from compgen.laws.fitted import MOST_MISFIT, FittedLaw, misfit
-from compgen.laws.lz77 import LOOPS
+from compgen.laws.forward import LOOPS
 from compgen.types import CodeLengths
 
 SPECS = ("null", "gzip", "zstd", "zstd-dict", "xz", "brotli", "command:gzip -9 -n", "ppmd", "bz2", "command:bzip2 -9")
@@ -102,6 +104,11 @@ def main() -> None:
             print(f"{spec:<20}no law: {misfits[spec]:.2f} of its own bits on made text, above {MOST_MISFIT}")
             continue
         results += measured(spec, law, lengths, data, SMALL, (8000, scored, offsets))
+    print("\nlaws of xz and zstd, from their own output, at 8,000 and 32,000 bytes")
+    for spec, context in itertools.product(("xz", "zstd", "zstd:level=19"), (8000, 32_000)):
+        one = COMPRESSORS.build(spec)
+        files = (*SMALL, "corpora/calgary/geo")
+        results += measured(f"{spec}, exact", one.law(), one.code_lengths, data, files, (context, scored, offsets))
     print("\ngzip's law, from its blocks, at 32,000 bytes")
     gzip = COMPRESSORS.build("gzip")
     results += measured("gzip, exact", gzip.law(), gzip.code_lengths, data, LARGE, (32_000, 2 * scored, offsets))

@@ -25,12 +25,12 @@ import compgen
 from benchmarks.real_data import parsed
 from compgen import jit
 from compgen.compressors import COMPRESSORS
-from compgen.laws import lz77, ppmd_model
+from compgen.laws import forward, ppmd_model
 from compgen.models import load
 
 CONTEXT = 32_000
 PNG = "png:width=384,rule=decoder"
-LOOPS = (jit.SMALL, lz77.LOOPS, ppmd_model.LOOPS)
+LOOPS = (jit.SMALL, forward.LOOPS, ppmd_model.LOOPS)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import lzma
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from compgen.compressors.base import Compressor, whole_stream
 from compgen.errors import CorruptDataError, UsageError
+from compgen.laws.base import Law
+from compgen.laws.lzma import decode, prices_of
+from compgen.laws.states import StatePrices, state_law
 
 _SMALLEST = 12
 """log2 of the bytes of LZMA2's smallest dictionary."""
@@ -26,6 +30,7 @@ class Xz(Compressor):
     level: int = 6
 
     name: ClassVar[str] = "xz"
+    law_kind: ClassVar[str] = "exact"
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 9:
@@ -57,6 +62,16 @@ class Xz(Compressor):
         whole_stream("LZMA2 stream", decoder.eof, decoder.unused_data)
         return data
 
+    def law(self) -> Law:
+        """Return the law by the probabilities at the end of liblzma's own output."""
+        return state_law(functools.partial(_prices, self))
+
     def _filters(self, size: int) -> list[dict[str, Any]]:
         """Return liblzma's settings for a dictionary of 2**size bytes."""
         return [{"id": lzma.FILTER_LZMA2, "preset": self.level, "dict_size": 1 << size}]
+
+
+@functools.lru_cache(maxsize=8)
+def _prices(compressor: Xz, context: bytes) -> StatePrices:
+    """Return the prices at the end of the stream that liblzma writes for ``context``."""
+    return prices_of(decode(compressor.compress(context)[1:], len(context)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,6 +11,9 @@ import zstandard
 
 from compgen.compressors.base import Compressor, Meter, measure, whole_stream
 from compgen.errors import CorruptDataError, UsageError
+from compgen.laws.base import Law
+from compgen.laws.states import StatePrices, state_law
+from compgen.laws.zstd import blocks, prices_of
 from compgen.types import CodeLengths
 
 _DIGEST = 256 << 10
@@ -25,6 +29,7 @@ class Zstd(Compressor):
     level: int = 3
 
     name: ClassVar[str] = "zstd"
+    law_kind: ClassVar[str] = "exact"
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= zstandard.MAX_COMPRESSION_LEVEL:
@@ -55,6 +60,10 @@ class Zstd(Compressor):
         whole_stream("zstd frame", decoder.eof, decoder.unused_data)
         return data
 
+    def law(self) -> Law:
+        """Return the law by the tables of zstd's own last blocks."""
+        return state_law(functools.partial(_prices, self))
+
     def encoder(self, dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
         """Return a new encoder of such frames, with a dictionary if one is given."""
         # A compressor object is not thread-safe, so each use makes its own.
@@ -65,6 +74,12 @@ class Zstd(Compressor):
             write_checksum=False,
             write_dict_id=False,
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _prices(compressor: Zstd, context: bytes) -> StatePrices:
+    """Return the prices in the frame that zstd writes for ``context``."""
+    return prices_of(blocks(compressor.compress(context)), len(context))
 
 
 @dataclass(frozen=True)
@@ -80,12 +95,17 @@ class ZstdDict(Zstd):
     level: int = 19
 
     name: ClassVar[str] = "zstd-dict"
+    law_kind: ClassVar[str] = "fitted"
     conditional: ClassVar[bool] = True
     window: ClassVar[int] = 32768
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) bits of the frame of each continuation, given the context."""
         return self.open(context).code_lengths(continuations)
+
+    def law(self) -> Law:
+        """Return the law fitted from code lengths: frames behind a dictionary have tables of their own."""
+        return Compressor.law(self)
 
     def meter_memory(self, size: int) -> int:
         """Return the bytes of a digested dictionary."""

@@ -23,31 +23,27 @@ bits.
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.jit import Loops
-from compgen.laws.base import Law, LawState, frequencies_of
+from compgen.laws import copies
+from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState
+from compgen.laws.copies import Copies
+from compgen.laws.forward import HALF, MANTISSA, ForwardPass
+from compgen.laws.parts import blended, contexts_apart, shares_of
 from compgen.laws.repeats import NONE, LastDistances, Repeats
 from compgen.types import Frequencies
 
 LITERAL_BITS = 20
 LENGTH_BITS = 20
 DISTANCE_BITS = 28
-MANTISSA = 34
-"""Bits of a boundary mass."""
-HALF = 31
 SCALE = MANTISSA + LENGTH_BITS + DISTANCE_BITS - HALF
 """Weights are in units of 2**-SCALE of a mass that is aligned to 2**MANTISSA."""
-
-LOOPS = Loops(cost=1.0)
-"""Compiled loops: importing numba and loading them takes about a second."""
 
 _MASK = (1 << HALF) - 1
 _LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
@@ -77,6 +73,11 @@ class Prices:
         return len(self.distances) - 1
 
     @functools.cached_property
+    def roots(self) -> NDArray[np.int64]:
+        """(reach + 1,) roots of the prices of distances; see ``copies.py``."""
+        return copies.roots(self.distances)
+
+    @functools.cached_property
     def tails(self) -> NDArray[np.int64]:
         """(longest + 1,) the probability of a longer match than each length."""
         tails: NDArray[np.int64] = self.lengths.sum() - np.cumsum(self.lengths)
@@ -92,6 +93,21 @@ class Prices:
         """How much more a distance of each of ``changes`` has than the one before."""
         steps: NDArray[np.int64] = np.append(self.distances, 0)[self.changes] - self.distances[self.changes - 1]
         return steps
+
+    def begun(self, known: bytes, room: int) -> Pass:
+        """Return a pass from a boundary behind ``known``, with room for so many bytes."""
+        return Pass(known, self, room)
+
+
+class Priced(Protocol):
+    """The prices of some kind of decoder."""
+
+    @property
+    def roots(self) -> NDArray[np.int64]:
+        """(reach + 1,) roots of the prices of distances; see ``copies.py``."""
+
+    def begun(self, known: bytes, room: int) -> ForwardPass:
+        """Return a pass from a boundary behind ``known``, with room for so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -130,16 +146,23 @@ class Lz77Law(Law):
         prices: of instructions, by the bytes of the context.
         before: text that may be copied as if it stood before every context.
         renewals: where prices are found anew.
+        memory: bytes of the tables of a pass and of a set of prices.
+        memory_of_a_byte: the same for each byte of the context and of the pass.
     """
 
-    prices: Callable[[bytes], Prices]
+    family: ClassVar[str] = "copies"
+
+    prices: Callable[[bytes], Priced]
     before: bytes = b""
     renewals: Renewals = DEFLATE_RENEWALS
+    memory: tuple[int, int] = (_TABLES, _PRICES)
+    memory_of_a_byte: int = _OF_A_BYTE
 
     def state_memory(self, length: int) -> int:
         """Return the bytes of a pass over ``length`` bytes, and of the prices that belong to it."""
-        priced = _PRICES if length >= self.renewals.first else 0
-        return _TABLES + priced + _OF_A_BYTE * (length + self.renewals.every) + _BEFORE * len(self.before)
+        tables, prices = self.memory
+        priced = prices if length >= self.renewals.first else 0
+        return tables + priced + self.memory_of_a_byte * (length + self.renewals.every) + _BEFORE * len(self.before)
 
     def start(self, context: bytes) -> Lz77State:
         """Return the state after ``context``."""
@@ -166,8 +189,10 @@ class Lz77State(LawState):
         begin = max(0, anew - _RUN_UP)
         before = self._law.before
         self._next = len(before) + after
-        self._pass = Pass(before + context[:begin], self._law.prices(context[:priced]), after - begin)
+        self._prices = self._law.prices(context[:priced])
+        self._pass = self._prices.begun(before + context[:begin], after - begin)
         self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
+        self._copies: Copies | None = None  # opened where someone asks for parts
 
     @property
     def context(self) -> bytes:
@@ -184,7 +209,24 @@ class Lz77State(LawState):
         """Append one byte."""
         self._frequencies = None
         self._pass.append(np.array([symbol], dtype=np.uint8))
+        if self._copies is not None:
+            self._copies.append(symbol)
         self._renew()
+
+    def parts(self) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the parts: literals; what copies expect by ORDERS; the last match's distance; the law as a whole."""
+        if self._copies is None:
+            self._copies = Copies(self._pass.context, self._prices.roots, self._next - self._pass.end)
+        weights, occurrences, followers = self._copies.weights()
+        # A context that followed bytes once counts a new byte 3/4 * 2 times as much as them; it is chosen.
+        totals, times = weights.sum(axis=1), np.array(occurrences, dtype=np.int64)
+        escapes = totals * (np.array(followers, dtype=np.int64) + 1) * 3 // (4 * times + 1) + 1
+        shares = blended(weights, escapes, shares_of(self._pass.literals()))
+        whole = self.frequencies() << (SHARE_BITS - PRECISION)
+        recent, rest = self._pass.recent()
+        scale = max((int(recent.sum()) + rest).bit_length() - 30, 0)
+        last = blended((recent >> scale)[None], np.array([(rest >> scale) + 1]), whole)
+        return np.vstack([shares, last[1:], whole]), contexts_apart(occurrences, followers)
 
     def _renew(self) -> None:
         if self._pass.end == self._next:
@@ -192,7 +234,7 @@ class Lz77State(LawState):
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T,) known bytes; see ``LawState``."""
-        self._frequencies = None
+        self._frequencies = self._copies = None
         low, width = np.empty(len(data), dtype=np.int64), np.empty(len(data), dtype=np.int64)
         done = 0
         while done < len(data):
@@ -206,10 +248,11 @@ class Lz77State(LawState):
         """Return an independent state."""
         fork = self._sharing()
         fork._pass = self._pass.fork()
+        fork._copies = None if self._copies is None else self._copies.fork()
         return fork
 
 
-class Pass:
+class Pass(ForwardPass):
     """The forward pass, from a boundary on.
 
     Args:
@@ -219,12 +262,9 @@ class Pass:
     """
 
     def __init__(self, known: bytes, prices: Prices, room: int) -> None:
-        self._prices = prices
-        self._origin = len(known)
-        self.end = len(known)
         size = len(known) + room
-        self._data = np.zeros(size, dtype=np.uint8)
-        self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
+        super().__init__(known, size)
+        self._prices = prices
         self._found: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None  # see ``_active``
         # By position that a match may go on from: how long its run is, if 2 or more.
         self._runs = np.zeros(size + 1, dtype=np.int16)
@@ -232,58 +272,24 @@ class Pass:
         self._exponents = np.zeros(room + 1, dtype=np.int64)
         self._mantissas[0], self._exponents[0] = 1 << (MANTISSA - 1), MANTISSA - 1
         self._last = LastDistances(prices.repeats, room)
-        self._links: tuple[NDArray[Any], ...] | None = None  # for loops: see lz77_loops.link
         # Sums of the prices of distances, by the byte that lies so far back.
         self._begin = np.zeros(256, dtype=np.int64)
         reach = min(len(known), prices.reach)
         np.add.at(self._begin, self._data[self.end - reach : self.end][::-1], prices.distances[1 : reach + 1])
 
-    @property
-    def context(self) -> bytes:
-        """All bytes so far."""
-        return self._data[: self.end].tobytes()
-
     def fork(self) -> Self:
         """Return an independent copy."""
-        fork = copy.copy(self)
-        for name in ("_data", "_runs", "_mantissas", "_exponents", "_begin"):
-            setattr(fork, name, getattr(self, name).copy())
+        fork = super().fork()
         fork._last = self._last.copy()
-        if self._links is not None:
-            fork._links = tuple(one.copy() for one in self._links)
         return fork
 
-    def append(self, data: NDArray[np.uint8]) -> None:
-        """Append bytes."""
-        if LOOPS.run_compiled:
-            self._compiled(data, None, None, None)
-            return
-        with LOOPS.fallback():
-            self._links = None
-            for symbol in data.tolist():
-                self._append(symbol)
+    def literals(self) -> NDArray[np.int64]:
+        """Return (256,) prices of literals."""
+        return self._prices.literals
 
-    def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
-        """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""
-        if LOOPS.run_compiled:
-            self._compiled(data, low, width, None)
-            return
-        with LOOPS.fallback():
-            self._links = None
-            for step, symbol in enumerate(data.tolist()):
-                frequencies = frequencies_of(self._weights())
-                width[step] = frequencies[symbol]
-                low[step] = frequencies[:symbol].sum()
-                self._append(symbol)
-
-    def frequencies(self) -> Frequencies:
-        """Return (256,) frequencies of the next byte."""
-        if LOOPS.run_compiled:
-            found = np.empty(256, dtype=np.int64)
-            self._compiled(self._data[:0], None, None, found)
-            return found
-        with LOOPS.fallback():
-            return frequencies_of(self._weights())
+    def recent(self) -> tuple[NDArray[np.int64], int]:
+        """Return (256,) masses by the byte that a followed distance would go on with, and the mass of the others."""
+        return self._last.by_byte(self._data, self.end, self.end - self._origin, int(self._mantissas[self.end - self._origin]))
 
     def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
         from compgen.laws import lz77_loops

@@ -21,6 +21,12 @@ NUMBERS = (len(ORDERS), 64, 64)
 """How many contexts each number of ``contexts_apart`` tells apart."""
 
 
+def shares_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (256,) shares of 2**SHARE_BITS in proportion to weights below 2**32."""
+    shares: NDArray[np.int64] = (weights << SHARE_BITS) // max(int(weights.sum()), 1)
+    return shares
+
+
 def blended(weights: NDArray[np.int64], escapes: NDArray[np.int64], lowest: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (1 + K, 256) shares of 2**SHARE_BITS: the lowest distribution, then each context, the shortest first.
 

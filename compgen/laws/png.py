@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from compgen.jit import compiled_family
 from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState, frequencies_of
 from compgen.laws.deflate import REACH
-from compgen.laws.lz77 import LOOPS, Pass, Prices, Renewals
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import Pass, Prices, Renewals
 from compgen.laws.png_filters import FILTERS, expected, filtered, with_left
 from compgen.types import Frequencies
 

@@ -96,6 +96,13 @@ class LastDistances:
             found.append((newest * literal >> 3) + matched(distance, run) + again)
         return found, gained
 
+    def by_byte(self, data: NDArray[np.uint8], end: int, t: int, whole: int) -> tuple[NDArray[np.int64], int]:
+        """Return (256,) masses by the byte that each distance would go on with, and what is left of ``whole``, a(t)."""
+        masses = np.zeros(256, dtype=np.int64)
+        inside = self.repeats.distances <= end
+        np.add.at(masses, data[end - self.repeats.distances[inside]], self.masses[inside, t])
+        return masses, max(whole - int(masses.sum()), 0)
+
     def weigh(
         self, data: NDArray[np.uint8], end: int, t: int, shifts: NDArray[np.int64], weights: NDArray[np.int64]
     ) -> None:

@@ -30,7 +30,17 @@ from tests.fuzz.kill import kills
 ALL = ["gzip", "zlib", "deflate", "bz2", "xz", "zstd", "zstd-dict", "brotli", "ppmd", "uniform", "backoff"]
 
 
-LAWS = ["gzip", "zlib:window=150", "deflate", "xz", "zstd-dict", "ppmd:memory=1", "null", "gzip+ppmd:memory=1+backoff"]
+LAWS = [
+    "gzip",
+    "zlib:window=150",
+    "deflate",
+    "xz",
+    "zstd",
+    "zstd-dict",
+    "ppmd:memory=1",
+    "null",
+    "gzip+ppmd:memory=1+backoff",
+]
 
 
 @pytest.mark.parametrize("spec", [*ALL, "gzip+bz2+backoff", "gzip:effort=best", "gzip:rule=one-step,window=300"])

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compgen.laws import deflate
-from compgen.laws.lz77 import DEFLATE_RENEWALS, LOOPS, Lz77Law, Pass, Prices
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import DEFLATE_RENEWALS, Lz77Law, Pass, Prices
 from tests.conftest import ROOT
 from tests.laws.deflate_oracle import TINY, Decoder, chi_square, codes_alone, enumerated
 

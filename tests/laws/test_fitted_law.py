@@ -17,7 +17,8 @@ from compgen.errors import CompgenError
 from compgen.laws import fitted, probes
 from compgen.laws.base import NoLaw
 from compgen.laws.fitted import FittedLaw
-from compgen.laws.lz77 import LOOPS, Lz77Law
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import Lz77Law
 from compgen.powers import exp2, exp2_table, log2
 from compgen.types import CodeLengths
 from tests.conftest import ROOT

@@ -13,7 +13,8 @@ import pytest
 
 import compgen
 from compgen.compressors import COMPRESSORS
-from compgen.laws.lz77 import LOOPS, Pass, Prices
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import Pass, Prices
 from compgen.laws.png import OpenRow, PngLaw
 from compgen.laws.png_filters import filtered
 from compgen.models import load

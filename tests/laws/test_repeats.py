@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compgen.laws.lz77 import LOOPS, Pass, Prices
+from compgen.laws.forward import LOOPS
+from compgen.laws.lz77 import Pass, Prices
 from compgen.laws.repeats import Repeats
 
 LONGEST = 5

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import compgen
 from compgen.compressors import COMPRESSORS
 from compgen.jit import SMALL
-from compgen.laws import lz77, ppmd_model
+from compgen.laws import forward, ppmd_model
 from compgen.media.layout import Layout
 from compgen.models import ByteModel, load
 from compgen.models.contexts.patterns import suffix
@@ -429,7 +429,7 @@ def test_compiled_loops_give_the_same_frequencies(spec: str, prose: bytes, monke
     data = prose[:700] + bytes(range(256)) + prose[1000:1100] + bytes(40)
     found = []
     for cost in (0.0, math.inf):
-        for loops in (SMALL, lz77.LOOPS, ppmd_model.LOOPS):
+        for loops in (SMALL, forward.LOOPS, ppmd_model.LOOPS):
             monkeypatch.setattr(loops, "cost", cost)
         state = load(spec).start([b""])
         rows = []
