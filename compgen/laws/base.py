@@ -38,9 +38,11 @@ class Law(ABC):
 
     Attributes:
         family: the kind of decoder: laws of one family have the same parts (``LawState.parts``).
+        numbers: for each number that goes with the parts, how many contexts it tells apart.
     """
 
     family: ClassVar[str] = "whole"
+    numbers: ClassVar[tuple[int, ...]] = ()
 
     @property
     def warm_up(self) -> int | None:
@@ -88,7 +90,7 @@ class LawState(Growing):
         Returns:
             (E, 256) shares of 2**SHARE_BITS: for each part, what it alone expects of the next byte. The last part is
             the law as a whole. By default it is the only one.
-            Numbers, from 0 on, that tell contexts apart in which the parts deserve another trust. By default none.
+            Numbers below those of ``Law.numbers``, which tell contexts apart that deserve another trust. By default none.
         """
         return self.frequencies()[None] << (SHARE_BITS - PRECISION), []
 

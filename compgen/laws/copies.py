@@ -56,18 +56,17 @@ class Copies:
         np.add.at(self._begin, self._data[self.end - reach : self.end][::-1], distances[1 : reach + 1])
         self._links: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None  # for loops
 
-    def append(self, data: NDArray[np.uint8]) -> None:
-        """Append bytes."""
-        for symbol in data.tolist():
-            self._data[self.end] = symbol
-            if self._links is not None:
-                before, latest = self._links
-                before[self.end] = latest[symbol]
-                latest[symbol] = self.end
-            self.end += 1
-            back = self.end - self._changes
-            inside = back >= 0
-            np.add.at(self._begin, self._data[back[inside]], self._steps[inside])
+    def append(self, symbol: int) -> None:
+        """Append one byte."""
+        self._data[self.end] = symbol
+        if self._links is not None:
+            before, latest = self._links
+            before[self.end] = latest[symbol]
+            latest[symbol] = self.end
+        self.end += 1
+        back = self.end - self._changes
+        inside = back >= 0
+        np.add.at(self._begin, self._data[back[inside]], self._steps[inside])
 
     def fork(self) -> Self:
         """Return an independent copy."""

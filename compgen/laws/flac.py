@@ -59,6 +59,7 @@ class FlacLaw(Law):
     """
 
     family: ClassVar[str] = "flac"
+    numbers: ClassVar[tuple[int, ...]] = (4, 20)
 
     frames: Callable[[bytes], Frame]
     channels: int = 1

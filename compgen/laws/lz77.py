@@ -35,7 +35,7 @@ from compgen.laws import copies
 from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState
 from compgen.laws.copies import Copies
 from compgen.laws.forward import HALF, MANTISSA, ForwardPass
-from compgen.laws.parts import blended, contexts_apart, shares_of
+from compgen.laws.parts import NUMBERS, blended, contexts_apart, shares_of
 from compgen.laws.repeats import NONE, LastDistances, Repeats
 from compgen.types import Frequencies
 
@@ -151,6 +151,7 @@ class Lz77Law(Law):
     """
 
     family: ClassVar[str] = "copies"
+    numbers: ClassVar[tuple[int, ...]] = NUMBERS
 
     prices: Callable[[bytes], Priced]
     before: bytes = b""
@@ -289,7 +290,9 @@ class Pass(ForwardPass):
 
     def recent(self) -> tuple[NDArray[np.int64], int]:
         """Return (256,) masses by the byte that a followed distance would go on with, and the mass of the others."""
-        return self._last.by_byte(self._data, self.end, self.end - self._origin, int(self._mantissas[self.end - self._origin]))
+        return self._last.by_byte(
+            self._data, self.end, self.end - self._origin, int(self._mantissas[self.end - self._origin])
+        )
 
     def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
         from compgen.laws import lz77_loops

@@ -68,6 +68,7 @@ class PngLaw(Law):
     prices: Callable[[bytes], Prices]
 
     family: ClassVar[str] = "png"
+    numbers: ClassVar[tuple[int, ...]] = (FILTERS, _LONGEST + 1)
 
     def state_memory(self, length: int) -> int:
         """Return the bytes of five passes over the end of ``length`` bytes, of prices, and of two rows."""

@@ -35,12 +35,13 @@ where it may, for all input.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.laws.base import Law, LawState
+from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState
+from compgen.laws.parts import NUMBERS, blended, contexts_apart
 from compgen.laws.ppmd_model import Model, free_units
 from compgen.types import Frequencies
 
@@ -68,6 +69,9 @@ class PpmdLaw(Law):
         order: bytes of the longest context, 2 to 64.
         memory: bytes; see above.
     """
+
+    family: ClassVar[str] = "ppmd"
+    numbers: ClassVar[tuple[int, ...]] = NUMBERS
 
     order: int = 6
     memory: int = 16 << 20
@@ -106,6 +110,13 @@ class PpmdState(LawState):
         if self._frequencies is None:
             self._frequencies = self._model.frequencies()
         return self._frequencies
+
+    def parts(self) -> tuple[NDArray[np.int64], list[int]]:
+        """Return what contexts of ORDERS expect, each blended with the shorter one; and the law as a whole."""
+        weights, escapes, times, known = self._model.contexts()
+        shares = blended(weights, escapes, np.full(256, 1 << (SHARE_BITS - 8)))
+        whole = self.frequencies() << (SHARE_BITS - PRECISION)
+        return np.vstack([shares[1:], whole]), contexts_apart(times.tolist(), known.tolist())
 
     def append(self, symbol: int) -> None:
         """Append one byte."""

@@ -157,6 +157,45 @@ def share(weights: Any, shares: Any) -> None:
         shares[b] += each + (1 if b < left else 0)
 
 
+def count(m: Any, orders: Any, weights: Any, escapes: Any, times: Any, known: Any) -> None:
+    """Tell what the contexts of some lengths expect, each by its own frequencies; others stay as they are, zeros.
+
+    Args:
+        m: the model.
+        orders: (K,) lengths of contexts, ascending, the first 0.
+        weights: (K * 256,) written, by context and byte.
+        escapes: (K,) written: the weight of a byte that the context does not know.
+        times: (K,) written: the sum of a context's frequencies.
+        known: (K,) written: how many bytes it knows.
+    """
+    node, length = m.registers[MIN], -1
+    while node != 0:
+        length += 1
+        node = m.suffix[node]
+    node = m.registers[MIN]
+    k = len(orders) - 1
+    while node != 0:
+        while k > 0 and orders[k] > length:
+            k -= 1
+        if orders[k] == length:
+            first = m.first[node]
+            known[k] = m.count[node]
+            if m.count[node] == 1:
+                chance = m.bins[binary_cell(m, node)]
+                weights[256 * k + m.symbols[first]] = chance
+                escapes[k] = (1 << BINARY) - chance
+                times[k] = m.freqs[first]
+            else:
+                left = m.total[node]
+                for state in range(first, first + m.count[node]):
+                    weights[256 * k + m.symbols[state]] = m.freqs[state]
+                    times[k] += m.freqs[state]
+                    left -= m.freqs[state]
+                escapes[k] = max(left, 1)
+        node = m.suffix[node]
+        length -= 1
+
+
 def fuller(m: Any, node: Any) -> Any:
     """Return the longest suffix of context ``node`` that knows more bytes, or 0."""
     count = m.count[node]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compgen.jit import Loops, compiled_family
 from compgen.laws import ppmd_loops, ppmd_update
+from compgen.laws.parts import ORDERS
 from compgen.laws.ppmd_update import FALL, FIRST_RUN, MAX, MIN, NODES, REGISTERS, RUN, STATES, STEPS, TEXT, UNITS
 
 LOOPS = Loops(cost=0.6)
@@ -206,6 +207,17 @@ class Model:
         self._call("expect")
         shares: NDArray[np.int64] = self._arrays.shares.copy()
         return shares
+
+    def contexts(self) -> tuple[NDArray[np.int64], ...]:
+        """Return what the contexts of ORDERS expect; see ``ppmd_loops.count``.
+
+        Returns:
+            (K, 256) weights, (K,) escapes, (K,) sums of frequencies, (K,) numbers of bytes known.
+        """
+        size = len(ORDERS)
+        weights, (escapes, times, known) = np.zeros(256 * size, dtype=np.int64), np.zeros((3, size), dtype=np.int64)
+        self._call("count", np.array(ORDERS, dtype=np.int64), weights, escapes, times, known)
+        return weights.reshape(size, 256), escapes, times, known
 
     def _call(self, name: str, *args: Any) -> Any:
         """Call a function of ``ppmd_loops.py`` on this model, compiled or not."""

@@ -87,8 +87,8 @@ class DecoderRow:
         return fork
 
 
-class DecoderState(RowsState[DecoderRow]):
-    """B rows under one compressor's law."""
+class LawRowsState(RowsState[DecoderRow]):
+    """B rows under one compressor's law, calibrated or not."""
 
     def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Append (T, B) known bytes; return low and frequency, (T, B) each, of their intervals."""

@@ -16,11 +16,12 @@ from typing import ClassVar
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
-from compgen.laws.base import NoLaw
+from compgen.laws.base import Law, NoLaw
 from compgen.media.layout import Layout
 from compgen.models.base import ROW, ByteModel, State
 from compgen.models.contexts.records import samples_layout
-from compgen.models.derived.decoder import DecoderRow, DecoderState
+from compgen.models.derived.calibrated import LEARNING_TIME, WARM_UP, CalibratedRow, memory
+from compgen.models.derived.decoder import DecoderRow, LawRowsState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
 from compgen.models.derived.proposals import Proposals, ProposalsRow
@@ -82,10 +83,13 @@ class CodeLengthModel(ByteModel):
             raise UsageError(f"unknown effort '{self.effort}'{suggest(self.effort, EFFORTS)}")
         if self.effort != FAST.name and self.rule not in ("", _CALIBRATED):
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
-        if self.rule == _DECODER and (self.stride or self.pixel):
-            raise UsageError("stride and pixel are for the calibrated rule; leave them out with rule=decoder")
         if self.rule == _DECODER:
             self.compressor.law()  # which says if there is none
+        if (self.stride or self.pixel or self.effort != FAST.name) and self._law is not None:
+            raise UsageError(
+                f"effort, stride and pixel are for compressors without a law, and '{self.compressor}' has one; leave them "
+                f"out, or mix it with what knows them: {self.compressor}+history or {self.compressor}+signal"
+            )
         samples_layout(self.stride, self.pixel, self.depth)  # which says if there is none
         if self.window < 0:
             raise UsageError(f"window must be a number of bytes, or 0 for the compressor's own, not {self.window}")
@@ -108,14 +112,13 @@ class CodeLengthModel(ByteModel):
         return cls(compressor, **converted)
 
     def laid_out(self, layout: Layout) -> CodeLengthModel:
-        """Return the model for bytes with ``layout``, which its compressor gets as well.
+        """Return the model for bytes with ``layout``, which its compressor gets.
 
-        The calibrated rule takes stride, pixel and depth from ``layout`` if the model has neither stride nor pixel. If
-        no rule is named and the law itself knows rows or frames, the compressor alone gets the layout.
+        Where it has no law, the calibrated rule takes stride, pixel and depth as well, if it has neither stride nor
+        pixel.
         """
         compressor = self.compressor.laid_out(layout)
-        knows_rows = compressor.law_kind == "exact" and type(compressor).laid_out is not Compressor.laid_out
-        if (not self.rule and knows_rows) or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
+        if self._law is not None or self.stride or self.pixel or self.rule not in ("", _CALIBRATED):
             return dataclasses.replace(self, compressor=compressor)
         depth = layout.bits if layout.pixel else 8
         return dataclasses.replace(self, compressor=compressor, stride=layout.stride, pixel=layout.pixel, depth=depth)
@@ -123,39 +126,34 @@ class CodeLengthModel(ByteModel):
     @property
     def context_window(self) -> Window:
         """The rule by which a row's window grows and reopens. N is whole units of the compressor, one at least."""
-        own = self.compressor.law_window if self.chosen_rule == _DECODER else self.compressor.window
+        own = (
+            self.compressor.window if self.chosen_rule == _ONE_STEP or self._law is None else self.compressor.law_window
+        )
         unit = self.compressor.unit
         return Window(max((self.window or own) // unit, 1) * unit)
 
     @functools.cached_property
-    def chosen_rule(self) -> str:
-        """The rule, or if none is named: ``decoder`` for a compressor that has a law, ``calibrated`` for others.
-
-        Samples of pictures and sound, and whatever has an option of the calibrated rule, are ``calibrated`` too.
-        """
-        if self.rule:
-            return self.rule
-        if self.stride or self.pixel or self.effort != FAST.name:
-            return _CALIBRATED
+    def _law(self) -> Law | None:
+        """The compressor's law; None if it has none."""
         try:
-            self.compressor.law()
+            return self.compressor.law()
         except NoLaw:
-            return _CALIBRATED
-        return _DECODER
+            return None
+
+    @functools.cached_property
+    def chosen_rule(self) -> str:
+        """The rule, or if none is named: ``decoder`` for a compressor that has a law, ``calibrated`` for others."""
+        return self.rule or (_CALIBRATED if self._law is None else _DECODER)
 
     def resolved(self, rule: str = "") -> CodeLengthModel:
         """Return the model with its rule named; see ``ByteModel.resolved``."""
         return dataclasses.replace(self, rule=self.rule or rule or self.chosen_rule)
 
     @property
-    def _rule(self) -> Proposals:
-        """What the rows of the calibrated rule have in common: proposals that are priced by code lengths."""
+    def _proposals(self) -> Proposals:
+        """What the rows of the calibrated rule have in common where there is no law."""
         layout = samples_layout(self.stride, self.pixel, self.depth)
         return Proposals(self.compressor, EFFORTS[self.effort], self.context_window, layout)
-
-    def _start_calibrated(self, prompts: Sequence[bytes]) -> State:
-        """Return a state of the calibrated rule: the one place that chooses how a compressor is calibrated."""
-        return RowsState.start(functools.partial(ProposalsRow.after, self._rule), prompts)
 
     @property
     def warm_up(self) -> int | None:
@@ -163,9 +161,13 @@ class CodeLengthModel(ByteModel):
 
         The law of ``model:SPEC`` learns as its model does.
         """
+        if self.chosen_rule == _ONE_STEP:
+            return None
+        if self._law is None:
+            return self._proposals.warm_up
         if self.chosen_rule == _DECODER:
-            return self.compressor.law().warm_up
-        return self._rule.warm_up if self.chosen_rule == _CALIBRATED else None
+            return self._law.warm_up
+        return WARM_UP + (self._law.warm_up or 0)
 
     @property
     def versions(self) -> str:
@@ -181,33 +183,37 @@ class CodeLengthModel(ByteModel):
     def start_time(self) -> float:
         """Seconds of what a fingerprint and the fit of a law measure, of starts of a law, and of the rule's tables."""
         calls, seconds = _CALLS[self.chosen_rule], _TABLES_TIME
-        if self.chosen_rule == _CALIBRATED:
-            calls += self._rule.calls_to_warm_up + (_CALLS[_ONE_STEP] if self._rule.has_code_values else 0)
+        if self.chosen_rule == _ONE_STEP:
+            pass
+        elif self._law is None:
+            calls += self._proposals.calls_to_warm_up + (_CALLS[_ONE_STEP] if self._proposals.has_code_values else 0)
             seconds += _SAMPLES_TIME if self.pixel else 0
-        if self.chosen_rule == _DECODER and self.compressor.law_kind == "fitted":
-            calls, seconds = calls + _FIT_CALLS, seconds + _FIT_TIME
-        elif self.chosen_rule == _DECODER:
-            seconds += _STARTS * self.compressor.law().start_time
+        else:
+            calls = _CALLS[_DECODER]
+            seconds += _STARTS * self._law.start_time
+            if self.compressor.law_kind == "fitted":
+                calls, seconds = calls + _FIT_CALLS, seconds + _FIT_TIME
+            if self.chosen_rule == _CALIBRATED:
+                seconds += LEARNING_TIME
         return seconds + 1e-6 * calls * self.compressor.call_time
 
     def memory(self, rows: int, length: int) -> int:
         """Return the bytes of an encoder and of ``rows`` rows; see ``ByteModel.memory``."""
         size = min(length, self.context_window.limit)
         meter = self.compressor.meter_memory(size) + size
-        if self.chosen_rule == _CALIBRATED:
-            row = 2 * meter + self._rule.memory(size)
-        elif self.chosen_rule == _DECODER:
-            row = self.compressor.law().state_memory(size) + size
-        else:
+        if self.chosen_rule == _ONE_STEP:
             row = 2 * meter  # those before a byte, and those after it
+        elif self._law is None:
+            row = 2 * meter + self._proposals.memory(size)
+        else:
+            row = self._law.state_memory(size) + size + (memory(size) if self.chosen_rule == _CALIBRATED else 0)
         return self.compressor.encoder_memory(size) + rows * (ROW + row)
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state after ``prompts``; rows with equal prompts share their work until they part."""
-        if self.chosen_rule == _CALIBRATED:
-            return self._start_calibrated(prompts)
-        if self.chosen_rule == _DECODER:
-            return DecoderState.start(
-                functools.partial(DecoderRow, self.compressor, self.compressor.law(), self.context_window), prompts
-            )
-        return OneStepState.start(self.compressor, self.context_window, prompts)
+        if self.chosen_rule == _ONE_STEP:
+            return OneStepState.start(self.compressor, self.context_window, prompts)
+        if self._law is None:
+            return RowsState.start(functools.partial(ProposalsRow.after, self._proposals), prompts)
+        row = CalibratedRow.after if self.chosen_rule == _CALIBRATED else DecoderRow
+        return LawRowsState.start(functools.partial(row, self.compressor, self._law, self.context_window), prompts)
