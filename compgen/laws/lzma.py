@@ -145,7 +145,7 @@ def _kinds(probabilities: NDArray[np.int64], found: NDArray[np.int64]) -> NDArra
 
 
 def prices_of(decoded: Decoded) -> StatePrices:
-    """Return the prices at a stream's end. Where its last chunk holds bytes as they are, all are alike and none match."""
+    """Return the prices at a stream's end. Where its last chunk is stored, bytes are all alike and none match."""
     table, kinds = decoded.probabilities, _kinds(decoded.probabilities, decoded.found)
     if decoded.stored:
         table = np.full(loops.PROBABILITIES, _EVEN)

@@ -45,8 +45,8 @@ from compgen.laws.literals import ONE, MatchedLiterals
 from compgen.laws.lz77 import Lz77Law, Renewals
 
 SLOTS = 16
-"""Distances that are followed. Chosen: LZMA has four recent ones, zstd three, and some that only short matches
-bring must find room. Other numbers were not measured."""
+"""Distances that are followed. Chosen: law / own of xz and zstd on kennedy.xls is 1.16 and 0.99 with 4, 1.07 and 0.91
+with 8, 0.98 and 0.87 with 16, 0.97 and 0.86 with 32; on text it differs by 0.002, and fewer are faster."""
 
 LITERAL, MATCH, REPEAT, SHORT, OTHER = range(5)
 """Kinds of instructions: a literal; a match from a new distance; one from the last distance; the same of one byte; one
@@ -56,8 +56,8 @@ POSITIONS = 4
 """Prices may depend on the position in the context, modulo this."""
 
 RENEWALS = Renewals(first=256, every=1024)
-"""Reading one output costs some 10 ms with numba, 30 ms without. Chosen: as often as the
-pass begins anew."""
+"""Reading one output of 8 KB costs some 10 ms with numba, 30 ms without. Chosen: as often
+as the pass begins anew."""
 
 _MOST_REACH = 65536
 _TABLES, _PRICES, _OF_A_BYTE = 512 << 10, 2560 << 10, 64
