@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from benchmarks.fit_calibration import signals, sources
 from benchmarks.real_data import parsed
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
+from compgen.errors import LossWarning
 from compgen.media import Layout
 from compgen.models.bit_mixing import WEIGHT_ONE
 from compgen.models.derived.calibrated import RATE, CalibratedRow
@@ -105,17 +107,20 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=600)
     parser.add_argument("--only", default="copies,ppmd,png,flac")
     arguments = parsed(parser)
-    found = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+    warnings.simplefilter("ignore", LossWarning)
     for family in arguments.only.split(","):
         weights = fit(family, arguments.pieces, drawn(arguments.data, family))
-        found[family] = [[[round(w / (WEIGHT_ONE >> 12)) for w in row] for row in one.tolist()] for one in weights]
-    lines = [
-        f'"{family}": [\n'
-        + ",\n".join("[\n" + ",\n".join(json.dumps(row) for row in one) + "\n]" for one in sets)
-        + "\n]"
-        for family, sets in found.items()
+        keep(family, [[[round(w / (WEIGHT_ONE >> 12)) for w in row] for row in one.tolist()] for one in weights])
+
+
+def keep(family: str, weights: list[list[list[int]]]) -> None:
+    """Write the weights of a family beside those of the others, one line for each set."""
+    found = (json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}) | {family: weights}
+    families = [
+        f'"{name}": [\n' + ",\n".join("[\n" + ",\n".join(map(json.dumps, one)) + "\n]" for one in sets) + "\n]"
+        for name, sets in found.items()
     ]
-    OUTPUT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    OUTPUT.write_text("{\n" + ",\n".join(families) + "\n}\n")
 
 
 if __name__ == "__main__":

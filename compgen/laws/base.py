@@ -90,7 +90,7 @@ class LawState(Growing):
         Returns:
             (E, 256) shares of 2**SHARE_BITS: for each part, what it alone expects of the next byte. The last part is
             the law as a whole. By default it is the only one.
-            Numbers below those of ``Law.numbers``, which tell contexts apart that deserve another trust. By default none.
+            Numbers below those of ``Law.numbers``, for contexts that deserve another trust. By default none.
         """
         return self.frequencies()[None] << (SHARE_BITS - PRECISION), []
 

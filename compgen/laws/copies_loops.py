@@ -1,4 +1,4 @@
-"""The counts of ``copies.py`` as loops that numba compiles. Constants are arguments, since numba keeps compiled code."""
+"""The counts of ``copies.py`` as loops that numba compiles. Constants are arguments: numba keeps compiled code."""
 
 from __future__ import annotations
 

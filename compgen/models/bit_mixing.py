@@ -15,6 +15,7 @@ Beside ``mixing.py``, which mixes whole bytes: over the parts of gzip's law, thr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,8 @@ def _chances(scores: NDArray[np.int64]) -> NDArray[np.int64]:
     size = np.minimum(np.abs(scores), _MOST)
     power = exp2_table()[size & ((1 << FRACTION) - 1)] >> (size >> FRACTION)
     small = (power << _UNIT) // ((1 << TOP) + power)
-    return np.where(scores < 0, small, (1 << _UNIT) - small)
+    found: NDArray[np.int64] = np.where(scores < 0, small, (1 << _UNIT) - small)
+    return found
 
 
 def _mix_by_numpy(
@@ -112,11 +114,7 @@ def _mix(
             if n & 1 and sums[n] == sums[n - 1]:
                 units[n] = last
                 continue
-            rest, exponent = sums[n], 0
-            for step in (32, 16, 8, 4, 2, 1):
-                if rest >> step > 0:
-                    rest >>= step
-                    exponent += step
+            exponent = math.frexp(float(sums[n]))[1] - 1
             spare = exponent - fraction
             mantissa = sums[n] >> spare if spare > 0 else sums[n] << -spare
             last = log2[mantissa - (1 << fraction)] + (exponent << fraction)

@@ -1,7 +1,7 @@
 """The model ``signal``: samples of pictures and sound, predicted as numbers, and no compressor.
 
-Predictions of the next sample (``samples/prediction.py``) are mixed with what followed the contexts of the present before,
-those of ``history`` without sparse contexts and words. In rows, contexts reach into the row above.
+Predictions of the next sample (``samples/prediction.py``) are mixed with what followed the contexts of the present
+before, those of ``history`` without sparse contexts and words. In rows, contexts reach into the row above.
 """
 
 from __future__ import annotations

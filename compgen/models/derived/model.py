@@ -87,8 +87,8 @@ class CodeLengthModel(ByteModel):
             self.compressor.law()  # which says if there is none
         if (self.stride or self.pixel or self.effort != FAST.name) and self._law is not None:
             raise UsageError(
-                f"effort, stride and pixel are for compressors without a law, and '{self.compressor}' has one; leave them "
-                f"out, or mix it with what knows them: {self.compressor}+history or {self.compressor}+signal"
+                f"effort, stride and pixel are for compressors without a law, and '{self.compressor}' has one; leave "
+                f"them out, or mix it with a model that knows them: {self.compressor}+history, {self.compressor}+signal"
             )
         samples_layout(self.stride, self.pixel, self.depth)  # which says if there is none
         if self.window < 0:
@@ -126,9 +126,8 @@ class CodeLengthModel(ByteModel):
     @property
     def context_window(self) -> Window:
         """The rule by which a row's window grows and reopens. N is whole units of the compressor, one at least."""
-        own = (
-            self.compressor.window if self.chosen_rule == _ONE_STEP or self._law is None else self.compressor.law_window
-        )
+        by_law = self._law is not None and self.chosen_rule != _ONE_STEP
+        own = self.compressor.law_window if by_law else self.compressor.window
         unit = self.compressor.unit
         return Window(max((self.window or own) // unit, 1) * unit)
 
