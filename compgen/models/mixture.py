@@ -16,8 +16,8 @@ from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
 _RATE = 200
-"""The mixer's learning rate, in units of 2**-16. Chosen among 20, 60, 150 and 400 on windows of three texts,
-records and a photograph; docs/log.md has the rates. It is far above the calibrated rule's: a mixture has few weights."""
+"""The mixer's learning rate, in units of 2**-16. Chosen among 20, 60, 150 and 400 on windows of three texts, records
+and a photograph; docs/log.md has the rates. It is far above the calibrated rule's: a mixture has few weights."""
 _MOST_MEMBERS = 16
 """Chosen: bounds what the spec in a file can make a decoder load."""
 
