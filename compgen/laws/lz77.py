@@ -130,7 +130,7 @@ class Renewals:
         return self.first if here == 0 else here + min(here, self.every)
 
 
-DEFLATE_RENEWALS = Renewals(first=256, every=4096)
+DEFLATE_RENEWALS = Renewals(first=256, every=1024)
 """Reading the tables of one output is cheap."""
 
 _TABLES, _PRICES, _OF_A_BYTE, _BEFORE = 384 << 10, 768 << 10, 64, 16
