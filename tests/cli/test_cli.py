@@ -435,11 +435,11 @@ def test_compressors_lists_what_is_here(cgn: Run) -> None:
     assert entries["backoff"]["kind"] == "model"
     laws = {name: entry["law"] for name, entry in entries.items() if "law" in entry}
     assert {name for name, law in laws.items() if law == "exact"} == {
-        "gzip", "zlib", "deflate", "flac", "png", "ppmd", "model"
+        "gzip", "zlib", "deflate", "xz", "zstd", "flac", "png", "ppmd", "model"
     }  # fmt: skip
     assert {name for name, law in laws.items() if law == "none"} >= {"bz2"}
     assert {name for name, law in laws.items() if law == "fitted"} == {
-        "xz", "zstd", "zstd-dict", "brotli", "command", "null"
+        "zstd-dict", "brotli", "command", "null"
     }  # fmt: skip
     assert all(entry["available"] for entry in entries.values())
     assert b"gzip" in cgn("compressors").stdout
