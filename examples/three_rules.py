@@ -2,8 +2,8 @@
 
     python examples/three_rules.py [PROMPT]
 
-``decoder`` is what the compressor's own decoder makes of random bits, ``calibrated`` a predictor that listens to the
-compressor a little, ``one-step`` the paper's rule. ``null`` is the control: a compressor that knows nothing.
+``decoder`` is what the compressor's own decoder makes of random bits, ``calibrated`` the parts of that, with trust that
+is learnt, ``one-step`` the paper's rule. ``null`` is the control: a compressor that knows nothing.
 
 The tables give the mean Jensen-Shannon divergence, in bits, between two compressors' distributions of the next byte,
 over 20 contexts: 0 where they expect the same, 1 where one expects only what the other excludes.

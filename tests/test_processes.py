@@ -26,15 +26,16 @@ from compgen.models import ByteModel, State, load
 NEEDS = {
     "gzip": "",
     "gzip:rule=one-step": "",
-    "gzip:rule=calibrated,effort=best": "",
+    "gzip:rule=calibrated": "",
+    "bz2:effort=best": "",
     "bz2:rule=one-step": "",  # measured by a pool of threads
     "xz": "",
     "zstd-dict": "zstandard",
     "brotli": "brotli",
     "ppmd": "pyppmd",
     "ppmd:rule=one-step": "pyppmd",  # encoded by a child process
-    "flac:pixel=1": "soundfile",
-    "png:stride=30,pixel=3": "",
+    "flac": "soundfile",
+    "bz2:stride=30,pixel=3": "",
     "png:width=30": "",
     "gzip+ppmd": "pyppmd",
     "backoff:order=3": "",

@@ -119,7 +119,7 @@ def test_a_wrong_name_or_option_names_its_fix(spec: str, said: str) -> None:
     "spec",
     ["gzip", "gzip:level=6", "xz:level=0,window=4096", "zstd-dict:level=3", "ppmd:order=4,memory=32",
      "command:timeout=5.0 window=128 xz -9e -c", "backoff:order=5", "uniform",
-     "gzip:rule=one-step", "gzip:effort=best", "gzip+bz2:level=1+backoff"],
+     "gzip:rule=one-step", "bz2:effort=best", "gzip+bz2:level=1+backoff"],
 )  # fmt: skip
 def test_a_model_is_its_spec(spec: str) -> None:
     model = load(spec)

@@ -47,8 +47,9 @@ def compressors(as_json: AsJson = False) -> None:
             page.print(Text(one_line(entry["problem"]), style="red"))
     page.print(
         "\nresolution: the unit of code lengths. window: the default N; a derived model looks back N to 2N - 1 bytes.\n"
-        "law: what rule=decoder follows: exact, read from the format; fitted, from code lengths; or none.\n"
-        "Every compressor also takes rule=calibrated, rule=one-step, effort=best and window=N. A+B is a mixture.\n"
+        "law: what rules decoder and calibrated follow: exact, read from the format; fitted, from code lengths; none.\n"
+        "Every compressor also takes rule=calibrated, rule=one-step and window=N. Those with a law take rule=decoder,\n"
+        "those without take effort=best, stride=N, pixel=N and depth=16. A+B is a mixture.\n"
         "'command:PROGRAM ARGS' is any program that compresses standard input to standard output.\n"
         "'lzma' is another name for xz."
     )

@@ -78,7 +78,7 @@ def score(
         context: the bytes known before.
         rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``. By default
             ``decoder`` where the compressor has a law.
-        effort: how much work the calibrated rule does, ``fast`` or ``best``.
+        effort: how much work the calibrated rule does, ``fast`` or ``best``; for compressors without a law.
         watch: called with the number of bytes scored so far.
 
     Raises:

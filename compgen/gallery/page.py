@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ to leave the samples in sight."""
 _WIDE = 256
 """Width that small pictures are enlarged to, screen pixels. Chosen: pixels of a small picture show, and
 pictures still stand side by side."""
+_RULE = re.compile(r"\brule=([a-z-]+)")
+"""A rule in the spec of a model, where each is named."""
 _STATIC = ("gallery.css", "gallery.js", "explorer.js")
 """Files of ``site/`` that are copied as they are."""
 
@@ -59,7 +62,7 @@ def _build(config: Config, out: Path, data: Path | None, jobs: int, watch: Calla
         for place, column in enumerate(config.columns):
             if (number, place) in drawn:
                 shown.append(_shown(prompt, drawn[number, place], column.name, out, f"{number}-{place}"))
-                shown[-1]["rule"] = column.rule or "calibrated"
+                shown[-1]["rule"] = " ".join(sorted(set(_RULE.findall(shown[-1]["model"]))))
         rows.append({"row": row, "medium": prompt.medium, "cells": shown, "given": _given(prompt)})
     site = jinja2.Environment(
         loader=jinja2.PackageLoader("compgen.gallery", "site"), autoescape=True, undefined=jinja2.StrictUndefined

@@ -45,7 +45,8 @@ def load(
             options of the model over it (``gzip:level=6,window=8192``). A model or compressor itself is taken too.
         rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``; overrides the
             spec's.
-        effort: what the calibrated rule may spend, ``fast`` or ``best``; overrides the spec's.
+        effort: what the calibrated rule may spend, ``fast`` or ``best``; for compressors without a law; overrides the
+            spec's.
         window: the context window, bytes; overrides the spec's.
         layout: how the bytes lie, for models and compressors that can use it. The spec's own options override it.
 

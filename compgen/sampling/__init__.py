@@ -82,7 +82,7 @@ def sample(
         sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, a plugin's name, a spec, or a sampler.
         rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``. By default
             ``decoder`` where the compressor has a law.
-        effort: how much work the calibrated rule does: ``fast`` or ``best``.
+        effort: how much work the calibrated rule does, ``fast`` or ``best``; for compressors without a law.
         temperature: above 1 it flattens the distribution, below 1 it sharpens it, 0 is greedy. For ``smc``, see there.
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
         top_p: draw only from the fewest most probable bytes whose probabilities sum to this.

@@ -76,6 +76,7 @@ def test_a_site_is_whole_and_resumes(cgn: Run, config: Path, tmp_path: Path) -> 
     done = cgn(*words)
     assert (done.returncode, done.stdout.decode().strip()) == (0, str(site / "index.html")), done.stderr
     pages = {name: (site / f"{name}.html").read_text() for name in ("index", "explorer")}
+    assert re.findall(r'data-rule="(.*?)"', pages["index"]).count("decoder") == 1, "gzip's own rule where none is named"
     for page in pages.values():
         assert "<script>alert" not in page
         assert "A &lt;b&gt;small&lt;/b&gt; gallery" in page

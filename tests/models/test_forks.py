@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compgen.laws.copies import Copies
 from compgen.laws.lz77 import Pass
 from compgen.laws.ppmd_model import Model as PpmdModel
 from compgen.laws.ppmd_model import Pools
 from compgen.models import load
 from compgen.models.backoff import _History as BackoffHistory
+from compgen.models.bit_mixing import BitMixer
 from compgen.models.derived.history import History
 from compgen.models.derived.prices import Prices
 from compgen.models.derived.proposals import ProposalsRow
@@ -23,6 +25,9 @@ from compgen.models.samples.prediction import Signal
 
 SHARED = {
     "Blend._shorter",
+    "Copies._changes",
+    "Copies._roots",
+    "Copies._steps",
     "ContextRow._contexts",
     "ContextRow._first",
     "ContextRow._most",
@@ -49,8 +54,10 @@ SHARED = {
     "Signal._coefficients[]",
     "Signal._inverses",
     "Signal._medians",
+    "Signal._neighbours_of",
     "Signal._next",
     "Signal._offsets",
+    "Signal._ranges",
     "OneStepState._contexts[]",
     "_History.base",
 }
@@ -63,16 +70,21 @@ SPECS = (
     "signal:stride=24,pixel=3",
     "signal:pixel=4,depth=16",
     "gzip:rule=decoder+history",
-    "gzip:stride=24",
-    "gzip:stride=24,pixel=3",
-    "gzip:pixel=4,depth=16",
-    "gzip:effort=best",
-    "ppmd:effort=best",
+    "bz2",
+    "bz2:window=50",
+    "bz2:stride=24",
+    "bz2:stride=24,pixel=3",
+    "bz2:pixel=4,depth=16",
+    "bz2:effort=best",
+    "ppmd:rule=calibrated,memory=1",
+    "xz:rule=calibrated",
     "brotli:rule=calibrated",
     "zstd-dict:rule=calibrated",
     "png:width=8",
     "png:width=8,rule=calibrated",
     "flac",
+    "flac:rule=calibrated",
+    "null:rule=calibrated",
     "gzip:rule=one-step",
     "gzip:rule=decoder",
     "zlib:rule=decoder,window=50",
@@ -143,11 +155,18 @@ def test_a_fork_shares_what_never_changes(spec: str) -> None:
     assert [pickle.dumps(value) for value in kept] == before
 
 
-@pytest.mark.parametrize("cls", [BackoffHistory, ProposalsRow, History, Mixer, Prices, Signal, Pass, PpmdModel])
+SEARCHED = [BackoffHistory, BitMixer, Copies, History, Mixer, Pass, PpmdModel, Prices, ProposalsRow, Signal]
+
+
+@pytest.mark.parametrize("cls", SEARCHED)
 def test_a_fork_that_copies_references_alone_is_found(cls: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cls, "fork", copy.copy)
-    specs = {Signal: "gzip:pixel=1", Pass: "gzip:rule=decoder", PpmdModel: "ppmd:rule=decoder"}
-    spec = specs.get(cls, "gzip:rule=calibrated+backoff")
+    specs = {
+        **dict.fromkeys((BitMixer, Copies, Pass), "gzip:rule=calibrated"),
+        Signal: "bz2:pixel=1",
+        PpmdModel: "ppmd:rule=decoder",
+    }
+    spec = specs.get(cls, "bz2+backoff")
     _, _, found = shared_by_a_fork(spec)
     names = {name for name, _ in found} - SHARED
     holder = Pools if cls is PpmdModel else cls
@@ -162,4 +181,4 @@ def test_a_new_field_that_a_fork_forgets_is_found(monkeypatch: pytest.MonkeyPatc
         self.forgotten = [0]
 
     monkeypatch.setattr(Signal, "__init__", with_a_new_field)
-    assert "Signal.forgotten" in {name for name, _ in shared_by_a_fork("gzip:pixel=1")[2]}
+    assert "Signal.forgotten" in {name for name, _ in shared_by_a_fork("bz2:pixel=1")[2]}

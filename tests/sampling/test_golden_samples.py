@@ -39,4 +39,4 @@ def test_seeds_draw_what_they_drew(case: dict[str, Any], monkeypatch: pytest.Mon
 
 def test_every_sampler_has_golden_samples() -> None:
     assert {case["sampler"].partition(":")[0] for case in CASES} == set(SAMPLERS.names())
-    assert len(CASES) == 38
+    assert len(CASES) == 39

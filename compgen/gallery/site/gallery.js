@@ -22,7 +22,7 @@ function filter() {
       const { rule, name } = article.dataset;
       // The original stays beside whatever is left.
       article.hidden = rule !== "original"
-        && ((by("rule").value !== "" && rule !== by("rule").value) || !name.toLowerCase().includes(find));
+        && ((by("rule").value !== "" && !rule.split(" ").includes(by("rule").value)) || !name.toLowerCase().includes(find));
     }
   }
 }

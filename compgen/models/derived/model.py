@@ -1,8 +1,8 @@
 """A next-byte distribution from any compressor's code lengths.
 
-``one_step.py`` holds the paper's rule, ``decoder.py`` the law of the compressor's own decoder, ``proposals.py`` the
-calibrated rule. Under all, a row's context window grows to 2N bytes and reopens on its last N
-(``compgen.models.window``).
+``one_step.py`` holds the paper's rule, ``decoder.py`` the law of the compressor's own decoder, ``calibrated.py`` the
+parts of that law with trust that is learnt, ``proposals.py`` the calibrated rule without a law. Under all, a row's
+context window grows to 2N bytes and reopens on its last N (``compgen.models.window``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class CodeLengthModel(ByteModel):
     Attributes:
         compressor: gives the code lengths.
         rule: how the compressor becomes a distribution, one of RULES; empty for the default (``chosen_rule``).
-        effort: what the calibrated rule may spend, ``fast`` or ``best``.
+        effort: what the calibrated rule may spend, ``fast`` or ``best``. This, stride, pixel and depth are for
+            compressors without a law; others refuse them.
         window: N, bytes of the context window; 0 for the compressor's own.
         stride: bytes in a row of a picture or in a record of a table. The calibrated rule looks at the bytes above.
             With 0 it looks for a record length in the window.
