@@ -86,9 +86,11 @@ class CodeLengthModel(ByteModel):
             raise UsageError(f"effort is for the calibrated rule; leave it out with rule={self.rule}")
         if self.rule == _DECODER:
             self.compressor.law()  # which says if there is none
-        if (self.stride or self.pixel or self.effort != FAST.name) and self._law is not None:
+        if self.effort != FAST.name and self._law is not None:
+            raise UsageError(f"effort is for compressors without a law, and '{self.compressor}' has one; leave it out")
+        if (self.stride or self.pixel or self.depth != 8) and self._law is not None:
             raise UsageError(
-                f"effort, stride and pixel are for compressors without a law, and '{self.compressor}' has one; leave "
+                f"stride, pixel and depth are for compressors without a law, and '{self.compressor}' has one; leave "
                 f"them out, or mix it with a model that knows them: {self.compressor}+history, {self.compressor}+signal"
             )
         samples_layout(self.stride, self.pixel, self.depth)  # which says if there is none
