@@ -153,13 +153,7 @@ def state_law(prices: Callable[[bytes], StatePrices]) -> Lz77Law:
 
 
 class StatePass(ForwardPass):
-    """The forward pass, from a boundary on.
-
-    Args:
-        known: the bytes before, as far as they are wanted.
-        prices: of instructions.
-        room: bytes that may be appended.
-    """
+    """The forward pass from a boundary on, behind ``known`` and with room for so many bytes."""
 
     def __init__(self, known: bytes, prices: StatePrices, room: int) -> None:
         size = len(known) + room

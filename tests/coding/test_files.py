@@ -131,7 +131,7 @@ def test_jobs_give_the_same_bytes_back(prose: bytes) -> None:
 
 
 def test_files_decode_under_other_vector_code_and_threads(prose: bytes, tmp_path: Path) -> None:
-    from tests.models.test_calibrated import simd_features
+    from tests.models.test_portability import simd_features
 
     features = " ".join(simd_features())
     child = "import sys; from compgen.cli import run; sys.exit(run(sys.argv[1:]))"
