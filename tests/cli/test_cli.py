@@ -368,7 +368,7 @@ def test_the_summary_of_a_sample_names_the_rule_in_use(cgn: Run, prompt: str) ->
         (("-c", "bz2"), b"bz2:rule=calibrated, "),
         (("-c", "xz:window=400"), b"xz:rule=decoder,window=400, "),
         (("--rule", "one-step"), b"gzip:rule=one-step, "),
-        (("--effort", "best"), b"gzip:rule=calibrated,effort=best, "),
+        (("-c", "bz2", "--effort", "best"), b"bz2:rule=calibrated,effort=best, "),
         (("-c", "gzip+bz2"), b"gzip:rule=decoder+bz2:rule=calibrated, "),
     ):
         done = cgn(*common, *words)
