@@ -95,7 +95,7 @@ class Lawless(Compressor):
 FILES = {
     "backoff": Golden("backoff:order=3", TEXT),
     "calibrated": Golden('model:"backoff:order=2",rule=calibrated', SHORT),
-    "calibrated-uniform": Golden('model:"uniform",rule=calibrated', WORDS),
+    "calibrated-uniform": Golden('model:"uniform",rule=calibrated', WORDS, "stored"),
     "calibrated-window": Golden('model:"backoff:order=1",rule=calibrated,window=30', WORDS, options={"lanes": 2}),
     "history": Golden("history", TEXT),
     "history-window": Golden("history:stride=7,window=60", WORDS, options={"lanes": 2}),
