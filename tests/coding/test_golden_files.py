@@ -124,7 +124,7 @@ OF_VERSION_1 = [
 ]  # fmt: skip
 """Files of version 1 that hold the same as those of today."""
 
-REFUSED = {"calibrated": 'model:"backoff:order=2"', "calibrated-named": 'model:"backoff:order=2",rule=calibrated'}
+REFUSED = {"calibrated": "model:backoff", "calibrated-named": "model:backoff,rule=calibrated"}
 """Files of the calibrated rule of version 1. The first is from before files named their rule."""
 
 FINGERPRINTS = sorted(
