@@ -79,7 +79,7 @@ def _reports(source: Any) -> Iterator[dict[str, Any]]:
 
 
 def _report(frames: FrameReader) -> dict[str, Any]:
-    from compgen.coding.container import MAGIC, VERSION, EndFrame, ModelFrame
+    from compgen.coding.container import MAGIC, EndFrame, ModelFrame
 
     begin = frames.read_bytes - len(MAGIC) - 1
     named: ModelFrame | None = None
@@ -93,7 +93,7 @@ def _report(frames: FrameReader) -> dict[str, Any]:
                 {"kind": kind, "bytes": frame.length, "compressed_bytes": frame.size, "checksum": frame.checksum.hex()}
             )
     return {
-        "format": VERSION,
+        "format": frames.version,
         "compressor": named and named.spec,
         "versions": named and named.versions,
         "fingerprint": named and named.fingerprint.hex(),

@@ -1,4 +1,4 @@
-"""Read and write the frames of the file format .cgn, version 1. docs/format.md describes it byte by byte.
+"""Read and write the frames of the file format .cgn. docs/format.md describes it byte by byte.
 
     magic version { frame } end
 
@@ -24,8 +24,11 @@ from compgen.errors import CorruptDataError, IncompatibleError
 MAGIC = b"\x89CGN"
 """The first bytes of every file. No text in UTF-8 begins with 0x89."""
 
-VERSION = 1
-"""The version of the format that is read and written."""
+VERSION = 2
+"""The version of the format that is written. Version 1 is read as well. Its frames are the same, and some specs meant
+other models then (``trust.py``)."""
+
+_FIRST_VERSION = 1
 
 MAX_SEGMENT = 1 << 24
 """Bytes in a segment at most. Chosen for the format: it bounds what a reader holds in memory."""
@@ -73,6 +76,7 @@ class ModelFrame:
             that the coded segment before it has left.
         versions: the versions of libraries and weights at the time of writing, for messages.
         precision: log2 of the sum of a row's frequencies.
+        version: the version of the format that the container says. Not a part of the frame.
     """
 
     spec: str
@@ -81,6 +85,7 @@ class ModelFrame:
     independent: bool
     versions: str
     precision: int
+    version: int = VERSION
 
     def pack(self) -> bytes:
         """Return the bytes of the frame after its letter."""
@@ -173,7 +178,12 @@ class FrameWriter:
 
 
 class FrameReader:
-    """Reads the frames of one container after another, one at a time."""
+    """Reads the frames of one container after another, one at a time.
+
+    Attributes:
+        version: the version of the format that the container at hand says.
+        read_bytes: bytes read so far.
+    """
 
     def __init__(self, source: BinaryIO) -> None:
         """Read the magic number and the version.
@@ -207,9 +217,11 @@ class FrameReader:
     def _begin(self, head: bytes) -> None:
         if len(head) == len(MAGIC):
             raise CorruptDataError("the file is cut short")
-        if head[-1] != VERSION:
+        self.version = head[-1]
+        if not _FIRST_VERSION <= self.version <= VERSION:
             raise IncompatibleError(
-                f"this file has format version {head[-1]}; this compgen reads version {VERSION}: update compgen"
+                f"this file has format version {self.version}; this compgen reads versions {_FIRST_VERSION} to "
+                f"{VERSION}: update compgen"
             )
         self.read_bytes += len(head)
 
@@ -247,7 +259,7 @@ class FrameReader:
             raise CorruptDataError("the file is damaged: its model's name is not UTF-8") from None
         if spec_size > MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
             raise CorruptDataError("the file is damaged: its model frame holds values that no version writes")
-        return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision)
+        return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision, self.version)
 
     @staticmethod
     def _bound(length: int, most: int) -> None:

@@ -6,6 +6,7 @@ must not choose what is run, read from disk, or allocated. And the model must be
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from typing import TypeAlias
 
@@ -26,6 +27,15 @@ Model: TypeAlias = str | Spec | Compressor | ByteModel
 DEFAULT_RULE = "calibrated"
 """The rule of compressors in files, if none is named: to compress is to do the best one can. A file that compgen writes
 always names the rule. One written before 29 November 2026 may not, and means this."""
+
+_LAST_COMMIT = "b07fe31"
+"""The last commit of compgen that wrote version 1 of the format. What it had and is gone is refused by name."""
+
+_OTHER_LAWS = ("xz", "zstd")
+"""Compressors whose laws were fitted from code lengths in version 1. Now they are read from the compressors' output."""
+
+_NO_LAWS = ("png", "flac")
+"""Compressors that had no law in version 1, and were calibrated where no rule was named."""
 
 
 def load_from_file(spec: str, starts: Starts | None = None) -> ByteModel:
@@ -65,6 +75,46 @@ def _check_member(spec: str, member: Spec) -> None:
         )
 
 
+def _check_version(frame: ModelFrame, trusted: bool) -> None:
+    """Check that a container of version 1 names no model that is another one today.
+
+    ``trusted`` is whether the caller gave the model, so that a plugin in it may be loaded.
+
+    Raises:
+        IncompatibleError: it names one.
+    """
+    with contextlib.suppress(UsageError):  # loading says what is wrong with a spec
+        if frame.version == 1 and (gone := _gone_since_version_1(frame.spec, trusted)):
+            raise IncompatibleError(
+                f"this file was written with '{frame.spec}' by {gone} of before 30 November 2026, which was another "
+                f"model: to read it, use the last commit that had it (git checkout {_LAST_COMMIT})"
+            )
+
+
+def _gone_since_version_1(spec: str, trusted: bool) -> str | None:
+    """Return what in the model ``spec`` of version 1 is another thing today; None if nothing is.
+
+    Raises:
+        UsageError: the spec is wrong.
+    """
+    members = [(member, "calibrated") for member in split_mixture(spec)]  # with their rules if they name none
+    while members:
+        text, default = members.pop()
+        member = Spec.parse(text)
+        if member.name in MODELS or not (trusted or COMPRESSORS.is_builtin(member.name)):
+            continue
+        rule = dict(member.options).get("rule") or default
+        if not rule:
+            rule = "calibrated" if member.name in _NO_LAWS else "decoder"
+        if rule == "calibrated" and COMPRESSORS.get(member.name).law_kind != "none":
+            return "the calibrated rule"
+        if rule == "decoder" and member.name in _OTHER_LAWS:
+            return f"the law of {member.name}"
+        if member.name == "model":
+            members += [(inner, "") for inner in split_mixture(member.argument or "")]
+    return None
+
+
 def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, str]]]]:
     """Return what two specs must have in common to name the same model, member by member.
 
@@ -88,9 +138,10 @@ def model_of(
 
     Raises:
         UsageError: the file was written with another model than ``given``.
-        IncompatibleError: a file may not choose this model, or the model behaves otherwise here.
+        IncompatibleError: a file may not choose this model, or the model behaves otherwise here or is gone.
         LimitError: to find that out, or to decode the ``first`` segment, costs more than ``budget``.
     """
+    _check_version(frame, given is not None)
     if given is not None and _comparable(str(given)) != _comparable(frame.spec):
         raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
     model = given if given is not None else load_from_file(frame.spec, starts)

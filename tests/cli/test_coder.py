@@ -168,7 +168,7 @@ def test_damage_is_one_line_and_exit_1(cgn: Run, source: Path) -> None:
 
 
 def test_a_program_must_be_named_again(cgn: Run, source: Path) -> None:
-    source.write_bytes(b"a tale, " * 40)
+    source.write_bytes(b"a tale, " * 80)
     packed, spec, named = f"{source}.cgn", "command:gzip -9 -n", "command:rule=calibrated gzip -9 -n"
     assert cgn("compress", str(source), "-c", spec, "--no-verify").returncode == 0
     refused = cgn("decompress", packed, "-o", "-")

@@ -20,7 +20,7 @@ from compgen.coding.fingerprint import fingerprint
 from compgen.coding.trust import load_from_file, model_of
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.deflate import Gzip
-from compgen.errors import CorruptDataError, IncompatibleError, LimitError, UsageError
+from compgen.errors import CompgenError, CorruptDataError, IncompatibleError, LimitError, UsageError
 from compgen.models import CodeLengthModel, State, load
 from tests.fuzz.containers import frames
 
@@ -137,7 +137,7 @@ def test_models_are_checked_by_what_they_do() -> None:
     ]  # the last are gzip's stream
     named = [f"{spec}:rule={rule}" for spec in derived for rule in ("calibrated", "decoder")]
     named.remove("bz2:rule=decoder")
-    others = ["uniform", "backoff", "backoff:order=3", "gzip:effort=best", "gzip:rule=one-step"]
+    others = ["uniform", "backoff", "backoff:order=3", "bz2:effort=best", "gzip:rule=one-step"]
     digests = {spec: fingerprint(load(spec)) for spec in [*named, *others]}
     assert len(set(digests.values())) == len(digests)
 
@@ -180,3 +180,62 @@ def test_tokens_of_a_model_without_tokens_are_damage(spec: str, prose: bytes) ->
     assert blob[place : place + 1] == b"C"
     with pytest.raises(CorruptDataError, match="codes bytes alone"):
         compgen.decompress(blob[:place] + b"T" + blob[place + 1 :])
+
+
+GONE = {
+    "gzip": "the calibrated rule",
+    "bz2+gzip:rule=decoder+png": "the calibrated rule",
+    "gzip:effort=best": "the calibrated rule",
+    "xz:rule=decoder": "the law of xz",
+    "backoff+zstd:level=19,rule=decoder": "the law of zstd",
+    'model:"gzip:rule=calibrated",rule=one-step': "the calibrated rule",
+    'model:"backoff+flac",rule=decoder': "the calibrated rule",
+    "model:model:xz,rule=one-step": "the law of xz",
+    "command:gzip -9 -n": "the calibrated rule",
+}
+SAME = [
+    "bz2", "bz2:rule=calibrated,effort=best", "gzip:rule=decoder+ppmd:rule=decoder", "xz:rule=one-step", "backoff",
+    'model:"gzip",rule=decoder', "png:rule=one-step", "no-such-thing", "gzip:",
+    "model:" * 600 + "backoff:rule=one-step",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", GONE)
+def test_models_of_version_1_that_are_others_today_are_refused_by_name(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of members of mixtures and of models inside ``model:`` too, and before anything else is asked of the spec."""
+    monkeypatch.setattr("compgen.coding.trust.fingerprint", lambda *_: b"another")
+    with pytest.raises(IncompatibleError, match=f"by {GONE[spec]} of before 30 November 2026.*git checkout") as refused:
+        compgen.decompress(aged(forged(spec)))
+    assert f"'{spec}'" in str(refused.value)
+    with pytest.raises(CompgenError) as other:
+        compgen.decompress(forged(spec))
+    assert "git checkout" not in str(other.value)
+
+
+@pytest.mark.parametrize("spec", SAME)
+def test_models_of_version_1_that_are_the_same_today_are_not(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compgen.coding.trust.fingerprint", lambda *_: b"another")
+    with pytest.raises(CompgenError) as refused:
+        compgen.decompress(aged(forged(spec)))
+    assert "git checkout" not in str(refused.value)
+
+
+def aged(blob: bytes) -> bytes:
+    """Return a file as if it had version 1."""
+    return container.MAGIC + b"\x01" + blob[len(container.MAGIC) + 1 :]
+
+
+def test_only_versions_1_and_2_are_read(prose: bytes) -> None:
+    blob = compgen.compress(prose[:300], "backoff")
+    assert compgen.decompress(aged(blob) + blob + aged(blob)) == 3 * prose[:300]
+    for version in (b"\x00", b"\x03"):
+        with pytest.raises(IncompatibleError, match=f"format version {version[0]}; this compgen reads versions 1 to 2"):
+            compgen.decompress(blob + container.MAGIC + version + blob[len(container.MAGIC) + 1 :])
+
+
+def test_a_file_of_version_1_loads_no_plugin_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(COMPRESSORS, "get", lambda name: pytest.fail(f"'{name}' is loaded because a file says so"))
+    with pytest.raises(IncompatibleError, match="no file may choose what is run"):
+        compgen.decompress(aged(forged("plugin-of-somebody")))

@@ -30,7 +30,8 @@ from compgen.errors import CompgenError
 FAMILIES = {
     "counts": "backoff:order=1",
     "calibrated": "gzip:rule=calibrated",
-    "samples": "gzip:rule=calibrated,stride=24,pixel=2,depth=16",
+    "proposals": "bz2:rule=calibrated",
+    "samples": "signal:stride=24,pixel=2,depth=16",
     "one-step": "gzip:rule=one-step",
     "law": "gzip:rule=decoder",
     "ppmd law": "ppmd:rule=decoder,memory=1",
