@@ -64,19 +64,23 @@ SAMPLES = 2
 RATE = 8000
 GIVEN = 2.0
 """Seconds of sound before a sample. Chosen: 32 KB at 16 bits, what gzip looks back."""
-SIZE = 64
+SIZE = 48
 """Rows and columns of a picture; half of the rows are given."""
 FIFTHS, HELD = 5, 6.0  # parts of a sample; dB
 
 SOUNDS = {
-    "speech": ("audio/librispeech_test_other/1998-15444-0000.flac", 4.0),
-    "guitar": ("audio/sonicpi/guit_em9.flac", 3.0),
-    "music": ("audio/sonicpi/loop_garzul.flac", 3.5),
+    "speech": ("audio/librispeech_test_other/1998-15444-0000.flac", 11.1),
+    "guitar": ("audio/sonicpi/guit_em9.flac", 2.5),
+    "music": ("audio/sonicpi/loop_garzul.flac", 3.6),
 }
-"""Files, and where the sample begins, seconds. In the music the calibrated rule used to run away (docs/log.md)."""
-PHOTOGRAPHS = {"camera": ("image/skimage/camera.png", 1), "parrots": ("image/kodak_half/kodim23.png", 3)}
+"""Files, and where the sample begins, seconds: where the original itself is held. In the music the calibrated rule used
+to run away (docs/log.md)."""
+PHOTOGRAPHS = {
+    "camera": ("image/skimage/camera.png", 1, 240, 340),
+    "parrots": ("image/kodak_half/kodim23.png", 3, 20, 80),
+}
+"""Files, channels, and left and top of the crops: where the original itself is held."""
 DIGIT, ABOVE = 40, 36  # which digit is completed, and how many whole digits are given above it: 28 KB
-CORNER = (100, 60)  # left and top of the crops; chosen: edges and smooth parts
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,11 @@ def pictures(data: Path | None) -> list[Item]:
     planes = {"line art": _line_art()}
     if data is not None:
         planes["digit"] = digits(data)[DIGIT]
-    files = {"hills": (MADE["hills"](), 1)}
+    files = {"hills": (MADE["hills"](), 1, 0, 0)}
     if data is not None:
-        files = {name: ((data / path).read_bytes(), channels) for name, (path, channels) in PHOTOGRAPHS.items()}
-    for name, (file, channels) in files.items():
+        files = {name: ((data / path).read_bytes(), *rest) for name, (path, *rest) in PHOTOGRAPHS.items()}
+    for name, (file, channels, left, top) in files.items():
         encoded, medium = Image(channels=channels).encode(file)
-        left, top = CORNER if data is not None else (0, 0)
         whole = np.frombuffer(encoded, np.uint8).reshape(-1, medium.width, channels)
         planes[name] = whole[top : top + SIZE, left : left + SIZE]
     items = []
@@ -222,7 +225,7 @@ def main() -> None:
     parser.add_argument("--data", default=os.environ.get("COMPGEN_DATA"), help="real data; default: COMPGEN_DATA")
     parser.add_argument("--specs", nargs="+", help="rows; default: all of the list in this file")
     parser.add_argument("--only", default="", help="only items whose name holds this")
-    parser.add_argument("--seconds", type=float, default=0.4, help="length of samples of sound")
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of samples of sound")
     parser.add_argument("--quick", action="store_true", help="short samples after made prompts")
     arguments = parser.parse_args()
     if not arguments.quick and not arguments.data:

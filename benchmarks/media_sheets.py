@@ -3,10 +3,10 @@
     python -m benchmarks.media_sheets [--data DIR] [--out DIR] [--only NAME]
 
 ``halves.png``: the lower half of a crop of a photograph. ``digits.png``: lower halves of handwritten digits, each below
-36 whole digits, of which the last is shown. ``spectrograms.png``: a second of speech after two that are given, of which
-half a second is shown; time across, frequency upwards, to 4 kHz. Each has the original first, and then a column for
-each spec of ``COLUMNS``, in that order, with one seed for all. Everything is drawn frozen, as samplers freeze. It takes
-some minutes.
+36 whole digits, of which the last is shown. ``spectrograms.png``: a second of speech in 8 bits after two that are given,
+of which half a second is shown; time across, frequency upwards, to 4 kHz. Each has the original first, and then a
+column for each spec of ``COLUMNS``, in that order, with one seed for all. Everything is drawn frozen, as samplers
+freeze. It takes some minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COLUMNS = {
 SEED = 1
 PHOTOGRAPH, CROP = "image/kodak_half/kodim23.png", (100, 40, 228, 168)  # left, top, right, bottom
 DIGITS = range(DIGIT, DIGIT + 5)
-SPEECH, START, RATE = "audio/librispeech_test_other/1998-15444-0000.flac", 4.0, 8000  # s; Hz
+SPEECH, START, RATE = "audio/librispeech_test_other/1998-15444-0000.flac", 11.1, 8000  # s; Hz
 GAP = 4
 """Pixels between columns."""
 
@@ -87,12 +87,12 @@ def halves_of_digits(spec: str | None, data: Path) -> Plane:
 def speech(spec: str | None, data: Path) -> Plane:
     """Return a spectrogram: half a second that is given, and the second after it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LossWarning)  # one channel, at a low rate
-        encoded, medium = Audio("16-bit", RATE, 1).encode((data / SPEECH).read_bytes())
-    first, start, end = (2 * round(RATE * (START + shift)) for shift in (-2, 0, 1))
+        warnings.simplefilter("ignore", LossWarning)  # eight bits are meant
+        encoded, medium = Audio("linear", RATE, 1).encode((data / SPEECH).read_bytes())
+    first, start, end = (round(RATE * (START + shift)) for shift in (-2, 0, 1))
     given, follows = encoded[first:start], encoded[start:end]
     sound = follows if spec is None else drawn(spec, given, len(follows), medium.layout)
-    return np.array(Pillow.open(io.BytesIO(spectrogram(medium.waveform(given[-RATE:] + sound), RATE))))
+    return np.array(Pillow.open(io.BytesIO(spectrogram(medium.waveform(given[-RATE // 2 :] + sound), RATE))))
 
 
 COLUMN_OF = {"halves": half_of_photograph, "digits": halves_of_digits, "spectrograms": speech}
@@ -110,7 +110,8 @@ def main() -> None:
             columns.append(COLUMN_OF[name](spec, arguments.data))
             print(f"{name}: {spec or 'the original'}", flush=True)
         scale = {"halves": 1, "digits": 2, "spectrograms": 1}[name]
-        Pillow.fromarray(beside(columns, scale)).save(f"{arguments.out}/{name}.png", optimize=True)
+        sheet = Pillow.fromarray(beside(columns, scale)).quantize(128)  # a palette: half the bytes
+        sheet.save(f"{arguments.out}/{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
