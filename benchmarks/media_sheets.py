@@ -2,10 +2,10 @@
 
     python -m benchmarks.media_sheets [--data DIR] [--out DIR] [--only NAME]
 
-``halves.png``: the lower half of a crop of a photograph. ``digits.png``: lower halves of handwritten digits, each below
-36 whole digits, of which the last is shown. ``spectrograms.png``: a second of speech in 8 bits after two that are given,
-of which half a second is shown; time across, frequency upwards, to 4 kHz. Each has the original first, and then a
-column for each spec of ``COLUMNS``, in that order, with one seed for all. Everything is drawn frozen, as samplers
+``halves.png``: the lower half of a crop of a photograph. ``digits.png``: lower halves of handwritten digits, each
+below 36 whole digits, of which the last is shown. ``spectrograms.png``: a second of speech in 8 bits after two that are
+given, of which half a second is shown; time across, frequency upwards, to 4 kHz. Each has the original first, and then
+a column for each spec of ``COLUMNS``, in that order, with one seed for all. Everything is drawn frozen, as samplers
 freeze. It takes some minutes.
 """
 
