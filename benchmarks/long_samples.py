@@ -125,7 +125,10 @@ def pictures(data: Path | None) -> list[Item]:
         planes["digit"] = digits(data)[DIGIT]
     files = {"hills": (MADE["hills"](), 1, 0, 0)}
     if data is not None:
-        files = {name: ((data / path).read_bytes(), *rest) for name, (path, *rest) in PHOTOGRAPHS.items()}
+        files = {
+            name: ((data / path).read_bytes(), channels, left, top)
+            for name, (path, channels, left, top) in PHOTOGRAPHS.items()
+        }
     for name, (file, channels, left, top) in files.items():
         encoded, medium = Image(channels=channels).encode(file)
         whole = np.frombuffer(encoded, np.uint8).reshape(-1, medium.width, channels)
