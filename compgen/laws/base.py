@@ -13,13 +13,14 @@ Several instruction sequences may write the same bytes, and the law sums over th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.growing import Growing
+from compgen.jit import SMALL
 from compgen.types import Frequencies
 
 PRECISION = 24
@@ -103,10 +104,30 @@ class LawState(Growing):
 
 def frequencies_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (256,) frequencies >= 1 that sum to 2**PRECISION; equal weights get equal ones, to within one count."""
+    shares = np.empty(256, dtype=np.int64)
+    _share(weights, PRECISION, shares)
+    return shares
+
+
+def _share_by_numpy(weights: NDArray[np.int64], precision: int, shares: NDArray[np.int64]) -> None:
     scaled = weights >> max(int(weights.max()).bit_length() - 32, 0)
     total = max(int(scaled.sum()), 1)
-    spread = (1 << PRECISION) - 256
-    shares: NDArray[np.int64] = scaled * spread // total + 1
-    each, left = divmod((1 << PRECISION) - int(shares.sum()), 256)
-    shares += each + (np.arange(256) < left)
-    return shares
+    np.add(scaled * ((1 << precision) - 256) // total, 1, out=shares)
+    each, left = divmod((1 << precision) - int(shares.sum()), 256)
+    shares[:left] += 1
+    shares += each
+
+
+@SMALL.loop(fallback=_share_by_numpy)
+def _share(weights: Any, precision: Any, shares: Any) -> None:
+    most, shift, total = weights.max(), 0, 0
+    while most >> shift >= 1 << 32:
+        shift += 1
+    for b in range(256):
+        total += weights[b] >> shift
+    left = 1 << precision
+    for b in range(256):
+        shares[b] = (weights[b] >> shift) * ((1 << precision) - 256) // max(total, 1) + 1
+        left -= shares[b]
+    for b in range(256):
+        shares[b] += (left >> 8) + (b < left & 255)

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.jit import Loops
-from compgen.laws.parts import ORDERS
+from compgen.laws.base import PRECISION, SHARE_BITS
+from compgen.laws.parts import ORDERS, blend, contexts_apart
 
 LOOPS = Loops(cost=0.5)
 """Compiled loops: loading them takes about as long as those of ``SMALL``."""
@@ -32,6 +34,10 @@ def roots(distances: NDArray[np.int64]) -> NDArray[np.int64]:
     prices, where = np.unique(distances, return_inverse=True)
     found = [math.isqrt(math.isqrt(price << 32)) for price in prices.tolist()]
     return np.array(found, dtype=np.int64)[where]
+
+
+Agreeing: TypeAlias = Callable[[int], NDArray[np.int64]]
+"""Returns the positions behind bytes that equal the last one, within a reach."""
 
 
 class Copies:
@@ -59,11 +65,10 @@ class Copies:
     def append(self, symbol: int) -> None:
         """Append one byte."""
         self._data[self.end] = symbol
-        if self._links is not None:
-            before, latest = self._links
-            before[self.end] = latest[symbol]
-            latest[symbol] = self.end
         self.end += 1
+        if self._links is not None:
+            _loops().append(symbol, self.end, self._data, *self._links, self._begin, self._changes, self._steps)
+            return
         back = self.end - self._changes
         inside = back >= 0
         np.add.at(self._begin, self._data[back[inside]], self._steps[inside])
@@ -76,30 +81,62 @@ class Copies:
             fork._links = self._links[0].copy(), self._links[1].copy()
         return fork
 
-    def weights(self) -> tuple[NDArray[np.int64], list[int], list[int]]:
-        """Return (K, 256) weights of the next byte by ORDERS, (K,) how often each occurred, and (K,) distinct bytes."""
+    def parts(
+        self,
+        literals: NDArray[np.int64],
+        recent: tuple[NDArray[np.int64], int],
+        whole: NDArray[np.int64],
+        agreeing: Agreeing,
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """Return (K + 3, 256) shares and the numbers of ``contexts_apart``.
+
+        The shares are of literals; of each of ORDERS, blended with the shorter one; of the last match's distance,
+        blended with the law as a whole; and of that.
+
+        Args:
+            literals: (256,) weights below 2**32.
+            recent: see ``ForwardPass.recent``.
+            whole: (256,) frequencies.
+            agreeing: finds the positions behind bytes that equal the last one; see ``ForwardPass.agreeing``.
+        """
+        masses, rest = recent
+        scale = max((int(masses.sum()) + rest).bit_length() - 30, 0)
+        masses, rest = masses >> scale, (rest >> scale) + 1
         if LOOPS.run_compiled:
-            return self._compiled()
+            shares, numbers = np.empty((len(ORDERS) + 3, 256), dtype=np.int64), np.empty(3, dtype=np.int64)
+            _loops().parts(
+                self._data, self.end, *self._linked(), self._roots, _ORDERS, self._begin,
+                literals, masses, rest, whole << (SHARE_BITS - PRECISION), SHARE_BITS, shares, numbers,
+            )  # fmt: skip
+            return shares, numbers.tolist()
         with LOOPS.fallback():
             self._links = None
-            return self._by_numpy()
+            weights, occurrences, followers = self.counted(agreeing(len(self._roots) - 1))
+            totals, times = weights.sum(axis=1), np.array(occurrences, dtype=np.int64)
+            # A byte that never followed counts 3/4 of the mean of those that did, for each distinct one and one more.
+            escapes = totals * (np.array(followers, dtype=np.int64) + 1) * 3 // (4 * times + 1) + 1
+            found = np.empty((len(ORDERS) + 3, 256), dtype=np.int64)
+            found[0] = (literals << SHARE_BITS) // max(int(literals.sum()), 1)
+            blend(weights, escapes, SHARE_BITS, found[: len(ORDERS) + 1])
+            found[-1] = whole << (SHARE_BITS - PRECISION)
+            found[-2] = ((masses << SHARE_BITS) + found[-1] * rest) // (int(masses.sum()) + rest)
+            return found, contexts_apart(occurrences, followers)
 
-    def _by_numpy(self) -> tuple[NDArray[np.int64], list[int], list[int]]:
+    def counted(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int], list[int]]:
+        """Return (K, 256) weights of the next byte by ORDERS, (K,) how often each occurred, and (K,) distinct bytes.
+
+        ``places`` are those behind bytes that equal the last one.
+        """
         data, end = self._data, self.end
         least = max(end - len(self._roots) + 1, 0)
         found = np.zeros((len(ORDERS), 256), dtype=np.int64)
         found[0] = self._begin
         occurrences = [end - least] + [0] * (len(ORDERS) - 1)
-        places, length = np.empty(0, dtype=np.int64), 0
+        length = min(end, 1)
         for k, order in enumerate(ORDERS[1:], start=1):
             while length < min(order, end):
-                wanted = data[end - 1 - length]
-                if length:
-                    places = places[places > length]
-                    places = places[data[places - 1 - length] == wanted]
-                else:
-                    low = max(least, 1)
-                    places = np.flatnonzero(data[low - 1 : end - 1] == wanted) + low
+                places = places[places > length]
+                places = places[data[places - 1 - length] == data[end - 1 - length]]
                 length += 1
             if length < order or not len(places):
                 break
@@ -109,17 +146,18 @@ class Copies:
         followers: list[int] = np.bincount(np.flatnonzero(found) >> 8, minlength=len(ORDERS)).tolist()
         return found, occurrences, followers
 
-    def _compiled(self) -> tuple[NDArray[np.int64], list[int], list[int]]:
-        from compgen.laws import copies_loops
-
+    def _linked(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return for each place the one before of the same byte, and (256,) the last of each byte; -1 for none."""
         if self._links is None:
             self._links = np.full(len(self._data), -1, dtype=np.int32), np.full(256, -1, dtype=np.int32)
-            copies_loops.link(self._data, self.end, *self._links)
-        found = np.zeros((len(ORDERS), 256), dtype=np.int64)
-        counts = np.zeros((2, len(ORDERS)), dtype=np.int64)
-        found[0] = self._begin
-        copies_loops.count(self._data, self.end, *self._links, self._roots, _ORDERS, found, counts)
-        return found, counts[0].tolist(), counts[1].tolist()
+            _loops().link(self._data, self.end, *self._links)
+        return self._links
+
+
+def _loops() -> Any:
+    from compgen.laws import copies_loops
+
+    return copies_loops
 
 
 _ORDERS = np.array(ORDERS, dtype=np.int64)

@@ -36,11 +36,21 @@ class ForwardPass(ABC):
         self._data = np.zeros(size, dtype=np.uint8)
         self._data[: len(known)] = np.frombuffer(known, dtype=np.uint8)
         self._links: tuple[NDArray[Any], ...] | None = None  # for loops: where bytes lie
+        self._alike: tuple[int, NDArray[np.int64]] | None = None  # see ``agreeing``
 
     @property
     def context(self) -> bytes:
         """All bytes so far."""
         return self._data[: self.end].tobytes()
+
+    def agreeing(self, reach: int) -> NDArray[np.int64]:
+        """Return the positions behind bytes that equal the last one, within reach, ascending."""
+        end, data = self.end, self._data
+        if self._alike is None or self._alike[0] != end:
+            low = max(end - reach, 1)
+            places = np.flatnonzero(data[low - 1 : end - 1] == data[end - 1]) + low if end else np.empty(0, np.int64)
+            self._alike = end, places
+        return self._alike[1]
 
     @abstractmethod
     def literals(self) -> NDArray[np.int64]:
@@ -69,6 +79,16 @@ class ForwardPass(ABC):
             self._links = None
             for symbol in data.tolist():
                 self._append(symbol)
+
+    def followed_by(self, symbol: int) -> Frequencies | None:
+        """Append one byte, and return (256,) frequencies of the next where loops run compiled: one call does both."""
+        data = np.array([symbol], dtype=np.uint8)
+        if not LOOPS.run_compiled:
+            self.append(data)
+            return None
+        found = np.empty(256, dtype=np.int64)
+        self._compiled(data, None, None, found)
+        return found
 
     def consume(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
         """Append (T,) bytes, and fill (T,) ``low`` and ``width`` with their intervals."""

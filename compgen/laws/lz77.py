@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.laws import copies
-from compgen.laws.base import PRECISION, SHARE_BITS, Law, LawState
+from compgen.laws.base import Law, LawState
 from compgen.laws.copies import Copies
 from compgen.laws.forward import HALF, MANTISSA, ForwardPass
-from compgen.laws.parts import NUMBERS, blended, contexts_apart, shares_of
+from compgen.laws.parts import NUMBERS
 from compgen.laws.repeats import NONE, LastDistances, Repeats
 from compgen.types import Frequencies
 
@@ -130,7 +130,7 @@ class Renewals:
         return self.first if here == 0 else here + min(here, self.every)
 
 
-DEFLATE_RENEWALS = Renewals(first=256, every=4096)
+DEFLATE_RENEWALS = Renewals(first=256, every=1024)
 """Reading the tables of one output is cheap."""
 
 _TABLES, _PRICES, _OF_A_BYTE, _BEFORE = 384 << 10, 768 << 10, 64, 16
@@ -208,8 +208,7 @@ class Lz77State(LawState):
 
     def append(self, symbol: int) -> None:
         """Append one byte."""
-        self._frequencies = None
-        self._pass.append(np.array([symbol], dtype=np.uint8))
+        self._frequencies = self._pass.followed_by(symbol)
         if self._copies is not None:
             self._copies.append(symbol)
         self._renew()
@@ -218,19 +217,12 @@ class Lz77State(LawState):
         """Return the parts: literals; what copies expect by ORDERS; the last match's distance; the law as a whole."""
         if self._copies is None:
             self._copies = Copies(self._pass.context, self._prices.roots, self._next - self._pass.end)
-        weights, occurrences, followers = self._copies.weights()
-        # A context that followed bytes once counts a new byte 3/4 * 2 times as much as them; it is chosen.
-        totals, times = weights.sum(axis=1), np.array(occurrences, dtype=np.int64)
-        escapes = totals * (np.array(followers, dtype=np.int64) + 1) * 3 // (4 * times + 1) + 1
-        shares = blended(weights, escapes, shares_of(self._pass.literals()))
-        whole = self.frequencies() << (SHARE_BITS - PRECISION)
-        recent, rest = self._pass.recent()
-        scale = max((int(recent.sum()) + rest).bit_length() - 30, 0)
-        last = blended((recent >> scale)[None], np.array([(rest >> scale) + 1]), whole)
-        return np.vstack([shares, last[1:], whole]), contexts_apart(occurrences, followers)
+        over = self._pass
+        return self._copies.parts(over.literals(), over.recent(), self.frequencies(), over.agreeing)
 
     def _renew(self) -> None:
         if self._pass.end == self._next:
+            self._frequencies = None
             self._open(self.context)
 
     def consume(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -334,11 +326,7 @@ class Pass(ForwardPass):
 
     def _agreeing(self) -> NDArray[np.int64]:
         """Return the positions behind bytes that equal the last one, within reach."""
-        end, reach = self.end, self._prices.reach
-        if end == self._origin:
-            return np.empty(0, dtype=np.int64)
-        low = max(end - reach, 1)
-        return np.flatnonzero(self._data[low - 1 : end - 1] == self._data[end - 1]) + low
+        return self.agreeing(self._prices.reach)[: None if self.end > self._origin else 0]
 
     def _agree_twice(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return behind which of ``places`` stand bytes that equal the last two."""

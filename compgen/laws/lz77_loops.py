@@ -275,7 +275,7 @@ def link(data: Any, count: int, distances: Any) -> tuple[Any, ...]:
 def with_rows(links: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     """Return the same with a row for every byte of ``data``. Few bytes have one at first: that makes forks cheap."""
     *others, rows, pairs = links
-    if (rows[data] >= 0).all():
+    if not len(data) or (rows[data] >= 0).all():
         return links
     missing = np.unique(data[rows[data] < 0])
     rows[missing] = len(pairs) + np.arange(len(missing))

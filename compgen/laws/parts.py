@@ -6,12 +6,9 @@ escape is shared out as the next shorter context expects; below the shortest sta
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.jit import SMALL
 from compgen.laws.base import SHARE_BITS
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 24)
@@ -19,12 +16,6 @@ ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 24)
 
 NUMBERS = (len(ORDERS), 64, 64)
 """How many contexts each number of ``contexts_apart`` tells apart."""
-
-
-def shares_of(weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (256,) shares of 2**SHARE_BITS in proportion to weights below 2**32."""
-    shares: NDArray[np.int64] = (weights << SHARE_BITS) // max(int(weights.sum()), 1)
-    return shares
 
 
 def blended(weights: NDArray[np.int64], escapes: NDArray[np.int64], lowest: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -37,13 +28,12 @@ def blended(weights: NDArray[np.int64], escapes: NDArray[np.int64], lowest: NDAr
     """
     shares = np.empty((len(weights) + 1, 256), dtype=np.int64)
     shares[0] = lowest
-    _blend(weights, escapes, SHARE_BITS, shares)
+    blend(weights, escapes, SHARE_BITS, shares)
     return shares
 
 
-def _blend_by_numpy(
-    weights: NDArray[np.int64], escapes: NDArray[np.int64], bits: int, shares: NDArray[np.int64]
-) -> None:
+def blend(weights: NDArray[np.int64], escapes: NDArray[np.int64], bits: int, shares: NDArray[np.int64]) -> None:
+    """Fill all rows of (1 + K, 256) ``shares`` but the first; see ``blended``."""
     totals = weights.sum(axis=1)
     divisors = (totals + escapes).tolist()
     shifted = weights << bits
@@ -54,20 +44,6 @@ def _blend_by_numpy(
         np.multiply(shares[k], escape, out=shares[k + 1])
         shares[k + 1] += shifted[k]
         shares[k + 1] //= divisor
-
-
-@SMALL.loop(fallback=_blend_by_numpy)
-def _blend(weights: Any, escapes: Any, bits: Any, shares: Any) -> None:
-    for k in range(len(weights)):
-        total = 0
-        for b in range(256):
-            total += weights[k, b]
-        if total == 0:
-            for j in range(k, len(weights)):
-                shares[j + 1] = shares[k]
-            return
-        for b in range(256):
-            shares[k + 1, b] = (shares[k, b] * escapes[k] + (weights[k, b] << bits)) // (total + escapes[k])
 
 
 def contexts_apart(occurrences: list[int], followers: list[int]) -> list[int]:

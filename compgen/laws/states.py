@@ -227,10 +227,7 @@ class StatePass(ForwardPass):
 
     def _active(self) -> NDArray[np.int64]:
         """Return the positions behind bytes that equal the last one, within reach, the nearest first."""
-        if self.end == self._origin:
-            return np.empty(0, dtype=np.int64)
-        low = max(self.end - self._prices.reach, 1)
-        return (np.flatnonzero(self._data[low - 1 : self.end - 1] == self._data[self.end - 1]) + low)[::-1]
+        return self.agreeing(self._prices.reach)[::-1][: None if self.end > self._origin else 0]
 
     def _sums(self, size: int, shifts: Any, positions: Any, table: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (K, size + 1) sums of masses by how far back they lie, times a table by length from 1 on."""

@@ -63,13 +63,15 @@ def _mix_by_numpy(
     chances: NDArray[np.int64],
     leaves: NDArray[np.int64],
 ) -> None:
-    experts = len(shares)
-    sums = np.empty((experts, 512), dtype=np.int64)
-    np.add(shares, 1, out=sums[:, 256:])
+    new = np.ones(len(shares), dtype=np.bool_)  # parts that differ from the one before
+    new[1:] = (shares[1:] != shares[:-1]).any(axis=1)
+    distinct = shares[new]
+    sums = np.empty((len(distinct), 512), dtype=np.int64)
+    np.add(distinct, 1, out=sums[:, 256:])
     for half in (128, 64, 32, 16, 8, 4, 2):
         np.add(sums[:, 2 * half : 4 * half : 2], sums[:, 2 * half + 1 : 4 * half : 2], out=sums[:, half : 2 * half])
     units = log2_units(np.ascontiguousarray(sums[:, 2:]))
-    np.clip(units[:, 1::2] - units[:, ::2], -most, most, out=stretches[:, 1:])
+    stretches[:, 1:] = np.minimum(np.maximum(units[:, 1::2] - units[:, ::2], -most), most)[np.cumsum(new) - 1]
     chosen = weights[1:256] + weights[places].sum(axis=0)
     scores = (chosen * stretches[:, 1:].T).sum(axis=1) // one
     chances[1:] = _chances(scores)
@@ -105,8 +107,12 @@ def _mix(
         shared = 0
         for f in range(len(places)):
             shared += weights[places[f], e]
-        for b in range(256):
-            sums[256 + b] = shares[e, b] + 1
+        if e > 0 and (shares[e] == shares[e - 1]).all():
+            for n in range(1, 256):
+                stretches[e, n] = stretches[e - 1, n]
+                scores[n] += (weights[n, e] + shared) * stretches[e, n]
+            continue
+        sums[256:] = shares[e] + 1
         for n in range(255, 0, -1):
             sums[n] = sums[2 * n] + sums[2 * n + 1]
         last = 0
