@@ -1,4 +1,4 @@
-"""Several models as one: a product of their distributions, with exponents that learn as they go (``mixing.py``)."""
+"""Several models as one: mixed bit by bit, with weights that learn as they go (``bit_mixing.py``)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ import numpy as np
 
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.models.base import PRECISION, ByteModel, State
-from compgen.models.mixing import WEIGHT_ONE, Mixer
-from compgen.models.quantise import log2_units
-from compgen.powers import FRACTION
+from compgen.models.base import ByteModel, State
+from compgen.models.bit_mixing import WEIGHT_ONE, BitMixer
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
-_RATE = 6_291_456
-"""The mixer's learning rate. Chosen among 2 to 16 million on eight pieces of training books; docs/calibration.md, "What
-it reaches", has the rates. It is far above the calibrated rule's: a mixture has few weights, and uses all at each byte.
-"""
-_COMMON_RATE = 65_536
-"""The mixer's rate for all weights together. Chosen: the calibrated rule's."""
+_RATE = 200
+"""The mixer's learning rate, in units of 2**-16. Chosen among 20, 60, 150 and 400 on windows of three texts, records
+and a photograph; docs/log.md has the rates. It is far above the calibrated rule's: a mixture has few weights."""
 _MOST_MEMBERS = 16
 """Chosen: bounds what the spec in a file can make a decoder load."""
 
@@ -97,14 +92,16 @@ class Mixture(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
         states = [model.start(prompts) for model in self.members]
-        even = np.full((1, len(states)), WEIGHT_ONE // len(states), dtype=np.int64)
-        return MixtureState(states, [Mixer([even], _RATE, _COMMON_RATE) for _ in prompts])
+        # Half of the weight is the same at all nodes, so that it learns from every bit.
+        half = WEIGHT_ONE // len(states) // 2
+        even = np.full((256, len(states)), half, dtype=np.int64), np.full((1, len(states)), half, dtype=np.int64)
+        return MixtureState(states, [BitMixer(even, _RATE) for _ in prompts])
 
 
 class MixtureState(State):
     """The members' states, and a mixer for each row."""
 
-    def __init__(self, states: list[State], mixers: list[Mixer]) -> None:
+    def __init__(self, states: list[State], mixers: list[BitMixer]) -> None:
         self._states = states
         self._mixers = mixers
         self._frequencies: Frequencies | None = None
@@ -117,8 +114,7 @@ class MixtureState(State):
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies."""
         if self._frequencies is None:
-            experts = log2_units(np.stack([state.frequencies() for state in self._states], axis=1))
-            experts -= PRECISION << FRACTION
+            experts = np.stack([state.frequencies() for state in self._states], axis=1)
             self._frequencies = np.stack(
                 [mixer.mix(row, [0]) for mixer, row in zip(self._mixers, experts, strict=True)]
             )
