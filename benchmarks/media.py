@@ -43,17 +43,30 @@ OWN = 6000
 _PLACE = 0.6
 """The share of an item before the bytes that are scored. Chosen."""
 
-SPECS = ("gzip", "png", "flac", "zstd-dict", "gzip+png")
-SLOW = ("jpegxl", "ppmd")
-"""Specs that are scored on fewer bytes, since they compress the whole context for each candidate."""
+COMPRESSORS = ("gzip", "png", "flac", "xz", "zstd", "ppmd", "null")
+"""Compressors with a law: each has its own rate, that of its law, and that of its law calibrated."""
+OTHERS = ("jpegxl:rule=calibrated", "signal", "gzip+signal", "png+signal", "flac+signal")
+"""jpegxl has no law; its proposals are priced. ``signal`` is no compressor. Mixtures take compressors by their laws."""
+
+
+def rates_of(spec: str, context: bytes, segment: bytes, scored: bytes, layout: Layout) -> dict[str, float]:
+    """Return the rates of a row of SPECS by their names, bits per byte."""
+    named = [f"{spec}:rule={rule}" for rule in ("decoder", "calibrated")] if spec in COMPRESSORS else [spec]
+    models = {name: load(name, layout=layout) for name in named}
+    found = {}
+    first = models[named[0]]
+    if isinstance(first, CodeLengthModel):
+        before, after = first.compressor.code_lengths(context, [b"", segment])
+        found[f"{spec.split(':')[0]}, own rate"] = float(after - before) / len(segment)
+    for name, model in models.items():
+        found[name] = score(model, scored, context).derived_bpb
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--bytes", type=int, default=900, help="bytes scored in each item; a third of them for slow specs"
-    )
-    parser.add_argument("--spec", action="append", help="print derived rates of this spec alone; own rates are of all")
+    parser.add_argument("--bytes", type=int, default=900, help="bytes scored in each item")
+    parser.add_argument("--spec", action="append", help="a row; default: all of the lists in this file")
     arguments = parsed(parser)
     results: dict[str, dict[str, list[float]]] = {}
     for label, medium, names in SETS:
@@ -63,18 +76,10 @@ def main() -> None:
             start = int(len(data) * _PLACE) // fitted.unit * fitted.unit
             context = data[max(0, start - CONTEXT // fitted.unit * fitted.unit) : start]
             segment = data[start : start + OWN // fitted.unit * fitted.unit]
-            for spec in (*SPECS, *SLOW):
-                scored = segment[: arguments.bytes // (3 if spec in SLOW else 1)]
-                ways: list[tuple[str, Layout | None]] = [("layout", fitted.layout)]
-                if spec == "gzip":
-                    ways = [("no layout", None), ("rows alone", Layout(fitted.layout.stride)), *ways]
-                for way, layout in ways if spec in (arguments.spec or [spec]) else ():
-                    rate = score(load(spec, rule="calibrated", layout=layout), scored, context).derived_bpb
-                    row.setdefault(f"{spec}, {way}", []).append(rate)
-                model = load(spec, rule="calibrated", layout=fitted.layout)
-                if isinstance(model, CodeLengthModel):
-                    before, after = model.compressor.code_lengths(context, [b"", segment])
-                    row.setdefault(f"{spec}, own rate", []).append(float(after - before) / len(segment))
+            scored = segment[: arguments.bytes]
+            for spec in arguments.spec or (*COMPRESSORS, *OTHERS):
+                for key, rate in rates_of(spec, context, segment, scored, fitted.layout).items():
+                    row.setdefault(key, []).append(rate)
             print(f"{label}: {name}", flush=True)
     print(f"{'':<24}" + "".join(f"{label:>18}" for label in results))
     for key in next(iter(results.values())):

@@ -109,13 +109,14 @@ class FlacState(LawState):
             return
         recent = bytes(self._context[-frame * BLOCKS[0] :])
         if self._frozen and self._mixture is not None:
-            description = self._mixture.description
+            description, ranges = self._mixture.description, self._mixture.ranges
         else:
+            ranges = None
             sound = samples_of(bytes(self._context), self._law.channels, self._law.bits)
             powers = tuple((np.square(sound).sum(axis=1) // here).tolist())
             description = _described(self._law, recent, powers)
         self._mixture = Mixture(
-            description, recent[-frame * MEMORY :], self._law.channels, self._law.bits, self._next - here
+            description, recent[-frame * MEMORY :], self._law.channels, self._law.bits, self._next - here, ranges
         )
 
     def _read(self, data: NDArray[np.uint8], low: NDArray[np.int64], width: NDArray[np.int64]) -> None:
@@ -163,8 +164,17 @@ class FlacState(LawState):
         return found, [len(self._context) % self._law.frame, self._mixture.last_residual.bit_length()]
 
     def freeze(self) -> None:
-        """Keep the predictors as they are from now on: what follows is the law's own sample."""
+        """Keep the predictors as they are from now on: what follows is the law's own sample.
+
+        No byte has a chance of 0, so a long sample clicks. A click rang on: what predictors make of a sample at full
+        scale is near full scale, and no residual leads back. So they now see samples cut off at the context's range.
+        """
         self._frozen = True
+        whole = len(self._context) // self._law.frame
+        if self._mixture is not None and whole:
+            sound = samples_of(bytes(self._context[: whole * self._law.frame]), self._law.channels, self._law.bits)
+            sound = sound[: self._law.channels]
+            self._mixture.ranges = np.stack([sound.min(axis=1), sound.max(axis=1)], axis=1)
 
     def fork(self) -> Self:
         """Return an independent state."""

@@ -91,7 +91,7 @@ def _fill(base: Any, step: Any, code: Any, wasted: Any, prediction: Any, turned:
 @_loop
 def _weigh(bits: Any, state: Any, predictors: Any, components: Any, mine: Any) -> None:
     """Bring masses and factors up to date."""
-    _, registers, predictions, masses, factors = state
+    _, registers, predictions, masses, factors, _ = state
     if registers[_KNOWN]:
         return
     registers[_KNOWN] = 1
@@ -167,7 +167,7 @@ def predict(sound: Any, length: Any, predictors: Any, predictions: Any) -> None:
 @_loop
 def _append(symbol: Any, bits: Any, channels: Any, state: Any, predictors: Any, components: Any, mine: Any) -> None:
     """Append one byte; masses and factors are up to date."""
-    sound, registers, predictions, masses, factors = state
+    sound, registers, predictions, masses, factors, ranges = state
     channel, total = registers[_CHANNEL], np.int64(0)
     for e in range(len(mine)):
         total += factors[e] * masses[e, symbol]
@@ -181,6 +181,7 @@ def _append(symbol: Any, bits: Any, channels: Any, state: Any, predictors: Any, 
         registers[_BYTE], registers[_HIGH] = 1, symbol
         return
     sample = symbol + (registers[_HIGH] << 8 if bits == 16 else np.int64(0)) - (np.int64(1) << (bits - 1))
+    sample = min(max(sample, ranges[channel, 0]), ranges[channel, 1])
     registers[_BYTE] = 0
     _share(components[0], components[2], components[3], mine)
     length = registers[_LENGTH]
@@ -218,7 +219,7 @@ def run(
         data: (T,) uint8.
         bits: of a sample.
         channels: 1 or 2.
-        state: sound, registers, predictions, masses and factors of a ``Mixture``, all changed in place.
+        state: of a ``Mixture``: sound, registers, predictions, masses and factors, all changed in place, and ranges.
         predictors: see ``Predictors``.
         first: components of the first channel; see ``Components``.
         last: components of the last channel.

@@ -138,10 +138,14 @@ def _components(subframes: list[Subframe]) -> Components:
     return Components(*np.array(rows, dtype=np.int64).T.copy())
 
 
-def samples_of(data: bytes, channels: int, bits: int) -> NDArray[np.int64]:
-    """Return (rows, frames) samples: of one channel, or left, right and side; see ``Predictors``."""
+def samples_of(data: bytes, channels: int, bits: int, ranges: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return (rows, frames) samples: of one channel, or left, right and side; see ``Predictors``.
+
+    Left and right are cut off at ``ranges``, if they are given; see ``Mixture``.
+    """
     unsigned = np.frombuffer(data, dtype=">u2" if bits == 16 else "u1").astype(np.int64)
-    samples = (unsigned - (1 << (bits - 1))).reshape(-1, channels).T
+    frames = (unsigned - (1 << (bits - 1))).reshape(-1, channels)
+    samples = (frames if ranges is None else np.clip(frames, *ranges.T)).T
     if channels == 1:
         return samples
     left, right = samples
@@ -162,12 +166,24 @@ class Mixture:
         channels: 1 or 2.
         bits: of a sample.
         room: frames of sound that may be appended.
+        ranges: (channels, 2) least and greatest sample that predictions are made from; those beyond count as these.
+            By default all that samples of so many bits can have.
     """
 
-    def __init__(self, description: Description, recent: bytes, channels: int, bits: int, room: int) -> None:
+    def __init__(
+        self,
+        description: Description,
+        recent: bytes,
+        channels: int,
+        bits: int,
+        room: int,
+        ranges: NDArray[np.int64] | None = None,
+    ) -> None:
         self.description = description
         self._channels, self._bits = channels, bits
-        known = samples_of(recent, channels, bits)
+        most = 1 << (bits - 1)
+        self.ranges = np.array([[-most, most - 1]] * channels, dtype=np.int64) if ranges is None else ranges
+        known = samples_of(recent, channels, bits, self.ranges)
         self._sound = np.zeros((len(known), MEMORY + room), dtype=np.int64)
         self._sound[:, MEMORY - known.shape[1] : MEMORY] = known
         self._registers = np.zeros(7, dtype=np.int64)
@@ -229,7 +245,7 @@ class Mixture:
     ) -> None:
         from compgen.laws import flac_loops
 
-        state = self._sound, self._registers, self._predictions, self._masses, self._factors
+        state = self._sound, self._registers, self._predictions, self._masses, self._factors, self.ranges
         # Plain tuples: numba's cache could not be read once a class in it had moved.
         first, last = tuple(self.description.components[0]), tuple(self.description.components[-1])
         run: Any = flac_loops.run
@@ -294,6 +310,8 @@ class Mixture:
             registers[BYTE], registers[HIGH] = 1, symbol
             return
         sample = symbol + (int(registers[HIGH]) << 8 if self._bits == 16 else 0) - (1 << (self._bits - 1))
+        least, greatest = self.ranges[channel].tolist()
+        sample = min(max(sample, least), greatest)
         registers[BYTE] = 0
         self._share(channel)
         self._sound[channel, registers[LENGTH]] = sample

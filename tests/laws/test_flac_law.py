@@ -354,6 +354,23 @@ def test_a_sample_keeps_its_level(bits: int, frozen: bool) -> None:
     assert 1 / 3 < level[1] / level[0] < 2
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_click_in_a_frozen_sample_does_not_ring(channels: int, form: str) -> None:
+    """A predictor that is fed with a sample at full scale expects the next ones there, and rang for 200 samples."""
+    prompt = tones(3000, 16, channels)
+    state = compressor_of(16, channels).law().start(prompt)
+    state.freeze()
+    generator, out = np.random.default_rng(7), bytearray()
+    for step, point in enumerate(generator.integers(0, 1 << 24, 700).tolist()):
+        drawn = int(np.searchsorted(np.cumsum(state.frequencies()), point, side="right"))
+        out.append(0 if step == 400 else drawn)
+        state.append(out[-1])
+    loudest = np.abs(unsigned(prompt, 16)).max()
+    after = np.abs(unsigned(bytes(out), 16).reshape(-1)[200 + 3 * channels :])
+    assert np.abs(unsigned(bytes(out), 16)).max() > 32_000
+    assert after.max() < 2 * loudest
+
+
 def test_a_stable_quiet_predictor_is_not_damped_and_an_unstable_one_is() -> None:
     still = np.array([900])
     assert damped(still, 10, 12 * 5, 10_000) == (still, 10)
