@@ -31,8 +31,8 @@ always names the rule. One written before 29 November 2026 may not, and means th
 _LAST_COMMIT = "b07fe31"
 """The last commit of compgen that wrote version 1 of the format. What it had and is gone is refused by name."""
 
-_OTHER_LAWS = ("xz", "zstd")
-"""Compressors whose laws were fitted from code lengths in version 1. Now they are read from the compressors' output."""
+_OTHER_LAWS = ("gzip", "zlib", "deflate", "xz", "zstd")
+"""Compressors whose laws were others in version 1: prices were renewed more seldom, or fitted from code lengths."""
 
 _NO_LAWS = ("png", "flac")
 """Compressors that had no law in version 1, and were calibrated where no rule was named."""
@@ -98,6 +98,8 @@ def _gone_since_version_1(spec: str, trusted: bool) -> str | None:
         UsageError: the spec is wrong.
     """
     members = [(member, "calibrated") for member in split_mixture(spec)]  # with their rules if they name none
+    if len(members) > 1:
+        return "the mixer"
     while members:
         text, default = members.pop()
         member = Spec.parse(text)
