@@ -34,6 +34,8 @@ WEIGHT_ONE = 1 << 24
 RATE_ONE = 1 << 16
 """A learning rate of one."""
 
+_FIRST_BYTES = 16
+"""Bytes after which half of the first rate is left. Chosen."""
 _MOST = 20 << FRACTION
 """The largest stretch, in size. Chosen: a chance of one in a million at each bit."""
 _UNIT = 30
@@ -180,12 +182,15 @@ class BitMixer:
         families: first (256, E) weights of E experts at the nodes, then (sets, E) weights for each further family, in
             units of 1 / WEIGHT_ONE. The mixer copies them.
         rate: the learning rate, in units of 1 / RATE_ONE.
+        first: what is added to the rate at first; it falls as 1 / bytes.
     """
 
-    def __init__(self, families: Sequence[NDArray[np.int64]], rate: int) -> None:
+    def __init__(self, families: Sequence[NDArray[np.int64]], rate: int, first: int = 0) -> None:
         self._weights = np.concatenate(families)
         self._begins = np.cumsum([len(family) for family in families])[:-1]
         self.rate = rate
+        self.first = first
+        self._learnt = 0  # bytes
         experts = self._weights.shape[1]
         self._places = np.zeros(len(self._begins), dtype=np.int64)  # rows of the weights in use, besides the nodes'
         self._stretches = np.zeros((experts, 256), dtype=np.int64)
@@ -214,13 +219,16 @@ class BitMixer:
 
     def learn(self, symbol: int) -> None:
         """Step the weights of the last mix towards a higher probability of ``symbol``, the byte that followed it."""
-        if self.rate:
-            _learn(symbol, self._weights, self._places, self._stretches, self._chances, self.rate, _UNIT)
+        if rate := self.rate + self.first // (1 + self._learnt // _FIRST_BYTES):
+            _learn(symbol, self._weights, self._places, self._stretches, self._chances, rate, _UNIT)
+        self._learnt += 1
 
     def freeze(self) -> None:
-        """Stop learning: the rate becomes 0."""
-        self.rate = 0
+        """Stop learning: the rates become 0."""
+        self.rate = self.first = 0
 
     def fork(self) -> BitMixer:
         """Return an independent copy. It must mix before it learns."""
-        return BitMixer(self.families, self.rate)
+        fork = BitMixer(self.families, self.rate, self.first)
+        fork._learnt = self._learnt
+        return fork
