@@ -46,6 +46,11 @@ class Law(ABC):
     numbers: ClassVar[tuple[int, ...]] = ()
 
     @property
+    def parts_time(self) -> float:
+        """The most seconds that parts, and learning from them, take for a byte without compiled loops: an estimate."""
+        return 5e-4
+
+    @property
     def warm_up(self) -> int | None:
         """See ``ByteModel.warm_up``: None for a law that learns nothing, so that a fresh start equals going on."""
         return None

@@ -148,6 +148,7 @@ class Lz77Law(Law):
         renewals: where prices are found anew.
         memory: bytes of the tables of a pass and of a set of prices.
         memory_of_a_byte: the same for each byte of the context and of the pass.
+        of_parts: see ``Law.parts_time``, seconds.
     """
 
     family: ClassVar[str] = "copies"
@@ -158,6 +159,12 @@ class Lz77Law(Law):
     renewals: Renewals = DEFLATE_RENEWALS
     memory: tuple[int, int] = (_TABLES, _PRICES)
     memory_of_a_byte: int = _OF_A_BYTE
+    of_parts: float = 5.5e-4
+
+    @property
+    def parts_time(self) -> float:
+        """See ``Law.parts_time``. Measured: 0.5 ms over gzip, 0.6 over brotli, 0.9 over xz, 0.8 over zstd."""
+        return self.of_parts
 
     def state_memory(self, length: int) -> int:
         """Return the bytes of a pass over ``length`` bytes, and of the prices that belong to it."""
@@ -246,13 +253,7 @@ class Lz77State(LawState):
 
 
 class Pass(ForwardPass):
-    """The forward pass, from a boundary on.
-
-    Args:
-        known: the bytes before, as far as they are wanted.
-        prices: of instructions.
-        room: bytes that may be appended.
-    """
+    """The forward pass from a boundary on, behind ``known`` and with room for so many bytes."""
 
     def __init__(self, known: bytes, prices: Prices, room: int) -> None:
         size = len(known) + room
@@ -281,10 +282,9 @@ class Pass(ForwardPass):
         return self._prices.literals
 
     def recent(self) -> tuple[NDArray[np.int64], int]:
-        """Return (256,) masses by the byte that a followed distance would go on with, and the mass of the others."""
-        return self._last.by_byte(
-            self._data, self.end, self.end - self._origin, int(self._mantissas[self.end - self._origin])
-        )
+        """See ``ForwardPass.recent``."""
+        t = self.end - self._origin
+        return self._last.by_byte(self._data, self.end, t, int(self._mantissas[t]))
 
     def _compiled(self, data: NDArray[np.uint8], low: Any, width: Any, frequencies: Any) -> None:
         from compgen.laws import lz77_loops

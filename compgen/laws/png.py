@@ -79,6 +79,11 @@ class PngLaw(Law):
         """Seconds of five passes over the open row, as far as a start reads it."""
         return _BYTE_TIME * FILTERS * (min(self.row, _PASS) + _RUN_UP)
 
+    @property
+    def parts_time(self) -> float:
+        """See ``Law.parts_time``. Measured: 0.9 ms, of five passes."""
+        return 9.5e-4
+
     def start(self, context: bytes) -> PngState:
         """Return the state after ``context``."""
         return PngState(self, context)

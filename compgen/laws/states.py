@@ -149,7 +149,7 @@ def reach_after(size: int) -> int:
 
 def state_law(prices: Callable[[bytes], StatePrices]) -> Lz77Law:
     """Return the law of a compressor whose prices ``prices`` finds for a context."""
-    return Lz77Law(prices, renewals=RENEWALS, memory=(_TABLES, _PRICES), memory_of_a_byte=_OF_A_BYTE)
+    return Lz77Law(prices, renewals=RENEWALS, memory=(_TABLES, _PRICES), memory_of_a_byte=_OF_A_BYTE, of_parts=9.5e-4)
 
 
 class StatePass(ForwardPass):

@@ -20,7 +20,7 @@ from compgen.laws.base import Law, NoLaw
 from compgen.media.layout import Layout
 from compgen.models.base import ROW, ByteModel, State
 from compgen.models.contexts.records import samples_layout
-from compgen.models.derived.calibrated import LEARNING_TIME, WARM_UP, CalibratedRow, memory
+from compgen.models.derived.calibrated import PROBED, WARM_UP, CalibratedRow, memory
 from compgen.models.derived.decoder import DecoderRow, LawRowsState
 from compgen.models.derived.effort import EFFORTS, FAST
 from compgen.models.derived.one_step import OneStepState
@@ -196,7 +196,7 @@ class CodeLengthModel(ByteModel):
             if self.compressor.law_kind == "fitted":
                 calls, seconds = calls + _FIT_CALLS, seconds + _FIT_TIME
             if self.chosen_rule == _CALIBRATED:
-                seconds += LEARNING_TIME
+                seconds += PROBED * self._law.parts_time
         return seconds + 1e-6 * calls * self.compressor.call_time
 
     def memory(self, rows: int, length: int) -> int:
