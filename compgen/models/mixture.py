@@ -15,12 +15,10 @@ from compgen.models.bit_mixing import WEIGHT_ONE, BitMixer
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
-_RATE = 200
-"""The mixer's learning rate, in units of 2**-16. Chosen among 20, 60, 150 and 400 on windows of three texts, records
-and a photograph; docs/log.md has the rates. It is far above the calibrated rule's: a mixture has few weights."""
-_FIRST = 2000
-"""What is added to it at first; see ``BitMixer``. Chosen among 0, 800, 2000 and 4000 there: 300 bytes are too few
-without it to learn that one member knows little of pictures."""
+_RATE, _FIRST = 800, 8000
+"""The mixer's learning rate, and what is added to it at first (see ``BitMixer``), in units of 2**-16; both are divided by
+the square of the number of members, since members that agree step together, each from a weight of 1 over their number.
+Chosen on windows of three texts, records and photographs, for two members and for five; docs/log.md has the rates."""
 _MOST_MEMBERS = 16
 """Chosen: bounds what the spec in a file can make a decoder load."""
 
@@ -95,10 +93,11 @@ class Mixture(ByteModel):
     def start(self, prompts: Sequence[bytes]) -> MixtureState:
         """Return a state after ``prompts``."""
         states = [model.start(prompts) for model in self.members]
+        rates = _RATE // len(states) ** 2, _FIRST // len(states) ** 2
         # Half of the weight is the same at all nodes, so that it learns from every bit.
         half = WEIGHT_ONE // len(states) // 2
         even = np.full((256, len(states)), half, dtype=np.int64), np.full((1, len(states)), half, dtype=np.int64)
-        return MixtureState(states, [BitMixer(even, _RATE, _FIRST) for _ in prompts])
+        return MixtureState(states, [BitMixer(even, *rates) for _ in prompts])
 
 
 class MixtureState(State):
