@@ -16,8 +16,8 @@ from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
 _RATE, _FIRST = 800, 8000
-"""The mixer's learning rate, and what is added to it at first (see ``BitMixer``), in units of 2**-16; both are divided by
-the square of the number of members, since members that agree step together, each from a weight of 1 over their number.
+"""The mixer's learning rate, and what is added to it at first (see ``BitMixer``), units of 2**-16. Both are divided by
+the square of the number of members: those that agree step together, each from a weight of 1 over their number.
 Chosen on windows of three texts, records and photographs, for two members and for five; docs/log.md has the rates."""
 _MOST_MEMBERS = 16
 """Chosen: bounds what the spec in a file can make a decoder load."""
