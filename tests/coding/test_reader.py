@@ -21,7 +21,7 @@ def test_damage_is_found_and_named(prose: bytes) -> None:
     for wrong, message in (
         (b"", "magic number"),
         (b"not a file of ours", "magic number"),
-        (blob[:4] + b"\x02" + blob[5:], "format version 2"),
+        (blob[:4] + b"\x03" + blob[5:], "format version 3"),
         (blob[: len(blob) // 2], "cut short"),
         (blob[:-1], "cut short"),
         (blob + b"x", "follow the end of the file"),
@@ -77,7 +77,7 @@ def test_damage_in_a_later_container_is_found(prose: bytes) -> None:
         (one + two[:3], "follow the end of the file"),
         (one + two[:4], "cut short"),
         (one + bytes(9), "follow the end of the file"),
-        (one + two[:4] + b"\x02" + two[5:], "format version 2"),
+        (one + two[:4] + b"\x03" + two[5:], "format version 3"),
         (one + two[:60] + b"\xff" + two[61:], "damaged"),
         (one[:-25] + two, "damaged|cut short"),
     ):
