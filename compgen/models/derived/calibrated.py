@@ -29,8 +29,8 @@ from compgen.models.window import Window
 from compgen.types import Frequencies
 
 WARM_UP = 2048
-"""Bytes at the end of a prompt that a row learns from. Chosen: they take a second without compiled loops. In a prototype
-1,024 bytes cost 0.0004 of gzip's own rate more, and 32 bytes 0.002."""
+"""Bytes at the end of a prompt that a row learns from. Chosen: they take a second without compiled loops. In a
+prototype 1,024 bytes cost 0.0004 of gzip's own rate more, and 32 bytes 0.002."""
 
 RATE = 13
 """The mixer's learning rate, in units of 2**-16. Chosen: 5 and 26 cost gzip 0.003 to 0.005 of its own rate more."""
