@@ -234,8 +234,8 @@ def _share(weights: Any, frequencies: Any) -> None:
     for b in range(256):
         frequencies[b] = weights[b] * spread // total + 1
         left -= frequencies[b]
-    for b in range(left):
-        frequencies[b] += 1
+    for b in range(256):
+        frequencies[b] += (left >> 8) + (b < left & 255)
 
 
 @_loop
