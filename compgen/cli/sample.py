@@ -59,6 +59,18 @@ MinP: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="P", help="Leave out bytes with less than P times the probability of the most probable byte."),
 ]
+RepetitionPenalty: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="R",
+        help="Divide the probability of a byte by R for each byte of the repetition that it would complete. "
+        "1.05 to 1.3 lead out of loops. Default: 1.",
+    ),
+]
+NoRepeatNgram: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Never repeat N bytes in a row, of the prompt or of the continuation."),
+]
 SamplerSpec: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -119,6 +131,8 @@ def sample(
     top_k: TopK = None,
     top_p: TopP = None,
     min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     sampler: SamplerSpec = "ancestral",
     samples: Samples = 1,
     seed: Seed = None,
@@ -161,6 +175,8 @@ def sample(
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            no_repeat_ngram=no_repeat_ngram,
             allow=allow,
             frozen=frozen,
             bits=bits,

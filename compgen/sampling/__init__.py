@@ -64,6 +64,8 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     min_p: float | None = None,
+    repetition_penalty: float | None = None,
+    no_repeat_ngram: int | None = None,
     allow: str | None = None,
     frozen: bool | None = None,
     bits: str | None = None,
@@ -87,6 +89,9 @@ def sample(
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
         top_p: draw only from the fewest most probable bytes whose probabilities sum to this.
         min_p: leave out bytes whose probability is less than this times that of the most probable byte.
+        repetition_penalty: divide the probability of a byte by this to the power of the bytes that it would repeat
+            (``compgen.sampling.repetition``). 1 is off; 1.05 to 1.3 lead out of loops.
+        no_repeat_ngram: never repeat this many bytes in a row, of the prompt or of the sample.
         allow: the bytes to draw from: ``printable``, ``utf-8`` or ``chars:...`` (``compgen.sampling.allowed``).
         frozen: True lets the model learn from the prompt alone, and not from its own sample.
         bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
@@ -107,6 +112,8 @@ def sample(
         "top_k": top_k,
         "top_p": top_p,
         "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "no_repeat_ngram": no_repeat_ngram,
         "allow": allow,
         "frozen": frozen,
         "bits": bits,

@@ -9,6 +9,7 @@ import numpy as np
 
 from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
+from compgen.sampling.repetition import Repetition
 from compgen.sampling.shaping import Shaping, draw
 
 
@@ -25,6 +26,8 @@ class Ancestral(Sampler):
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int | None = None
     allow: str | None = None
     frozen: bool = False
 
@@ -32,15 +35,20 @@ class Ancestral(Sampler):
 
     def __post_init__(self) -> None:
         self._shaping()
+        self._repetition()
         allowed(self.allow, 1)
 
     def _shaping(self) -> Shaping:
         return Shaping(self.temperature, self.top_k, self.top_p, self.min_p)
 
+    def _repetition(self) -> Repetition:
+        return Repetition(self.repetition_penalty, self.no_repeat_ngram)
+
     def draw(self, request: Request) -> list[Sample]:
         """Return one continuation for each row."""
         shaping = self._shaping()
         permitted = allowed(self.allow, request.samples)
+        histories = self._repetition().start(request.prompts)
         state = request.model.start(request.prompts)
         if self.frozen:
             state.freeze()
@@ -52,7 +60,8 @@ class Ancestral(Sampler):
         shown = 0
         rows = list(range(request.samples))  # samples that have not ended: row i of the state is sample rows[i]
         for step in range(request.length):
-            probabilities = shaping.apply(state.frequencies(), permitted.mask(request.length - step))
+            mask = histories.allowed(permitted.mask(request.length - step))
+            probabilities = shaping.apply(state.frequencies(), mask, histories.penalties())
             symbols = draw(probabilities, np.array([generators[row].random() for row in rows]))
             bits = -state.log2_probs()[np.arange(len(rows)), symbols]
             for row, symbol, surprisal in zip(rows, symbols.tolist(), bits.tolist(), strict=True):
@@ -68,8 +77,10 @@ class Ancestral(Sampler):
             if len(going) < len(rows):
                 rows = [rows[position] for position in going]
                 state, permitted, symbols = state.fork(going), permitted.fork(going), symbols[going]
+                histories = histories.fork(going)
             state.extend(symbols)
             permitted.extend(symbols)
+            histories.extend(symbols)
         if ends[0] < 0:
             request.watch(len(made[0]), bytes(made[0][shown:]))
         drawn = [

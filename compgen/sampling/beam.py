@@ -10,7 +10,8 @@ import numpy as np
 from compgen.models.base import PRECISION
 from compgen.sampling.allowed import allowed
 from compgen.sampling.base import Request, Sample, Sampler
-from compgen.sampling.shaping import level
+from compgen.sampling.repetition import Repetition
+from compgen.sampling.shaping import level, nothing_left
 
 _TIE = 6
 """Decimals of a bit to which totals are compared. Equal ones tie, and the seed decides. Chosen."""
@@ -21,19 +22,27 @@ class Beam(Sampler):
     """Keeps as many beams as there are samples, and returns the most probable one first.
 
     A beam that a stop string ends is set aside. Its rank is by the probability of all its bytes, with the stop string.
+    A repetition penalty takes its bits from a beam's log-probability, in the search alone.
     """
 
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int | None = None
     allow: str | None = None
 
     name: ClassVar[str] = "beam"
 
     def __post_init__(self) -> None:
+        self._repetition()
         allowed(self.allow, 1)
+
+    def _repetition(self) -> Repetition:
+        return Repetition(self.repetition_penalty, self.no_repeat_ngram)
 
     def draw(self, request: Request) -> list[Sample]:
         """Return ``request.samples`` different continuations, or all that there are if there are fewer."""
         generator = request.generator(0)
         permitted = allowed(self.allow, 1)
+        histories = self._repetition().start([request.prompt])
         state = request.model.start([request.prompt])
         made = [b""]
         surprisals = np.zeros((1, 0))
@@ -42,10 +51,14 @@ class Beam(Sampler):
         for step in range(request.length):
             bits = -state.log2_probs()
             scores = totals[:, None] + PRECISION - np.log2(level(state.frequencies()))
-            scores[~permitted.mask(request.length - step)] = np.inf
+            if (penalties := histories.penalties()) is not None:
+                scores += penalties
+            scores[~histories.allowed(permitted.mask(request.length - step))] = np.inf
             ranked = np.round(scores.ravel(), _TIE)
             best = np.lexsort((generator.random(len(ranked)), ranked))[: request.samples]
             best = best[np.isfinite(ranked[best])]
+            if not len(best) and not ended:
+                raise nothing_left()
             parents, symbols = best // 256, (best % 256).astype(np.uint8)
             totals = scores.ravel()[best]
             surprisals = np.column_stack([surprisals[parents], bits[parents, symbols]])
@@ -65,6 +78,8 @@ class Beam(Sampler):
             state, permitted = state.fork(parents[going]), permitted.fork(parents[going])
             state.extend(symbols[going])
             permitted.extend(symbols[going])
+            histories = histories.fork(parents[going])
+            histories.extend(symbols[going])
         alive = [Sample(data, bits, 1.0) for data, bits in zip(made, surprisals, strict=True)]
         found = [*zip(totals.tolist(), alive, strict=True), *ended.values()]
         found = sorted(found, key=lambda pair: pair[0])[: request.samples]

@@ -254,7 +254,9 @@ def test_options_stay_typed_and_win_over_the_spec() -> None:
     # 0.1 + 0.2 has more digits than most spellings keep.
     assert sampler_with("smc", {"temperature": 0.1 + 0.2}) == SequentialMonteCarlo(temperature=0.1 + 0.2)
     assert sampler_with("ancestral:top_k=x", {"top_k": 5}) == Ancestral(top_k=5)
-    with pytest.raises(UsageError, match="the beam sampler has no top-k; it has: allow"):
+    with pytest.raises(
+        UsageError, match="the beam sampler has no top-k; it has: repetition-penalty, no-repeat-ngram, allow"
+    ):
         sampler_with("beam", {"top_k": 5})
     with pytest.raises(UsageError, match="must be a whole number"):
         sampler_with("ancestral:top_k=x", {"top_p": 0.5})
@@ -277,7 +279,10 @@ def test_without_a_seed_the_seed_is_told_and_gives_the_sample_again() -> None:
     ("options", "said"),
     [
         ({"sampler": "beem"}, "did you mean 'beam'"),
-        ({"sampler": "beam", "temperature": 0.5}, "the beam sampler has no temperature; it has: allow"),
+        (
+            {"sampler": "beam", "temperature": 0.5},
+            "the beam sampler has no temperature; it has: repetition-penalty, no-repeat-ngram, allow",
+        ),
         ({"sampler": "smc", "temperature": 0}, "use beam"),
         ({"sampler": "smc:threshold=2"}, "between 0 and 1"),
         ({"sampler": "smc", "temperature": 1e-308}, "0.01 or more"),
