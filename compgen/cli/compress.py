@@ -89,8 +89,9 @@ def compress(
 ) -> None:
     """Compress files with the distribution of a compressor or a model. 'cgn decompress' restores them exactly.
 
-    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 43
-    bytes longer, and 13 more for each segment after the first. A segment is usually a mebibyte.
+    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 17
+    bytes longer at most; if it is over 16 KiB, 43, and 13 more for each segment after the first. A segment is usually a
+    mebibyte.
     """
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)

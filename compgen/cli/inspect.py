@@ -84,18 +84,21 @@ def _report(frames: FrameReader) -> dict[str, Any]:
     begin = frames.read_bytes - len(MAGIC) - 1
     named: ModelFrame | None = None
     segments: list[dict[str, Any]] = []
+    before = frames.read_bytes
     while not isinstance(frame := frames.read(), EndFrame):
         if isinstance(frame, ModelFrame):
             named = frame
         else:
             kind = "stored" if not frame.coded else "tokens" if frame.tokens else "coded"
+            size = frames.read_bytes - before
             segments.append(
-                {"kind": kind, "bytes": frame.length, "compressed_bytes": frame.size, "checksum": frame.checksum.hex()}
+                {"kind": kind, "bytes": frame.length, "compressed_bytes": size, "checksum": frame.checksum.hex()}
             )
+        before = frames.read_bytes
     return {
         "format": frames.version,
         "compressor": named and named.spec,
-        "versions": named and named.versions,
+        "versions": (named and named.versions) or None,
         "fingerprint": named and named.fingerprint.hex(),
         "lanes": named and named.lanes,
         "independent": named and named.independent,
