@@ -31,7 +31,8 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The folder for results. Default: results/NAME-OF-THE-CONFIG.")
+        str | None,
+        typer.Option("-o", "--out", metavar="DIR", help="The folder for results. Default: results/NAME-OF-THE-CONFIG."),
     ] = None,
     engine: Annotated[
         str,

@@ -20,7 +20,7 @@ def gallery(
     config: Annotated[
         str, typer.Argument(metavar="CONFIG", help="The gallery: a TOML file, such as configs/gallery_demo.toml.")
     ],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="The folder for the site.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="The folder for the site.")],
     data: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="The folder of real data. Default: the environment variable COMPGEN_DATA."),

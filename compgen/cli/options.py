@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
+
+from compgen.cli import files
+from compgen.errors import UsageError
 
 
 def complete_spec(incomplete: str) -> list[str]:
@@ -49,6 +53,31 @@ CompressorSpec: TypeAlias = Annotated[
         show_default=True,
     ),
 ]
+PromptOption: TypeAlias = Annotated[
+    str | None, typer.Option("--prompt", metavar="FILE|-", help="The same file, named by an option.")
+]
+Text: TypeAlias = Annotated[
+    str | None, typer.Option("--text", metavar="TEXT", help="A text, in place of a file.", show_default=False)
+]
+
+
+def given(file: str | None, prompt: str | None, text: str | None) -> tuple[bytes, str]:
+    """Return the bytes that one of the three names, and what to call them in errors.
+
+    Raises:
+        UsageError: none is given, or several are; or the file cannot be read.
+    """
+    if (file, prompt, text).count(None) != 2:
+        raise UsageError("give one prompt: PROMPT or --prompt FILE (- for standard input), or --text TEXT")
+    if text is not None:
+        return text.encode(errors="surrogateescape"), "--text"
+    name = file if file is not None else prompt
+    assert name is not None  # noqa: S101 - one of the three is given
+    if name != "-" and not os.path.exists(name):  # noqa: PTH110 - no error for any name
+        raise UsageError(f"prompt '{name}' does not exist; check the path, or give a text with --text")
+    return files.read(name, "prompt"), f"prompt '{name}'"
+
+
 PlainCompressorSpec: TypeAlias = Annotated[
     str,
     typer.Option(

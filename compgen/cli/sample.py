@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, PromptOption, Rule, Text, given
 from compgen.cli.sample_output import Output
 from compgen.errors import UsageError
 
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 _LENGTH = 200
 """Bytes to draw if nothing says how many. Chosen: a few lines of text."""
 
-PromptFile: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE|-", help="The file to continue; - is standard input.")
+PromptArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(metavar="PROMPT|-", help="The file to continue; - is standard input.", show_default=False),
 ]
-Text: TypeAlias = Annotated[str | None, typer.Option(metavar="TEXT", help="The text to continue, in place of a file.")]
 MediumSpec: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -111,14 +110,18 @@ Stop: TypeAlias = Annotated[
 Out: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Write the continuation to a file; several go to next-1.png, next-2.png and so on."
+        "-o",
+        "--out",
+        metavar="FILE|-",
+        help="Write the continuation to a file; several go to next-1.png, next-2.png and so on.",
     ),
 ]
 
 
 def sample(
+    file: PromptArgument = None,
     compressor: CompressorSpec = "gzip",
-    prompt: PromptFile = None,
+    prompt: PromptOption = None,
     text: Text = None,
     medium: MediumSpec = None,
     keep: Keep = None,
@@ -153,7 +156,7 @@ def sample(
     """
     if by_row and (samples > 1 or stop):
         raise UsageError("--by-row makes one sample, and whole rows; leave --samples and --stop out")
-    item = _item(prompt, text, medium, keep, by_row)
+    item = _item(*given(file, prompt, text), medium, keep, by_row)
     output = Output(item, samples, out, force, as_json)
     size = _length(length, seconds, item)
     prompts = _known(item, context)
@@ -188,22 +191,17 @@ def sample(
     output.deliver(drawn.joined() if by_row else drawn, prompts)
 
 
-def _item(prompt: str | None, text: str | None, medium: str | None, keep: float | None, by_row: bool) -> Item:
-    """Return the prompt as an item of its medium, cut where ``keep`` says."""
-    if (prompt is None) == (text is None):
-        raise UsageError("give a prompt: either --prompt FILE (- for standard input) or --text TEXT")
-    data = files.read(prompt, "prompt") if prompt is not None else (text or "").encode(errors="surrogateescape")
-
+def _item(data: bytes, name: str, medium: str | None, keep: float | None, by_row: bool) -> Item:
+    """Return the prompt as an item of its medium, cut where ``keep`` says. ``name`` names it in errors."""
     from compgen.media import MEDIA, recognise
     from compgen.media.items import Item
 
-    kind = MEDIA.build(medium or "text") if medium or text is not None else None
+    kind = MEDIA.build(medium or "text") if medium or name == "--text" else None
     try:
         encoded = (kind or recognise(data)).encode(data)
     except UsageError as error:
-        what = "--text" if prompt is None else f"prompt '{prompt}'"
         way = "" if medium or "--medium" in str(error) else "; --medium text continues it as the bytes it is"
-        raise UsageError(f"{what}: {error}{way}") from None
+        raise UsageError(f"{name}: {error}{way}") from None
     return Item.cut(*encoded, keep, by_row)
 
 

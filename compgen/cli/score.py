@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compgen.cli import files
 from compgen.cli.messages import console
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, PromptOption, Rule, Text, given
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -18,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def score(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to score; - is standard input.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="PROMPT|-", help="The file to score; - is standard input.", show_default=False),
+    ] = None,
+    prompt: PromptOption = None,
+    text: Text = None,
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
@@ -36,7 +40,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score real bytes: print the derived rate, the compressor's own rate, and each byte's surprisal as a colour."""
-    before, data = _span(files.read(file, "file"), context, offset, length)
+    before, data = _span(given(file, prompt, text)[0], context, offset, length)
 
     from compgen.evaluation.score import score as measure
 

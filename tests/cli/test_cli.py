@@ -179,8 +179,9 @@ def test_prompts_come_from_files_pipes_and_words(cgn: Run, prompt: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "either --prompt FILE (- for standard input) or --text TEXT"),
-        (["--prompt", "x", "--text", "y"], 2, "either --prompt"),
+        ([], 2, "give one prompt: PROMPT or --prompt FILE (- for standard input), or --text TEXT"),
+        (["--prompt", "x", "--text", "y"], 2, "give one prompt"),
+        (["Once upon a time"], 2, "give a text with --text"),
         (["--prompt", "/no/such/file"], 2, "does not exist; check the path"),
         (["--prompt", "/"], 2, "is a directory; name a file in it"),
         (["--text", "x", "--length", "-1"], 2, "length must be 0 or more"),
