@@ -35,8 +35,8 @@ _cgn_completion() {
     # The protocol for fish takes the line as it is; bash would split --compressor=gzip at "=". It adds help after tabs.
     while IFS= read -r reply; do
         COMPREPLY+=("${reply%%$'\\t'*}")
-    done < <(COLUMNS=10000 _TYPER_COMPLETE_ARGS="$line" _TYPER_COMPLETE_FISH_ACTION=get-args _CGN_COMPLETE=complete_fish \\
-        command cgn 2> /dev/null)
+    done < <(COLUMNS=10000 _TYPER_COMPLETE_ARGS="$line" _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _CGN_COMPLETE=complete_fish command cgn 2> /dev/null)
     [[ ${#COMPREPLY[@]} == 1 && -z ${COMPREPLY[0]} ]] && COMPREPLY=()
     return 0
 }
@@ -85,5 +85,12 @@ _SCRIPTS = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
 
 
 def shell_init(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]) -> None:
-    """Print the lines that make compgen and tab completion work in your shell."""
+    """Print what makes compgen and tab completion work in your shell.
+
+    Examples:
+        eval "$(cgn shell-init bash)"
+        cgn shell-init fish | source
+
+    Docs: README.md
+    """
     print(_SCRIPTS[shell], end="")
