@@ -12,6 +12,7 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
+from compgen.cli.help import OUTPUT, RARE_MODEL, RARE_OUTPUT
 from compgen.cli.messages import report, speed, tell
 from compgen.cli.options import (
     AsJsonLines,
@@ -44,12 +45,17 @@ Out: TypeAlias = Annotated[
         "-o",
         "--out",
         metavar="FILE|-",
-        help="The output; - is standard output, which takes several files too. Default: FILE.cgn for each FILE, "
-        "and standard output for -.",
+        help="The output; - is standard output. Default: FILE.cgn for each FILE, and - for -.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Window: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Look back N to 2N - 1 bytes. Default: the compressor's own.",
+        rich_help_panel=RARE_MODEL,
+    ),
 ]
 Jobs: TypeAlias = Annotated[
     int, jobs_option(" With several, the segments of a file know nothing of each other, which costs some rate.")
@@ -62,11 +68,16 @@ Lanes: TypeAlias = Annotated[
         max=4096,
         help="The number of parts of each segment that are coded side by side, 1 to 4,096. More parts are faster "
         "for language models, and cost some rate. Default: what suits the model and the file.",
+        rich_help_panel=RARE_MODEL,
     ),
 ]
 Verify: TypeAlias = Annotated[
     bool,
-    typer.Option("--verify/--no-verify", help="Decode each segment before it is written, which takes twice as long."),
+    typer.Option(
+        "--verify/--no-verify",
+        help="Decode each segment before it is written, which takes twice as long.",
+        rich_help_panel=RARE_OUTPUT,
+    ),
 ]
 
 
@@ -87,11 +98,18 @@ def compress(
     verbose: Verbose = False,
     as_json: AsJsonLines = False,
 ) -> None:
-    """Compress files with the distribution of a compressor or a model. 'cgn decompress' restores them exactly.
+    """Compress files with the distribution of a model. 'cgn decompress' restores them exactly.
 
     Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 17
     bytes longer at most; if it is over 16 KiB, 43, and 13 more for each segment after the first. A segment is usually a
     mebibyte.
+
+    Examples:
+        cgn compress story.txt
+        cgn compress -r folder -c ppmd
+        tar c folder | cgn compress > folder.tar.cgn
+
+    Docs: docs/format.md, docs/calibration.md
     """
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)

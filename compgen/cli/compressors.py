@@ -10,7 +10,14 @@ from compgen.display import one_line
 
 
 def compressors(as_json: AsJson = False) -> None:
-    """List compressors and models with their resolution, window, library and options, and what is missing."""
+    """List compressors and models with their options, and what is missing here.
+
+    Examples:
+        cgn compressors
+        cgn compressors --json
+
+    Docs: README.md, docs/decoder-law.md
+    """
     entries = _entries()
     if as_json:
         import json

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import OUTPUT, PROMPT
 from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Rule
 
@@ -15,21 +16,46 @@ _BAR = 40
 
 
 def explain(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to code, such as AIXI.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT",
+            help="The text to code, such as AIXI.",
+            rich_help_panel=PROMPT,
+        ),
+    ],
     compressor: CompressorSpec = "gzip",
     prompt: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", help="A file of the bytes before TEXT; - is standard input. Default: no bytes."),
+        typer.Option(
+            metavar="FILE|-",
+            help="A file of the bytes before TEXT; - is standard input. Default: no bytes.",
+            rich_help_panel=PROMPT,
+        ),
     ] = None,
     rule: Rule = None,
     effort: Effort = None,
     out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the picture to this file, as SVG.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain arithmetic coding by the nested intervals of a text, with the model's real probabilities."""
+    """Explain arithmetic coding by the intervals of a text.
+
+    Examples:
+        cgn explain AIXI
+        cgn explain AIXI --prompt story.txt -o aixi.svg
+
+    Docs: docs/walk.md
+    """
     if out is not None:
         files.check_output(out, force, binary=False)
     context = files.read(prompt, "prompt") if prompt is not None else b""

@@ -10,6 +10,7 @@ import typer
 from compgen.cli import files
 from compgen.cli.batch import Batch
 from compgen.cli.compress import SUFFIX
+from compgen.cli.help import OUTPUT
 from compgen.cli.messages import console
 from compgen.cli.options import Files, Recursive
 from compgen.display import one_line
@@ -22,12 +23,22 @@ def inspect(
     inputs: Files = None,
     recursive: Recursive = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object to standard output for each container, each on a line.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON object to standard output for each container, each on a line.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
 ) -> None:
-    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them.
+    """Show the model and the segments of .cgn files, without decoding them.
 
     A file may hold several containers, one after the other. Each is shown by itself.
+
+    Examples:
+        cgn inspect story.txt.cgn
+
+    Docs: docs/format.md
     """
     is_first = True
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))

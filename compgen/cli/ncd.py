@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import FILES, OUTPUT
 from compgen.cli.messages import tell
 from compgen.cli.options import AsJson, Force, Jobs, PlainCompressorSpec
 from compgen.cli.progress import progress
@@ -28,7 +29,14 @@ _LONGEST_NAME = 40
 
 
 def ncd(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE", help="The files, two or more; - is standard input.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="The files, two or more; - is standard input.",
+            rich_help_panel=FILES,
+        ),
+    ],
     compressor: PlainCompressorSpec = "xz",
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="Take the mean of both orders, A before B and B before A.")
@@ -45,16 +53,30 @@ def ncd(
             "--out",
             metavar="FILE",
             help="Write a picture of all distances and of their clusters, .png or .svg.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     force: Force = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print all distances to standard output, as CSV.")] = False,
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="Print all distances to standard output, as CSV.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the normalised compression distance of files: near 0 if they are alike, near 1 if not.
 
-    Two files have one distance, that of the first before the second. For more files a table has the distance of each
-    (a row) to each (a column). Where its diagonal is not near 0, the compressor does not see a copy of the file.
+    For more than two files a table has the distance of each (a row) to each (a column). Where its diagonal is not near
+    0, the compressor does not see a copy of the file.
+
+    Examples:
+        cgn ncd cat.txt dog.txt
+        cgn ncd *.txt -o clusters.svg
+
+    Docs: docs/evaluation.md
     """
     if as_csv and as_json:
         raise UsageError("--csv and --json both go to standard output; give one of them")

@@ -32,19 +32,18 @@ class Output:
         Args:
             item: the prompt.
             samples: the number of continuations.
-            out: the file to write, if there is one.
+            out: the file to write; None or ``-`` for standard output.
             force: whether files that exist may be overwritten.
             as_json: whether to print a JSON object.
 
         Raises:
             UsageError: ``out`` cannot be written or has the wrong suffix, or the samples need a file.
         """
+        out = None if out == "-" else out
         self._item = item
         self._samples = samples
         self._out = out
         self._as_json = as_json
-        if out == "-":
-            raise UsageError("samples go to standard output without --out; leave it out")
         self._suffix = item.medium.checked(Path(out).suffix) if out is not None else ""
         for name in self._names(out) if out is not None else ():
             files.check_output(name, force, binary=False)

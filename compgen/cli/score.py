@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compgen.cli import files
+from compgen.cli.help import MODEL, PROMPT, RARE_PROMPT
 from compgen.cli.messages import console
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, PromptOption, Rule, Text, given
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -18,25 +18,56 @@ if TYPE_CHECKING:
 
 
 def score(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to score; - is standard input.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROMPT|-",
+            help="The file to score; - is standard input.",
+            show_default=False,
+            rich_help_panel=PROMPT,
+        ),
+    ] = None,
+    prompt: PromptOption = None,
+    text: Text = None,
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
     context: Context = None,
     offset: Annotated[
-        int | None, typer.Option(metavar="N", help="The byte at which scoring begins. Default: after the context.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The byte at which scoring begins. Default: after the context.",
+            rich_help_panel=RARE_PROMPT,
+        ),
     ] = None,
     length: Annotated[
-        int | None, typer.Option(metavar="N", help="The number of bytes to score. Default: to the end of the file.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of bytes to score. Default: to the end of the file.",
+            rich_help_panel=RARE_PROMPT,
+        ),
     ] = None,
     control: Annotated[
         bool,
-        typer.Option("--control", help="Also score the null compressor, which knows nothing, under the same rule."),
+        typer.Option(
+            "--control",
+            help="Also score the null compressor, which knows nothing, under the same rule.",
+            rich_help_panel=MODEL,
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score real bytes: print the derived rate, the compressor's own rate, and each byte's surprisal as a colour."""
-    before, data = _span(files.read(file, "file"), context, offset, length)
+    """Score real bytes: print the derived and the own rate, and each byte's surprisal as a colour.
+
+    Examples:
+        cgn score story.txt -c xz
+        cgn score story.txt -c gzip+ppmd --context 1000
+
+    Docs: docs/decoder-law.md, docs/calibration.md
+    """
+    before, data = _span(given(file, prompt, text)[0], context, offset, length)
 
     from compgen.evaluation.score import score as measure
 

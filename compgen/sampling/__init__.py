@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Never
 
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
@@ -13,9 +14,10 @@ from compgen.media.layout import Layout
 from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import ByteModel
-from compgen.registry import Entry, Registry, Spec
+from compgen.registry import Entry, Registry, Spec, suggest
 from compgen.sampling.ancestral import Ancestral
 from compgen.sampling.base import Request, Sample, Sampler, Samples, Watch
+from compgen.sampling.foreign import FOREIGN
 
 __all__ = ["SAMPLERS", "Request", "Sample", "Sampler", "Samples", "sample", "sampler_with"]
 
@@ -73,6 +75,7 @@ def sample(
     seed: int | None = None,
     layout: Layout | None = None,
     watch: Watch | None = None,
+    **unknown: Never,
 ) -> Samples:
     """Continue ``prompt`` with bytes that ``compressor`` expects.
 
@@ -99,6 +102,7 @@ def sample(
         seed: the seed of the random numbers. By default, a random seed; the result tells it.
         layout: the rows of a picture or the frames of sound that the bytes are.
         watch: called as bytes are drawn; see ``compgen.sampling.base.Watch``.
+        unknown: no other arguments exist; those of other libraries are answered with the right ones.
 
     Returns:
         The continuations, with the seed that draws them again.
@@ -106,7 +110,10 @@ def sample(
     Raises:
         UsageError: a spec or an option is wrong.
         CompgenError: the compressor failed.
+        TypeError: there is no such argument.
     """
+    for word in unknown:
+        raise TypeError(_advice(word))
     options = {
         "temperature": temperature,
         "top_k": top_k,
@@ -137,6 +144,16 @@ def sample(
     )
     drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
     return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _advice(word: str) -> str:
+    """Return what to write in place of an argument that ``sample`` does not have."""
+    if (ours := FOREIGN.get(word)) is None:
+        return f"sample() has no argument '{word}'{suggest(word, list(inspect.signature(sample).parameters)[:-1])}"
+    written = ", ".join(
+        f"{key}={value!r}" if value.islower() else f"{key}={value}" for key, value in ours.options.items()
+    )
+    return f"sample() has no argument '{word}'; write {written}{', ' * bool(ours.remark)}{ours.remark}"
 
 
 def _stop_strings(stop: bytes | str | Sequence[bytes | str]) -> tuple[bytes, ...]:

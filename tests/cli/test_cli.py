@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import pty
@@ -179,8 +180,9 @@ def test_prompts_come_from_files_pipes_and_words(cgn: Run, prompt: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "either --prompt FILE (- for standard input) or --text TEXT"),
-        (["--prompt", "x", "--text", "y"], 2, "either --prompt"),
+        ([], 2, "give one prompt: PROMPT or --prompt FILE (- for standard input), or --text TEXT"),
+        (["--prompt", "x", "--text", "y"], 2, "give one prompt"),
+        (["Once upon a time"], 2, "give a text with --text"),
         (["--prompt", "/no/such/file"], 2, "does not exist; check the path"),
         (["--prompt", "/"], 2, "is a directory; name a file in it"),
         (["--text", "x", "--length", "-1"], 2, "length must be 0 or more"),
@@ -489,12 +491,43 @@ def test_bash_after_shell_init() -> None:
     assert len(in_shell("bash", "-c", setup + SAMPLE).stdout) == 5
     assert in_shell("bash", "-c", setup + "compgen -A builtin -- compg").stdout == "compgen\n"
     assert in_shell("bash", "-c", setup + "compgen -W 'one two' t").stdout == "two\n"
-    complete = setup + "COMP_WORDS=(cgn sc); COMP_CWORD=1; _cgn_completion cgn sc cgn; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", complete).stdout == "score\n"
-    options = setup + "COMP_WORDS=(compgen sample --temp); COMP_CWORD=2; _cgn_completion; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", options).stdout == "--temperature\n"
-    specs = setup + "COMP_WORDS=(cgn sample -c zst); COMP_CWORD=3; _cgn_completion; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", specs).stdout == "zstd zstd-dict\n"
+    assert in_shell("bash", "-c", setup + "compgen --version").stdout == f"compgen {compgen.__version__}\n"
+    assert in_shell("bash", "-c", setup + "compgen --help").stdout.startswith("Usage: cgn ")
+    assert "did you mean 'sample'" in in_shell("bash", "-c", setup + "compgen smaple").stderr.lower()
+
+
+def test_tab_in_a_real_bash_completes_commands_options_specs_and_files(tmp_path: Path) -> None:
+    """bash itself splits words at ``=`` and ``:``, and takes a line of help for a word."""
+    (tmp_path / "a story.txt").write_bytes(b"x")
+    typed = {
+        "cgn sco": "cgn score ",
+        "compgen sample --temper": "compgen sample --temperature ",
+        "cgn sample -c histo": "cgn sample -c history ",
+        "cgn sample --compressor=histo": "cgn sample --compressor=history ",
+        "cgn sample a": "cgn sample a story.txt ",
+        "cgn compress -o a": "cgn compress -o a story.txt ",
+        "cgn sample -c command:gz": "cgn sample -c command:gz",
+    }
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "PS1": "", "TERM": "dumb"}
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=tmp_path,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    os.write(master, b"bind 'set enable-bracketed-paste off'; eval \"$(cgn shell-init bash)\"\n")
+    for line in typed:
+        # After the tab: to the start of the line, and make an echo of the line.
+        os.write(master, line.encode() + b"\t\x01echo '<'\"\x05\"'>'\n")
+    os.write(master, b"exit\n")
+    shown = bytearray()
+    with contextlib.suppress(OSError):  # the terminal is closed when the shell ends
+        while piece := os.read(master, 4096):
+            shown += piece
+    shell.wait(60)
+    os.close(master)
+    printed = [line[1:-1] for line in shown.decode().splitlines() if line.startswith("<") and line.endswith(">")]
+    assert [line.replace("\\", "") for line in printed] == list(typed.values())
 
 
 def test_zsh_after_shell_init() -> None:
