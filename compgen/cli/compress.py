@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeAlias
 
@@ -27,7 +28,7 @@ from compgen.cli.options import (
     jobs_option,
 )
 from compgen.cli.progress import progress
-from compgen.coding.levels import DEFAULT_LEVEL, LEVELS, spec_of
+from compgen.coding.levels import LEVELS, default_spec, spec_of
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ Compressor: TypeAlias = Annotated[
         "-c",
         metavar="SPEC",
         help="The compressor or model, in place of a level: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a "
-        f"mixture A+B. 'cgn compressors' lists them. Default: that of level {DEFAULT_LEVEL}.",
+        "mixture A+B. 'cgn compressors' lists them. Default: -3 for files up to 16 KiB; -1 for others, and for pipes.",
         autocompletion=complete_spec,
         show_default=False,
     ),
@@ -148,14 +149,18 @@ def compress(
     from compgen.coding.trust import DEFAULT_RULE
     from compgen.models import load
 
-    model = load(spec, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
+    def model_for(size: int | None) -> ByteModel:
+        chosen = default_spec(size) if spec is None else spec
+        return load(chosen, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
+
+    model_for(None)  # says at once if options are wrong
     options = {"jobs": jobs, "lanes": lanes, "verify": verify}
 
     def work(file: str) -> None:
         target = target_of(file)
         files.check_output(target, force, binary=True)  # again: the files before this one may have taken long
         label = f"{shown(file)} to {target}: " if verbose else f"{shown(file)}: " if batch.several else ""
-        done = _compress(file, target, model, options, remove, quiet)
+        done = _compress(file, target, model_for, options, remove, quiet)
         if as_json:
             import json
 
@@ -167,8 +172,8 @@ def compress(
     batch.end()
 
 
-def _chosen(compressor: str | None, levels: list[int], rule: str | None) -> str:
-    """Return the spec that the options choose.
+def _chosen(compressor: str | None, levels: list[int], rule: str | None) -> str | None:
+    """Return the spec that the options choose; None if they leave it to the size of a file.
 
     Raises:
         UsageError: they choose several.
@@ -180,9 +185,9 @@ def _chosen(compressor: str | None, levels: list[int], rule: str | None) -> str:
         raise UsageError(
             f"-{levels[0]} chooses '{spec_of(levels[0])}', and {other} another model; leave one of the two out"
         )
-    if compressor is None and rule is not None:
-        return "gzip"
-    return compressor if compressor is not None else spec_of(levels[0] if levels else DEFAULT_LEVEL)
+    if levels:
+        return spec_of(levels[0])
+    return "gzip" if compressor is None and rule is not None else compressor
 
 
 def _announce(name: str, model: ByteModel, size: int, options: dict[str, Any]) -> None:
@@ -209,7 +214,12 @@ def _duration(seconds: float) -> str:
 
 
 def _compress(
-    file: str, target: str, model: ByteModel, options: dict[str, Any], remove: bool, quiet: bool
+    file: str,
+    target: str,
+    model_for: Callable[[int | None], ByteModel],
+    options: dict[str, Any],
+    remove: bool,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Compress one file, and return what ``--json`` prints of it."""
     from compgen.coding.budget import wanted_to_decode
@@ -220,6 +230,7 @@ def _compress(
         source = stack.enter_context(files.opened(file, "file"))
         status = files.attributes(file, source)
         size = status.st_size if status is not None else 0
+        model = model_for(status and size)
         if size and not quiet:
             _announce(shown(file), model, size, options)
         watch = stack.enter_context(progress("compressing", size or None, shown=not quiet))

@@ -6,7 +6,7 @@ from compgen.errors import UsageError
 
 LEVELS = {
     1: "gzip:rule=decoder",
-    3: "ppmd:rule=decoder",
+    3: "history",
     6: "gzip:rule=decoder+history",
     8: "ppmd:rule=decoder+history",
     9: "llm+history",
@@ -14,12 +14,16 @@ LEVELS = {
 """The spec of each level. Each gives smaller files than the one before; ``python -m benchmarks.levels`` measures them.
 Levels that would not are left out."""
 
-DEFAULT_LEVEL = 1
-"""The level of ``cgn compress``, where neither a level nor a model is named. Chosen: the one that needs no extra and
-codes 100 KB in under a minute without compiled loops."""
+_SMALL = 1 << 14
+"""Bytes up to which a file is small. Chosen: ``history`` codes as many in some 15 seconds without compiled loops."""
 
-DEFAULT_SPEC = LEVELS[DEFAULT_LEVEL]
-"""The spec of the default level."""
+
+def default_spec(size: int | None) -> str:
+    """Return the spec for ``size`` bytes, or None if nobody knows how many, where neither a level nor a model is named.
+
+    Small files get level 3, which learns quickly, and others level 1, which is fast. Neither needs an extra.
+    """
+    return LEVELS[3 if size is not None and size <= _SMALL else 1]
 
 
 def spec_of(level: int) -> str:

@@ -25,7 +25,7 @@ def source(tmp_path: Path, prose: bytes) -> Path:
 def test_there_and_back(cgn: Run, source: Path) -> None:
     done = cgn("compress", str(source))
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"gzip:rule=decoder: 1500 to ")
+    assert done.stderr.startswith(b"history: 1500 to ")
     packed = Path(f"{source}.cgn")
     assert source.exists()
     refused = cgn("decompress", str(packed))
@@ -205,7 +205,7 @@ def test_compressed_data_is_not_written_to_a_terminal(source: Path) -> None:
 
 def test_levels_choose_models_that_files_name(source: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for words, spec in (
-        ([], "gzip:rule=decoder"),
+        ([], "history"),
         (["-1"], "gzip:rule=decoder"),
         (["--fast"], "gzip:rule=decoder"),
         (["-6"], "gzip:rule=decoder+history"),
