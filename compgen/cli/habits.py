@@ -9,6 +9,7 @@ from typing import Any
 
 from compgen.cli.compress import SUFFIX
 from compgen.cli.messages import PROGRAM
+from compgen.coding.levels import LEVELS
 
 _COMMANDS = {
     "-d": "decompress",
@@ -40,6 +41,9 @@ def command_line(arguments: list[str], error: Any) -> str | None:
     if option in _COMMANDS:
         command = _COMMANDS[option]
         return f"{option} is the command {command} here; type: {_typed(command, *_without(option, arguments))}"
+    if first == "compress" and option[1:].isdecimal():
+        *others, last = map(str, LEVELS)
+        return f"{option}: there are levels {', '.join(others)} and {last} (see {PROGRAM} compress --help)"
     if option in ("-c", "--compressor") and first in _WRITERS:
         return _to_standard_output([word for word in arguments if word != option])
     if "No such command" in str(error) and _exists(first):

@@ -118,6 +118,16 @@ class ByteModel(Configured, ABC):
         """The most seconds that a fingerprint of the model takes on an ordinary core: an estimate."""
         return 0.1
 
+    @property
+    def byte_time(self) -> float | None:
+        """Seconds that a byte takes in one row without compiled loops, within a factor of two; None if not known."""
+        return None
+
+    @property
+    def compiles(self) -> bool:
+        """Whether compiled loops (``jit.py``) make the model faster."""
+        return True
+
     def memory(self, rows: int, length: int) -> int:
         """Return the bytes of memory that a state of ``rows`` rows takes at most, after ``length`` bytes in each.
 
