@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal, overload
 
+from compgen.arguments import as_bytes, checked
 from compgen.coding.budget import MEMORY, Budget
 from compgen.coding.reader import Reader
 from compgen.coding.trust import Model
@@ -15,8 +16,9 @@ from compgen.errors import UsageError
 from compgen.types import Progress
 
 
+@checked
 def compress(
-    data: bytes,
+    data: bytes | str,
     model: Model = "gzip",
     *,
     jobs: int = 1,
@@ -27,7 +29,7 @@ def compress(
     """Return ``data`` in the .cgn format, coded with the distributions of ``model``.
 
     Args:
-        data: any bytes.
+        data: any bytes; text is encoded as UTF-8.
         model: a spec, a compressor, or a model.
         jobs: processes. With more than one, segments know nothing of each other, which costs some rate.
         lanes: parts of each segment that are coded side by side, which is faster for language models and costs some
@@ -39,12 +41,13 @@ def compress(
         UsageError: the spec is wrong, or an argument is out of range.
         CompgenError: the compressor failed, or a segment does not decode to its data.
     """
-    out = io.BytesIO()
+    out, data = io.BytesIO(), as_bytes(data, "data")
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, total=len(data), watch=watch) as writer:
         writer.write(data)
     return out.getvalue()
 
 
+@checked
 def decompress(
     blob: bytes,
     model: Model | None = None,
@@ -89,6 +92,7 @@ def open(
 def open(
     path: str | os.PathLike[str], mode: Literal["wb"], model: Model | None = None, *, jobs: int = 1, verify: bool = True
 ) -> Writer: ...
+@checked
 def open(
     path: str | os.PathLike[str],
     mode: str = "rb",
@@ -114,7 +118,7 @@ def open(
     if mode == "rb":
         source = Path(path).open("rb")  # noqa: SIM115 - the reader closes the file
         try:
-            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit)))
+            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit), name=os.fspath(path)))
         except BaseException:
             source.close()
             raise
