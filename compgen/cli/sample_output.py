@@ -110,8 +110,11 @@ class Output:
 
     def _print_several(self, drawn: Samples) -> None:
         """Print samples under headings like those of head(1) and tail(1)."""
+        weighted = any(one.weight != drawn[0].weight for one in drawn)  # only in sequential Monte Carlo
         for number, one in enumerate(drawn, 1):
-            _write(f"{'' if number == 1 else chr(10)}==> sample {number}, weight {one.weight:.4g} <==\n")
+            weight = f", weight {one.weight:.4g}" if weighted else ""
+            heading = f"==> sample {number}, log2 probability {one.log2_prob:.2f}{weight} <=="
+            _write(f"{'' if number == 1 else chr(10)}{heading}\n")
             _write(one.text if self._terminal else one.data)
             _write("\n")
 
@@ -139,6 +142,7 @@ class Output:
                     "base64": base64.b64encode(one.data).decode(),
                     "bytes": len(one.data),
                     "bits_per_byte": one.bits_per_byte,
+                    "log2_prob": one.log2_prob,
                     "weight": one.weight,
                     "stopped": one.stopped,
                     **metrics(one.data, context, item.part, b"".join(item.rest)),

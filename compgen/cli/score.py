@@ -67,7 +67,8 @@ def score(
 
     Docs: docs/decoder-law.md, docs/calibration.md
     """
-    before, data = _span(given(file, prompt, text)[0], context, offset, length)
+    real, called = given(file, prompt, text)
+    before, data = _span(called, real, context, offset, length)
 
     from compgen.evaluation.score import score as measure
 
@@ -82,7 +83,7 @@ def score(
         _print(result, null)
 
 
-def _span(data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
+def _span(called: str, data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
     """Return the known bytes and the bytes to score.
 
     Raises:
@@ -93,10 +94,12 @@ def _span(data: bytes, context: int | None, offset: int | None, length: int | No
             raise UsageError(f"{option} must be 0 or more bytes, not {value}")
     if length is not None and length < 1:
         raise UsageError(f"--length must be 1 or more bytes, not {length}")
+    if not data:
+        raise UsageError(f"{called} is empty; there is nothing to score")
     begin = offset if offset is not None else (context or 0)
     if begin >= len(data):
         raise UsageError(
-            f"scoring would begin at byte {begin} of {len(data)}; there is nothing to score: lower "
+            f"scoring would begin at byte {begin} of the {len(data)} of {called}; there is nothing to score: lower "
             f"--{'context' if offset is None else 'offset'}"
         )
     known = begin if context is None else context
@@ -128,6 +131,7 @@ def _report(result: Score) -> dict[str, str | float | None]:
         "compressor": str(result.model),
         "derived_bpb": result.derived_bpb,
         "own_bpb": result.own_bpb,
+        "own_note": result.own_note,
         "code_waste": result.code_waste,
         "bytes": len(result.data),
         "context_bytes": result.context_bytes,
@@ -168,4 +172,6 @@ def _print(result: Score, null: float | None) -> None:
     for bits in range(0, 13, 3):
         scale.append(f" {bits} ", style=surprisal_colour(bits))
     page.print(table)
+    if result.own_note:
+        page.print(Text(one_line(result.own_note)))
     page.print(scale)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal, overload
 
+from compgen.arguments import as_bytes, checked
 from compgen.coding.budget import MEMORY, Budget
 from compgen.coding.levels import default_spec
 from compgen.coding.reader import Reader
@@ -16,8 +17,9 @@ from compgen.errors import UsageError
 from compgen.types import Progress
 
 
+@checked
 def compress(
-    data: bytes,
+    data: bytes | str,
     model: Model | None = None,
     *,
     jobs: int = 1,
@@ -28,7 +30,7 @@ def compress(
     """Return ``data`` in the .cgn format, coded with the distributions of ``model``.
 
     Args:
-        data: any bytes.
+        data: any bytes; text is encoded as UTF-8.
         model: a spec, a compressor, or a model. None for what suits the size, as ``cgn compress`` chooses it: see
             ``compgen.coding.levels``, which also has the specs of the levels.
         jobs: processes. With more than one, segments know nothing of each other, which costs some rate.
@@ -41,13 +43,14 @@ def compress(
         UsageError: the spec is wrong, or an argument is out of range.
         CompgenError: the compressor failed, or a segment does not decode to its data.
     """
-    out = io.BytesIO()
+    out, data = io.BytesIO(), as_bytes(data, "data")
     model = default_spec(len(data)) if model is None else model
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, total=len(data), watch=watch) as writer:
         writer.write(data)
     return out.getvalue()
 
 
+@checked
 def decompress(
     blob: bytes,
     model: Model | None = None,
@@ -92,6 +95,7 @@ def open(
 def open(
     path: str | os.PathLike[str], mode: Literal["wb"], model: Model | None = None, *, jobs: int = 1, verify: bool = True
 ) -> Writer: ...
+@checked
 def open(
     path: str | os.PathLike[str],
     mode: str = "rb",
@@ -117,7 +121,7 @@ def open(
     if mode == "rb":
         source = Path(path).open("rb")  # noqa: SIM115 - the reader closes the file
         try:
-            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit)))
+            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit), name=os.fspath(path)))
         except BaseException:
             source.close()
             raise

@@ -17,7 +17,7 @@ from compgen.errors import CorruptDataError, UsageError
 from compgen.models.base import PRECISION, ByteModel
 from compgen.types import Progress
 
-_STATE = 4
+STATE = 4
 """Bytes of the bits that set the decoder's initial state: it lies in [2**32, 2**33), so 32 bits choose it."""
 
 _WORD = 4
@@ -49,10 +49,10 @@ def decoder(bits: bytes) -> rans.Decoder:
     Raises:
         UsageError: there are fewer than four bytes.
     """
-    if len(bits) < _STATE:
-        raise UsageError(f"{len(bits)} bytes of bits are too few; give {_STATE} or more")
-    state = rans.LEAST + int.from_bytes(bits[:_STATE], "little")
-    words = bits[_STATE : len(bits) - len(bits) % _WORD]
+    if len(bits) < STATE:
+        raise UsageError(f"{len(bits)} bytes of bits are too few; give {STATE} or more")
+    state = rans.LEAST + int.from_bytes(bits[:STATE], "little")
+    words = bits[STATE : len(bits) - len(bits) % _WORD]
     return rans.Decoder(state.to_bytes(8, "little") + words, 1, PRECISION)
 
 
@@ -83,7 +83,7 @@ def bits_to_bytes(
         watch(step + 1)
     surprisals = PRECISION - np.log2(widths)
     return [
-        Decoded(data[:, row].tobytes(), source.states[0], _STATE + _WORD * source.used, surprisals[:, row])
+        Decoded(data[:, row].tobytes(), source.states[0], STATE + _WORD * source.used, surprisals[:, row])
         for row, source in enumerate(sources)
     ]
 
@@ -98,6 +98,6 @@ def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded) -> bytes:
     low, width = model.start([prompt]).consume(symbols)
     code = rans.encode(low.astype(np.uint32), width.astype(np.uint32), PRECISION, [decoded.state])
     first = int.from_bytes(code[:8], "little") - rans.LEAST
-    if first >> (8 * _STATE) or len(code) - 8 != decoded.used - _STATE:
+    if first >> (8 * STATE) or len(code) - 8 != decoded.used - STATE:
         raise CorruptDataError("these bytes were not decoded with this model after this prompt")
-    return first.to_bytes(_STATE, "little") + code[8:]
+    return first.to_bytes(STATE, "little") + code[8:]

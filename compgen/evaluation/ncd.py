@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.arguments import as_bytes, checked
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
 from compgen.errors import BlindnessWarning, UsageError
-from compgen.media.text import as_bytes
 from compgen.registry import Spec
 from compgen.types import CodeLengths
 
@@ -52,6 +52,7 @@ class Distances:
     blindness: str
 
 
+@checked
 def ncd(
     a: bytes | str,
     b: bytes | str,
@@ -75,6 +76,7 @@ def ncd(
     return float(found.matrix[0, 1])
 
 
+@checked
 def distances(
     strings: Sequence[bytes | str],
     compressor: str | Spec | Compressor = "xz",

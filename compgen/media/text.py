@@ -10,22 +10,6 @@ from compgen.media.base import Medium
 from compgen.media.formats import owner
 
 
-def as_bytes(value: object, what: str) -> bytes:
-    """Return bytes as they are, and text as UTF-8. ``what`` names the value in errors.
-
-    Raises:
-        UsageError: ``value`` is neither bytes nor text, or holds half a surrogate pair, which UTF-8 cannot encode.
-    """
-    if isinstance(value, str):
-        try:
-            return value.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"{what} holds half a surrogate pair, which UTF-8 cannot; give bytes") from None
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    raise UsageError(f"{what} must be bytes or text, not {type(value).__name__}")
-
-
 @dataclass(frozen=True)
 class Text(Medium):
     """Any bytes, as they are. If ``valid`` is True, bytes that are not valid UTF-8 are written as U+FFFD."""

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Never
 
+from compgen.arguments import as_bytes, checked
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.registry import Entry, Registry, Spec, suggest
@@ -53,6 +53,7 @@ def sampler_with(spec: str, options: Mapping[str, Any]) -> Sampler:
     return dataclasses.replace(cls.from_spec(rest), **given)  # type: ignore[type-var]
 
 
+@checked
 def sample(
     compressor: str | Spec | Compressor | ByteModel,
     prompt: bytes | str | Sequence[bytes | str] = b"",

@@ -103,8 +103,13 @@ class Sample:
         return float(self.surprisals.sum())
 
     @property
+    def log2_prob(self) -> float:
+        """log2 of the probability of the whole continuation under the model, bits: what beams are ranked by."""
+        return -self.bits
+
+    @property
     def bits_per_byte(self) -> float | None:
-        """Bits divided by bytes, or None for no bytes."""
+        """Bits divided by bytes; None for no bytes, which have no rate."""
         return self.bits / len(self.data) if self.data else None
 
     def cut(self, length: int) -> Sample:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from compgen.coding.bits import bits_to_bytes
+from compgen.coding.bits import STATE, bits_to_bytes
 from compgen.errors import UsageError
 from compgen.models.base import PRECISION
 from compgen.sampling.base import Request, Sample, Sampler
@@ -50,6 +50,9 @@ def _enough(length: int) -> int:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        bits = Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"bits '{path}' cannot be read: {error.strerror}") from None
+    if len(bits) < STATE:
+        raise UsageError(f"bits '{path}': {len(bits)} bytes are too few; give {STATE} or more")
+    return bits
