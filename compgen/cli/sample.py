@@ -38,7 +38,11 @@ ByRow: TypeAlias = Annotated[
 ]
 Length: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="N", help="The number of bytes to draw. Default: as many as --keep left out, or 200."),
+    typer.Option(
+        metavar="N",
+        help="The number of bytes to draw. A last character that they cut is dropped. Default: as many as --keep left "
+        "out, or 200.",
+    ),
 ]
 Seconds: TypeAlias = Annotated[
     float | None, typer.Option(metavar="S", help="The seconds of sound to draw, in place of a number of bytes.")
@@ -81,7 +85,8 @@ Allow: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="SET",
-        help="Draw only printable bytes, utf-8 (the continuation is valid UTF-8), or chars:ACGT... Default: any bytes.",
+        help="Draw only utf-8 (valid UTF-8), printable (Unicode's printable characters of all scripts, spaces, tab "
+        "and newline), or chars:ACGT..., or any bytes. Default: utf-8 after a text in UTF-8, otherwise bytes.",
     ),
 ]
 Frozen: TypeAlias = Annotated[

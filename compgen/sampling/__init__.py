@@ -10,7 +10,7 @@ from typing import Any
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.media.text import as_bytes
+from compgen.media.text import as_bytes, is_text
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.registry import Entry, Registry, Spec
@@ -87,7 +87,9 @@ def sample(
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
         top_p: draw only from the fewest most probable bytes whose probabilities sum to this.
         min_p: leave out bytes whose probability is less than this times that of the most probable byte.
-        allow: the bytes to draw from: ``printable``, ``utf-8`` or ``chars:...`` (``compgen.sampling.allowed``).
+        allow: the bytes to draw from: ``utf-8``, ``printable``, ``chars:...`` or ``bytes``
+            (``compgen.models.allowed``). By default ``utf-8`` where every prompt is text (``is_text``) and has no
+            layout, and otherwise ``bytes``. The sampler of the result tells which.
         frozen: True lets the model learn from the prompt alone, and not from its own sample.
         bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
         stop: strings that end a continuation. They are not part of it.
@@ -102,6 +104,8 @@ def sample(
         UsageError: a spec or an option is wrong.
         CompgenError: the compressor failed.
     """
+    several = isinstance(prompt, list | tuple)
+    prompts = tuple(as_bytes(one, "a prompt") for one in prompt) if several else (as_bytes(prompt, "the prompt"),)
     options = {
         "temperature": temperature,
         "top_k": top_k,
@@ -111,25 +115,41 @@ def sample(
         "frozen": frozen,
         "bits": bits,
     }
-    if isinstance(sampler, str):
-        sampler = sampler_with(sampler, options)
-    elif any(value is not None for value in options.values()):
-        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    each = tuple(as_bytes(one, "a prompt") for one in prompt) if isinstance(prompt, list | tuple) else None
-    if each is not None and not isinstance(sampler, Ancestral):
+    sampler = _chosen(sampler, options)
+    if several and not isinstance(sampler, Ancestral):
         raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    sampler = _with_default_allow(sampler, prompts, layout or Layout())
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout).resolved(),
-        prompt=as_bytes(prompt, "the prompt") if each is None else b"",
-        each=each or (),
+        prompt=b"" if several else prompts[0],
+        each=prompts if several else (),
         length=length,
-        samples=samples if each is None else len(each),
+        samples=len(prompts) if several else samples,
         seed=secrets.randbits(32) if seed is None else seed,
         stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
     )
     drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
     return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _chosen(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
+    """Return a sampler as it is, or the one that a spec names with ``options``."""
+    if isinstance(sampler, str):
+        return sampler_with(sampler, options)
+    if any(value is not None for value in options.values()):
+        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
+    return sampler
+
+
+def _with_default_allow(sampler: Sampler, prompts: Sequence[bytes], layout: Layout) -> Sampler:
+    """Return ``sampler`` with ``allow`` named, if it has such an option and nothing is given."""
+    if "allow" not in sampler.option_names() or getattr(sampler, "allow", None) is not None:
+        return sampler
+    if layout != Layout():
+        return sampler
+    named = {"allow": "utf-8" if all(map(is_text, prompts)) else "bytes"}
+    return dataclasses.replace(sampler, **named)  # type: ignore[type-var]
 
 
 def _stop_strings(stop: bytes | str | Sequence[bytes | str]) -> tuple[bytes, ...]:
