@@ -54,7 +54,7 @@ Length: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="The bytes to draw. Default: what --keep left out, or 200.",
+        help="The bytes to draw. A last character that they cut is dropped. Default: what --keep left out, or 200.",
         rich_help_panel=SHAPE,
     ),
 ]
@@ -151,7 +151,8 @@ Allow: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="SET",
-        help="Draw only printable bytes, utf-8 (the continuation is valid UTF-8), or chars:ACGT... Default: any bytes.",
+        help="Draw only utf-8 (valid UTF-8), printable (Unicode's printable characters of all scripts, spaces, tab "
+        "and newline), chars:ACGT..., or any bytes. Default: utf-8 after a text in UTF-8, otherwise bytes.",
         rich_help_panel=RARE_SHAPE,
     ),
 ]

@@ -12,6 +12,7 @@ from compgen.arguments import as_bytes, checked
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
+from compgen.media.text import is_text
 from compgen.models import load
 from compgen.models.base import ByteModel
 from compgen.registry import Entry, Registry, Spec, suggest
@@ -96,7 +97,9 @@ def sample(
         repetition_penalty: divide the probability of a byte by this to the power of the bytes that it would repeat
             (``compgen.sampling.repetition``). 1 is off; 1.05 to 1.3 lead out of loops.
         no_repeat_ngram: never repeat this many bytes in a row, of the prompt or of the sample.
-        allow: the bytes to draw from: ``printable``, ``utf-8`` or ``chars:...`` (``compgen.sampling.allowed``).
+        allow: the bytes to draw from: ``utf-8``, ``printable``, ``chars:...`` or ``bytes``
+            (``compgen.models.allowed``). By default ``utf-8`` where every prompt is text (``is_text``) and has no
+            layout, and otherwise ``bytes``. The sampler of the result tells which.
         frozen: True lets the model learn from the prompt alone, and not from its own sample.
         bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
         stop: strings that end a continuation. They are not part of it.
@@ -115,6 +118,8 @@ def sample(
     """
     for word in unknown:
         raise TypeError(_advice(word))
+    several = isinstance(prompt, list | tuple)
+    prompts = tuple(as_bytes(one, "a prompt") for one in prompt) if several else (as_bytes(prompt, "the prompt"),)
     options = {
         "temperature": temperature,
         "top_k": top_k,
@@ -126,25 +131,41 @@ def sample(
         "frozen": frozen,
         "bits": bits,
     }
-    if isinstance(sampler, str):
-        sampler = sampler_with(sampler, options)
-    elif any(value is not None for value in options.values()):
-        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    each = tuple(as_bytes(one, "a prompt") for one in prompt) if isinstance(prompt, list | tuple) else None
-    if each is not None and not isinstance(sampler, Ancestral):
+    sampler = _chosen(sampler, options)
+    if several and not isinstance(sampler, Ancestral):
         raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    sampler = _with_default_allow(sampler, prompts, layout or Layout())
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout).resolved(),
-        prompt=as_bytes(prompt, "the prompt") if each is None else b"",
-        each=each or (),
+        prompt=b"" if several else prompts[0],
+        each=prompts if several else (),
         length=length,
-        samples=samples if each is None else len(each),
+        samples=len(prompts) if several else samples,
         seed=secrets.randbits(32) if seed is None else seed,
         stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
     )
     drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
     return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _chosen(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
+    """Return a sampler as it is, or the one that a spec names with ``options``."""
+    if isinstance(sampler, str):
+        return sampler_with(sampler, options)
+    if any(value is not None for value in options.values()):
+        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
+    return sampler
+
+
+def _with_default_allow(sampler: Sampler, prompts: Sequence[bytes], layout: Layout) -> Sampler:
+    """Return ``sampler`` with ``allow`` named, if it has such an option and nothing is given."""
+    if "allow" not in sampler.option_names() or getattr(sampler, "allow", None) is not None:
+        return sampler
+    if layout != Layout():
+        return sampler
+    named = {"allow": "utf-8" if all(map(is_text, prompts)) else "bytes"}
+    return dataclasses.replace(sampler, **named)  # type: ignore[type-var]
 
 
 def _advice(word: str) -> str:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from compgen.coding.bits import STATE, bits_to_bytes
 from compgen.errors import UsageError
+from compgen.models.allowed import allowed
 from compgen.models.base import PRECISION
 from compgen.sampling.base import Request, Sample, Sampler
 
@@ -22,8 +23,12 @@ class Decode(Sampler):
     """Decodes random bits, or the bits of the file ``bits``. ``compgen.coding.bits.bytes_to_bits`` gives them back."""
 
     bits: str | None = None
+    allow: str | None = None
 
     name: ClassVar[str] = "decode"
+
+    def __post_init__(self) -> None:
+        allowed(self.allow, [b""])
 
     def draw(self, request: Request) -> list[Sample]:
         """Return the continuations, each decoded from bits of its own.
@@ -38,9 +43,9 @@ class Decode(Sampler):
             [_read(self.bits)] if self.bits else [request.generator(row).bytes(_enough(request.length)) for row in rows]
         )
         decoded = bits_to_bytes(
-            request.model, request.prompt, bits, request.length, lambda made: request.watch(made, b"")
+            request.model, request.prompt, bits, request.length, self.allow, lambda made: request.watch(made, b"")
         )
-        return [Sample(one.data, one.surprisals, 1 / request.samples) for one in decoded]
+        return [Sample(one.data, one.surprisals, 1 / request.samples).whole(self.allow) for one in decoded]
 
 
 def _enough(length: int) -> int:
