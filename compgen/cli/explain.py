@@ -18,11 +18,7 @@ _BAR = 40
 def explain(
     text: Annotated[
         str,
-        typer.Argument(
-            metavar="TEXT",
-            help="The text to code, such as AIXI.",
-            rich_help_panel=PROMPT,
-        ),
+        typer.Argument(metavar="TEXT", help="The text to code, such as AIXI.", rich_help_panel=PROMPT),
     ],
     compressor: CompressorSpec = "gzip",
     prompt: Annotated[
@@ -38,11 +34,7 @@ def explain(
     out: Annotated[
         str | None,
         typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="Write the picture to this file, as SVG.",
-            rich_help_panel=OUTPUT,
+            "-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.", rich_help_panel=OUTPUT
         ),
     ] = None,
     force: Force = False,

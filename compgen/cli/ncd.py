@@ -31,11 +31,7 @@ _LONGEST_NAME = 40
 def ncd(
     paths: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FILE",
-            help="The files, two or more; - is standard input.",
-            rich_help_panel=FILES,
-        ),
+        typer.Argument(metavar="FILE", help="The files, two or more; - is standard input.", rich_help_panel=FILES),
     ],
     compressor: PlainCompressorSpec = "xz",
     symmetric: Annotated[
@@ -59,11 +55,7 @@ def ncd(
     force: Force = False,
     as_csv: Annotated[
         bool,
-        typer.Option(
-            "--csv",
-            help="Print all distances to standard output, as CSV.",
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--csv", help="Print all distances to standard output, as CSV.", rich_help_panel=OUTPUT),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

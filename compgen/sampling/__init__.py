@@ -94,12 +94,10 @@ def sample(
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
         top_p: draw only from the fewest most probable bytes whose probabilities sum to this.
         min_p: leave out bytes whose probability is less than this times that of the most probable byte.
-        repetition_penalty: divide the probability of a byte by this to the power of the bytes that it would repeat
-            (``compgen.sampling.repetition``). 1 is off; 1.05 to 1.3 lead out of loops.
+        repetition_penalty: 1.05 to 1.3 lead out of loops, 1 is off (``compgen.sampling.repetition``).
         no_repeat_ngram: never repeat this many bytes in a row, of the prompt or of the sample.
-        allow: the bytes to draw from: ``utf-8``, ``printable``, ``chars:...`` or ``bytes``
-            (``compgen.models.allowed``). By default ``utf-8`` where every prompt is text (``is_text``) and has no
-            layout, and otherwise ``bytes``. The sampler of the result tells which.
+        allow: what to draw: ``utf-8``, ``printable``, ``chars:...`` or ``bytes`` (``compgen.models.allowed``). By
+            default ``utf-8`` if all prompts are text without a layout, and otherwise ``bytes``; the result tells.
         frozen: True lets the model learn from the prompt alone, and not from its own sample.
         bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
         stop: strings that end a continuation. They are not part of it.
@@ -112,25 +110,15 @@ def sample(
         The continuations, with the seed that draws them again.
 
     Raises:
-        UsageError: a spec or an option is wrong.
-        CompgenError: the compressor failed.
-        TypeError: there is no such argument.
+        UsageError: a spec or an option is wrong. CompgenError: the compressor failed. TypeError: no such argument.
     """
-    for word in unknown:
-        raise TypeError(_advice(word))
+    _refuse(unknown)
     several = isinstance(prompt, list | tuple)
     prompts = tuple(as_bytes(one, "a prompt") for one in prompt) if several else (as_bytes(prompt, "the prompt"),)
     options = {
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "no_repeat_ngram": no_repeat_ngram,
-        "allow": allow,
-        "frozen": frozen,
-        "bits": bits,
-    }
+        "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "allow": allow, "frozen": frozen,
+        "repetition_penalty": repetition_penalty, "no_repeat_ngram": no_repeat_ngram, "bits": bits,
+    }  # fmt: skip
     sampler = _chosen(sampler, options)
     if several and not isinstance(sampler, Ancestral):
         raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
@@ -168,8 +156,13 @@ def _with_default_allow(sampler: Sampler, prompts: Sequence[bytes], layout: Layo
     return dataclasses.replace(sampler, **named)  # type: ignore[type-var]
 
 
+def _refuse(unknown: Mapping[str, Any]) -> None:
+    """Raise a TypeError that says what to write in place of an argument that ``sample`` does not have."""
+    for word in unknown:
+        raise TypeError(_advice(word))
+
+
 def _advice(word: str) -> str:
-    """Return what to write in place of an argument that ``sample`` does not have."""
     if (ours := FOREIGN.get(word)) is None:
         return f"sample() has no argument '{word}'{suggest(word, list(inspect.signature(sample).parameters)[:-1])}"
     written = ", ".join(
