@@ -114,24 +114,10 @@ def sample(
     """
     for word in unknown:
         raise TypeError(_advice(word))
-    options = {
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "no_repeat_ngram": no_repeat_ngram,
-        "allow": allow,
-        "frozen": frozen,
-        "bits": bits,
-    }
-    if isinstance(sampler, str):
-        sampler = sampler_with(sampler, options)
-    elif any(value is not None for value in options.values()):
-        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
-    each = tuple(as_bytes(one, "a prompt") for one in prompt) if isinstance(prompt, list | tuple) else None
-    if each is not None and not isinstance(sampler, Ancestral):
-        raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    shaped = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+              "repetition_penalty": repetition_penalty, "no_repeat_ngram": no_repeat_ngram}  # fmt: skip
+    sampler = _built(sampler, shaped | {"allow": allow, "frozen": frozen, "bits": bits})
+    each = _each(prompt, sampler)
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout).resolved(),
         prompt=as_bytes(prompt, "the prompt") if each is None else b"",
@@ -144,6 +130,24 @@ def sample(
     )
     drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
     return Samples(drawn, request.model, sampler, request.seed)
+
+
+def _built(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
+    """Return the sampler with the options that are not None, which only a spec takes."""
+    if isinstance(sampler, str):
+        return sampler_with(sampler, options)
+    if any(value is not None for value in options.values()):
+        raise UsageError("give a sampler's options to the sampler, not to sample() beside it")
+    return sampler
+
+
+def _each(prompt: bytes | str | Sequence[bytes | str], sampler: Sampler) -> tuple[bytes, ...] | None:
+    """Return several prompts as bytes, or None for one prompt."""
+    if not isinstance(prompt, list | tuple):
+        return None
+    if not isinstance(sampler, Ancestral):
+        raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
+    return tuple(as_bytes(one, "a prompt") for one in prompt)
 
 
 def _advice(word: str) -> str:
