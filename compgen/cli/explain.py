@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from compgen.cli import files
 from compgen.cli.help import OUTPUT, PROMPT
 from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Rule
+
+if TYPE_CHECKING:
+    from compgen.coding.explain import Explanation
 
 _BAR = 40
 """Characters of a bar. Chosen: a row of the table fits into 120."""
@@ -73,6 +76,11 @@ def explain(
         ]
         print(json.dumps({"steps": rows, "bits": steps.bits, "code": steps.code}))
         return
+    _print(steps)
+
+
+def _print(steps: Explanation) -> None:
+    """Print a row for each byte, and the code of the whole text."""
     from rich.table import Table
     from rich.text import Text
 

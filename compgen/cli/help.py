@@ -102,7 +102,8 @@ def _first_sentence(docstring: str | None) -> str:
 
 def _usage(argument: Any) -> str:
     name = str(argument.metavar or argument.name)
-    return (name if argument.required else f"[{name}]") + "..." * (argument.nargs == -1)
+    shown = name if argument.required else f"[{name}]"
+    return f"{shown}..." if argument.nargs == -1 else shown
 
 
 def _record(parameter: Any, ctx: Any) -> tuple[str, str]:

@@ -88,7 +88,7 @@ def given(file: str | None, prompt: str | None, text: str | None) -> tuple[bytes
         return text.encode(errors="surrogateescape"), "--text"
     name = file if file is not None else prompt
     assert name is not None  # noqa: S101 - one of the three is given
-    if name != "-" and not os.path.exists(name):  # noqa: PTH110 - no error for any name
+    if name != "-" and not os.path.lexists(name):  # no error for any name, as Path has it
         raise UsageError(f"prompt '{name}' does not exist; check the path, or give a text with --text")
     return files.read(name, "prompt"), f"prompt '{name}'"
 
