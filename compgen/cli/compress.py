@@ -65,7 +65,6 @@ def _level_option(level: int, *names: str) -> Any:
 Level1: TypeAlias = Annotated[bool, _level_option(1, "--fast")]
 Level3: TypeAlias = Annotated[bool, _level_option(3)]
 Level6: TypeAlias = Annotated[bool, _level_option(6)]
-Level8: TypeAlias = Annotated[bool, _level_option(8)]
 Level9: TypeAlias = Annotated[bool, _level_option(9, "--best")]
 Out: TypeAlias = Annotated[
     str | None,
@@ -106,7 +105,6 @@ def compress(
     level_1: Level1 = False,
     level_3: Level3 = False,
     level_6: Level6 = False,
-    level_8: Level8 = False,
     level_9: Level9 = False,
     rule: Rule = None,
     effort: Effort = None,
@@ -127,7 +125,7 @@ def compress(
     bytes longer at most; if it is over 16 KiB, 43, and 13 more for each segment after the first. A segment is usually a
     mebibyte.
     """
-    levels = {1: level_1, 3: level_3, 6: level_6, 8: level_8, 9: level_9}
+    levels = {1: level_1, 3: level_3, 6: level_6, 9: level_9}
     spec = _chosen(compressor, [level for level, given in levels.items() if given], rule)
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
