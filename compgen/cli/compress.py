@@ -66,7 +66,6 @@ def _level_option(level: int, *names: str) -> Any:
 Level1: TypeAlias = Annotated[bool, _level_option(1, "--fast")]
 Level3: TypeAlias = Annotated[bool, _level_option(3)]
 Level6: TypeAlias = Annotated[bool, _level_option(6)]
-Level8: TypeAlias = Annotated[bool, _level_option(8)]
 Level9: TypeAlias = Annotated[bool, _level_option(9, "--best")]
 Out: TypeAlias = Annotated[
     str | None,
@@ -117,7 +116,6 @@ def compress(
     level_1: Level1 = False,
     level_3: Level3 = False,
     level_6: Level6 = False,
-    level_8: Level8 = False,
     level_9: Level9 = False,
     rule: Rule = None,
     effort: Effort = None,
@@ -145,7 +143,7 @@ def compress(
 
     Docs: docs/format.md, docs/calibration.md
     """
-    levels = {1: level_1, 3: level_3, 6: level_6, 8: level_8, 9: level_9}
+    levels = {1: level_1, 3: level_3, 6: level_6, 9: level_9}
     spec = _chosen(compressor, [level for level, given in levels.items() if given], rule)
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 
+from compgen.coding.sizing import sizes
 from compgen.jit import numba_is_installed
 from compgen.models import ByteModel
+from compgen.models.language import LanguageModel
 
 _COMPILED = 5.0
 """How many times as fast models are with compiled loops. Measured: 4.6 to 8, of gzip, ppmd and history."""
+
+
+_LANES = 6
+"""How many times as fast the shipped network is in many lanes. Measured: 5.6, in 24 lanes."""
 
 
 def seconds(model: ByteModel, size: int, *, verify: bool = True, jobs: int = 1) -> float | None:
@@ -23,6 +29,8 @@ def seconds(model: ByteModel, size: int, *, verify: bool = True, jobs: int = 1) 
     one_pass = _byte_time(model)
     if one_pass is None:
         return None
+    if isinstance(model, LanguageModel):
+        one_pass /= min(_LANES, sizes(model, size, jobs).lanes)
     return size * one_pass * (2 if verify else 1) / max(1, min(jobs, os.cpu_count() or 1))
 
 

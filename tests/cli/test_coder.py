@@ -218,7 +218,7 @@ def test_levels_choose_models_that_files_name(source: Path, capfd: pytest.Captur
         (["-6", "--rule", "decoder"], "-6 chooses 'gzip:rule=decoder+history', and --rule another model"),
         (["-1", "-6"], "-1 and -6 are both levels"),
         (["-1", "--best"], "-1 and -9 are both levels"),
-        (["-5"], "-5: there are levels 1, 3, 6, 8 and 9"),
+        (["-5"], "-5: there are levels 1, 3, 6 and 9"),
     ):
         assert run(["compress", str(source), "-f", *words]) == 2
         (line,) = capfd.readouterr().err.splitlines()

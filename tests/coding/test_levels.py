@@ -15,16 +15,12 @@ from compgen.models import load
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_each_level_codes_smaller_than_the_one_before(level: int, prose: bytes) -> None:
-    if "ppmd" in LEVELS[level]:
-        pytest.importorskip("pyppmd")
     if "llm" in LEVELS[level]:
         pytest.importorskip("torch")
     data = prose[:3000]
     before = [one for one in LEVELS if one < level]
     blob = compgen.compress(data, spec_of(level))
     assert compgen.decompress(blob, spec_of(level)) == data
-    if level == 9:
-        pytest.importorskip("pyppmd")
     if before:
         assert len(blob) < len(compgen.compress(data, spec_of(before[-1])))
 
