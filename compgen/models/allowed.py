@@ -135,7 +135,7 @@ class Characters(Allowed):
 
     def extend(self, symbols: Symbols) -> None:
         """Advance each row by its byte."""
-        self._states = self._after[self._states, symbols]
+        self._states = self._after[self._states, symbols].astype(np.int64)
 
     def fork(self, rows: Rows) -> Characters:
         """Return the states of the given rows."""
@@ -181,10 +181,10 @@ def restricted(frequencies: Frequencies, mask: Mask) -> Frequencies:
     if mask.all():
         return frequencies
     kept = np.where(mask, frequencies, 0).astype(np.int64)
-    shares = (kept << PRECISION) // kept.sum(axis=1, keepdims=True)
+    shares: Frequencies = (kept << PRECISION) // kept.sum(axis=1, keepdims=True)
     rows = np.arange(len(shares))
     shares[rows, shares.argmax(axis=1)] += (1 << PRECISION) - shares.sum(axis=1)
-    return shares.astype(frequencies.dtype)
+    return shares
 
 
 def _characters(text: str) -> bytes:
