@@ -33,7 +33,7 @@ def test_bytes_go_to_stdout_and_the_summary_to_stderr(cgn: Run, prompt: str) -> 
     done = cgn("sample", "--compressor", "gzip", "--prompt", prompt, "--length", "30", "--seed", "1")
     assert done.returncode == 0
     assert done.stdout == compgen.sample("gzip", PROMPT * 3, length=30, seed=1)[0].data
-    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral, seed 1: 30 bytes, ")
+    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral:allow=utf-8, seed 1: 30 bytes, ")
     assert b"bits per byte" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
