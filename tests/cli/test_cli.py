@@ -127,7 +127,8 @@ def test_a_plugin_sampler_that_shows_its_bytes_shows_them_once() -> None:
         class Mine(Ancestral):
             pass
         compgen.register("mine", Mine)
-        sys.exit(run(["sample", "-c", "uniform", "--text", "x", "--length", "5", "--sampler", "mine"]))"""
+        words = "sample -c uniform --text x --length 5 --sampler mine --allow bytes"
+        sys.exit(run(words.split()))"""
     assert len(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == 5
 
 
