@@ -181,10 +181,10 @@ def restricted(frequencies: Frequencies, mask: Mask) -> Frequencies:
     if mask.all():
         return frequencies
     kept = np.where(mask, frequencies, 0).astype(np.int64)
-    shares = (kept << PRECISION) // kept.sum(axis=1, keepdims=True)
+    shares: Frequencies = (kept << PRECISION) // kept.sum(axis=1, keepdims=True)
     rows = np.arange(len(shares))
     shares[rows, shares.argmax(axis=1)] += (1 << PRECISION) - shares.sum(axis=1)
-    return np.asarray(shares, dtype=np.int64)
+    return shares
 
 
 def _characters(text: str) -> bytes:

@@ -34,7 +34,7 @@ def test_bytes_go_to_stdout_and_the_summary_to_stderr(cgn: Run, prompt: str) -> 
     done = cgn("sample", "--compressor", "gzip", "--prompt", prompt, "--length", "30", "--seed", "1")
     assert done.returncode == 0
     assert done.stdout == compgen.sample("gzip", PROMPT * 3, length=30, seed=1)[0].data
-    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral, seed 1: 30 bytes, ")
+    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral:allow=utf-8, seed 1: 30 bytes, ")
     assert b"bits per byte" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
@@ -128,7 +128,8 @@ def test_a_plugin_sampler_that_shows_its_bytes_shows_them_once() -> None:
         class Mine(Ancestral):
             pass
         compgen.register("mine", Mine)
-        sys.exit(run(["sample", "-c", "uniform", "--text", "x", "--length", "5", "--sampler", "mine"]))"""
+        words = "sample -c uniform --text x --length 5 --sampler mine --allow bytes"
+        sys.exit(run(words.split()))"""
     assert len(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == 5
 
 
