@@ -72,7 +72,7 @@ def ncd(
     names = "the first string", "the second string"
     found = distances((a, b), compressor, names=names, symmetric=symmetric, header_free=header_free)
     if found.blindness:
-        warnings.warn(found.blindness, BlindnessWarning, stacklevel=2)
+        warnings.warn(found.blindness, BlindnessWarning, stacklevel=3)  # past the check of the arguments
     return float(found.matrix[0, 1])
 
 

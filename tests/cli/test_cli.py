@@ -71,7 +71,7 @@ def test_other_samplers(cgn: Run, sampler: str) -> None:
         "sample", "-c", "backoff", "--text", "abcabcabc", "--length", "6", "--sampler", sampler, "--samples", "4"
     )
     assert several.stdout.count(b"==> sample") == 4
-    assert b", weight 0." in several.stdout
+    assert several.stdout.count(b", log2 probability -") == 4
 
 
 def test_output_files_are_written_whole(cgn: Run, prompt: str, tmp_path: Path) -> None:
@@ -431,7 +431,10 @@ def test_ncd(cgn: Run, prompt: str, tmp_path: Path) -> None:
 
 
 def test_compressors_lists_what_is_here(cgn: Run) -> None:
-    entries = {entry["name"]: entry for entry in json.loads(cgn("compressors", "--json").stdout)}
+    begin = time.perf_counter()
+    found = json.loads(cgn("compressors", "--json").stdout)
+    assert time.perf_counter() - begin < 10  # 0.6 s alone; a figure measured anew would take minutes
+    entries = {entry["name"]: entry for entry in found["entries"]}
     assert entries["gzip"]["resolution_bits"] == 1
     assert entries["gzip"]["version"].startswith("zlib ")
     assert entries["xz"]["resolution_bits"] == 8
@@ -444,13 +447,13 @@ def test_compressors_lists_what_is_here(cgn: Run) -> None:
     assert {name for name, law in laws.items() if law == "fitted"} == {
         "zstd-dict", "brotli", "command", "null"
     }  # fmt: skip
-    assert all(entry["available"] for entry in entries.values())
+    assert all(entry["available"] for entry in entries.values() if entry["name"] != "llm")
     assert b"gzip" in cgn("compressors").stdout
 
 
 def test_compressors_says_what_is_missing(cgn: Run, tmp_path: Path) -> None:
     (tmp_path / "pyppmd.py").write_text("raise ModuleNotFoundError(\"No module named 'pyppmd'\", name='pyppmd')")
-    entries = json.loads(cgn("compressors", "--json", PYTHONPATH=str(tmp_path)).stdout)
+    entries = json.loads(cgn("compressors", "--json", PYTHONPATH=str(tmp_path)).stdout)["entries"]
     (ppmd,) = [entry for entry in entries if entry["name"] == "ppmd"]
     assert ppmd["available"] is False
     assert "pip install 'compgen[ppmd]'" in ppmd["problem"]
