@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import compgen
 from benchmarks.fit_calibration import RATES, REACH, WINDOW, Progress, dump, signals, sources
@@ -112,19 +111,6 @@ def fit(name: str, pieces: int, draw: Draw) -> Initial:
     return first
 
 
-def trusting_recent_bytes(weights: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Return the weights with those for a last byte that is new (``sets_of_bytes``) all on the recent bytes.
-
-    The fit flattens them there, since new bytes mostly occur in the noise of pictures. Text that is sampled from a flat
-    distribution falls into noise and never finds back.
-    """
-    longest, followers, occurrences, size, run, kind = (family.copy() for family in weights)
-    followers[0] = occurrences[0] = size[0] = 0
-    longest[0] = -run[0] - kind[0]
-    longest[0, 0] += WEIGHT_ONE
-    return [longest, followers, occurrences, size, run, kind]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pieces", type=int, help=f"pieces of each fit; default {PIECES}")
@@ -133,9 +119,8 @@ def main() -> None:
     for name in arguments.only or sorted(SETS):
         draw = bytes_of(arguments.data) if name == "bytes" else samples_of(arguments.data, name)
         first = fit(name, arguments.pieces or PIECES[name], draw)
-        weights = trusting_recent_bytes(first.weights) if name == "bytes" else first.weights
         fitted: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
-        fitted[name] = {"weights": [family.tolist() for family in weights], "escapes": first.escapes.tolist()}
+        fitted[name] = {"weights": [family.tolist() for family in first.weights], "escapes": first.escapes.tolist()}
         OUTPUT.write_text(dump(fitted))
 
 
