@@ -76,7 +76,7 @@ SIGNALS = ("rows", "line")
 """The kinds of samples that have weights of their own: in rows, and in a line."""
 SHOWN = "andrew-ridley-jR4Zf-riEjI.png"
 """A picture that a gallery shows, and the fit therefore leaves out."""
-CODINGS = ("audio:channels=1", "audio:channels=1", "audio:coding=mu-law", "audio:coding=16-bit")
+CODINGS = ("audio:coding=linear", "audio:coding=linear", "audio:coding=mu-law", "audio:coding=16-bit")
 """Media that sound is encoded as, drawn evenly: 8 bits twice as often. Chosen."""
 MUSIC = ("rate=8000,channels=1", "rate=16000,channels=1", "rate=16000,channels=2")
 """Options added for music, drawn evenly. Chosen."""
@@ -102,9 +102,7 @@ def signals(data: Path, kind: str) -> Callable[[random.Random], tuple[bytes, Lay
         coding = generator.choice(CODINGS)
         if choice < 3 / 4:
             return encoded(coding, generator.choice(speech))
-        coding = coding.partition(":channels")[0]
-        separator = "," if ":" in coding else ":"
-        return encoded(f"{coding}{separator}{generator.choice(MUSIC)}", generator.choice(music))
+        return encoded(f"{coding},{generator.choice(MUSIC)}", generator.choice(music))
 
     return draw
 

@@ -255,7 +255,7 @@ def main() -> None:
                 print(f"{spec}: left out: {error}", file=sys.stderr)
                 continue
             size = len(item.original) // (2 if arguments.quick else 1)
-            found = compgen.sample(model, item.given, length=size, samples=SAMPLES, seed=1, frozen=True)
+            found = compgen.sample(model, item.given, length=size, samples=SAMPLES, seed=1, frozen=True, allow="bytes")
             samples = [one.data for one in found]
             row = measured(item, samples)
             show(spec, row, item, time.process_time() - begun)

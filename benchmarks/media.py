@@ -31,7 +31,7 @@ SPEECH = tuple(
 SETS = (
     ("kodak, gray", "image:channels=1", PICTURES),
     ("kodak, RGB", "image", PICTURES),
-    ("speech, 8 bits", "audio", SPEECH),
+    ("speech, 8 bits", "audio:coding=linear", SPEECH),
     ("speech, 16 bits", "audio:coding=16-bit", SPEECH),
 )
 CONTEXT = 24_000

@@ -48,7 +48,7 @@ Plane = NDArray[np.uint8]
 def drawn(spec: str, given: bytes, length: int, layout: Layout) -> bytes:
     """Return ``length`` bytes that continue ``given``."""
     model = load(spec, layout=layout)
-    return compgen.sample(model, given, length=length, samples=1, seed=SEED, frozen=True)[0].data
+    return compgen.sample(model, given, length=length, samples=1, seed=SEED, frozen=True, allow="bytes")[0].data
 
 
 def completed(spec: str | None, plane: Plane, half: int) -> Plane:

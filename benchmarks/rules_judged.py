@@ -39,7 +39,7 @@ def sampled(spec: str, rule: str, prompt: bytes, samples: int, length: int) -> l
     """Return the columns of each sample; print the first sample."""
     found: list[tuple[float | None, ...]] = []
     for seed in range(1, samples + 1):
-        sample = compgen.sample(spec, prompt, length=length, seed=seed, rule=rule)[0]
+        sample = compgen.sample(spec, prompt, length=length, seed=seed, rule=rule, allow="bytes")[0]
         if seed == 1:
             print(f"{f'{spec}, {rule}':<20}{sample.text[:150]!r}", flush=True)
         assert sample.bits_per_byte is not None

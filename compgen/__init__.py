@@ -74,6 +74,8 @@ def register(name: str, cls: type[Compressor] | type[ByteModel] | type[Sampler])
     from compgen.models import MODELS, ByteModel
     from compgen.sampling import SAMPLERS, Sampler
 
+    if not isinstance(name, str):
+        raise UsageError(f"name must be text, not {type(name).__name__}")
     if not isinstance(cls, type) or not issubclass(cls, (Compressor, ByteModel, Sampler)):
         raise UsageError(f"{cls!r} is not a subclass of Compressor, ByteModel or Sampler")
     if name in (MODELS if issubclass(cls, Compressor) else COMPRESSORS) and not issubclass(cls, Sampler):

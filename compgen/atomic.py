@@ -70,10 +70,12 @@ def replacing(path: str | os.PathLike[str], like: os.stat_result | None = None) 
             temporary.replace(target)
             _written.pop(temporary, None)
         _sync(target.parent)
-    except BaseException:
+    except BaseException as failure:
         _written.pop(temporary, None)
         if os.getpid() == owner:
             temporary.unlink(missing_ok=True)
+        if isinstance(failure, OSError) and str(failure.filename) == str(temporary):
+            failure.filename = os.fspath(path)  # the name that the caller knows
         raise
 
 

@@ -19,7 +19,12 @@ _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not 
 def _visible(text: str) -> str:
     """Replace every character that could move a cursor, ring a bell or reverse the direction of text."""
     text = text.translate(_CONTROL_PICTURES)
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if is_printable(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def is_printable(character: str) -> bool:
+    """Return whether Unicode calls ``character`` printable, or a space of any width, or it is a tab or a newline."""
+    return character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,7 @@
         └── SpecError        exit 2   the spec of a compressor, model or sampler is wrong
 
     BlindnessWarning         a warning: a compressor does not see a copy of the data, so its distances tell little
-    LossWarning              a warning: a picture or a sound became bytes, and something of it was dropped
+    LossWarning              a warning: a picture or a sound became bytes, and something of it was changed
 
 Each message is one line that says what is wrong and what to do. The command line prints it and exits with the number
 above. A traceback from compgen is a defect.
@@ -67,4 +67,4 @@ class BlindnessWarning(UserWarning):
 
 
 class LossWarning(UserWarning):
-    """A picture or a sound became bytes, and something of it was dropped, such as its transparency."""
+    """A picture or a sound became bytes, and something of it was changed or dropped, such as its palette."""

@@ -30,6 +30,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from compgen.arguments import before, check_fields
 from compgen.errors import SpecError
 from compgen.extras import need
 
@@ -174,6 +175,13 @@ class Configured:
 
     name: ClassVar[str]
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        before(cls, "__post_init__", _with_checked_fields)
+
+    def __post_init__(self) -> None:
+        check_fields(self, f"{self.name}:")
+
     @property
     def spec(self) -> Spec:
         """The shortest spec that builds an equal object. It leaves out options at their defaults."""
@@ -220,6 +228,12 @@ class Configured:
 
     def __str__(self) -> str:
         return str(self.spec)
+
+
+def _with_checked_fields(config: Configured) -> tuple[()]:
+    """Check the types of a config's fields before its own checks of their values."""
+    check_fields(config, f"{config.name}:")
+    return ()
 
 
 def _format(value: object) -> str:
@@ -291,6 +305,10 @@ class Registry(Generic[T]):
     def is_builtin(self, name: str) -> bool:
         """Return whether ``name`` is a class of this package."""
         return name in self._builtin and name not in self._registered
+
+    def extra_of(self, name: str) -> str | None:
+        """Return the extra that a class of this package needs; None if it needs none, or for other classes."""
+        return self._builtin[name].extra if self.is_builtin(name) else None
 
     def register(self, name: str, cls: type[T]) -> None:
         """Make ``cls`` known as ``name`` in this process.

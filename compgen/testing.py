@@ -262,10 +262,21 @@ def check_sampler(sampler: Sampler, model: ByteModel | None = None) -> None:
     assert len(draw(5, 1, 7)) == 1, "one sample must be possible"
 
 
+def _writes(medium: Medium, suffix: str) -> bool:
+    """Return whether a medium with its options writes files with this suffix."""
+    try:
+        medium.checked(suffix)
+    except UsageError:
+        return False
+    return True
+
+
 def check_medium(medium: Medium) -> None:
     """Check the laws of a medium whose width, rate and so on are known: any bytes become an item, and come back."""
+    suffixes = [suffix for suffix in medium.suffixes or ("",) if _writes(medium, suffix)]
+    assert suffixes, "a medium must write a file of some kind"
     for label, data in _INPUTS.items():
-        for suffix in medium.suffixes or ("",):
+        for suffix in suffixes:
             try:
                 item = medium.decode(data, suffix)
             except CompgenError:

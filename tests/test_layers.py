@@ -22,6 +22,7 @@ RANKS = {
     "processes": 0,
     "signals": 0,
     "types": 0,
+    "arguments": 0.5,
     "extras": 0.5,
     "locks": 0.5,
     "registry": 1,

@@ -22,6 +22,7 @@ from compgen.cli.decompress import decompress
 from compgen.cli.evaluate import evaluate
 from compgen.cli.explain import explain
 from compgen.cli.gallery import gallery
+from compgen.cli.help import HELP_OPTIONS, Command, Group
 from compgen.cli.inspect import inspect
 from compgen.cli.messages import PROGRAM, failure, tell
 from compgen.cli.ncd import ncd
@@ -43,17 +44,17 @@ _OTHER_NAMES = {"--context": "--window"}
 """Options that other commands have, and the option of a command without them that does what their users expect."""
 
 app = typer.Typer(
-    help="Any compressor is a generative model; any generative model is a lossless compressor.",
+    cls=Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": list(HELP_OPTIONS)},
 )
 _COMMANDS = (
     sample, score, compress, decompress, inspect, verify, explain,
     gallery, evaluate, train, ncd, compressors, shell_init,
 )  # fmt: skip
 for command in _COMMANDS:
-    app.command(name=command.__name__.replace("_", "-"))(command)
+    app.command(name=command.__name__.replace("_", "-"), cls=Command)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,7 +72,15 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Any compressor is a generative model; any generative model is a lossless compressor."""
+    """Any compressor is a generative model; any generative model is a lossless compressor.
+
+    Examples:
+        cgn sample story.txt
+        cgn compress story.txt
+        cgn COMMAND --help
+
+    Docs: README.md, docs/walk.md
+    """
 
 
 # Click's base of usage errors. Typer makes it public only as an ancestor of typer.BadParameter.

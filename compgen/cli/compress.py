@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeAlias
 
@@ -12,10 +13,10 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
+from compgen.cli.help import OUTPUT, RARE_MODEL, RARE_OUTPUT
 from compgen.cli.messages import report, speed, tell
 from compgen.cli.options import (
     AsJsonLines,
-    CompressorSpec,
     Effort,
     Files,
     Force,
@@ -24,9 +25,11 @@ from compgen.cli.options import (
     Remove,
     Rule,
     Verbose,
+    complete_spec,
     jobs_option,
 )
 from compgen.cli.progress import progress
+from compgen.coding.levels import LEVELS, default_spec, spec_of
 from compgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,18 +41,49 @@ SUFFIX = ".cgn"
 _PIECE = 1 << 16
 """Bytes that are read at a time. Chosen."""
 
+_LONG = 60.0
+"""Seconds from which on a job is announced. Chosen."""
+
+Compressor: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--compressor",
+        "-c",
+        metavar="SPEC",
+        help="The compressor or model, in place of a level: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a "
+        "mixture A+B. 'cgn compressors' lists them. Default: -3 for files up to 16 KiB; -1 for others, and for pipes.",
+        autocompletion=complete_spec,
+        show_default=False,
+    ),
+]
+
+
+def _level_option(level: int, *names: str) -> Any:
+    """Return the option that chooses a level."""
+    return typer.Option(f"-{level}", *names, help=f"Level {level}: {LEVELS[level]}.")
+
+
+Level1: TypeAlias = Annotated[bool, _level_option(1, "--fast")]
+Level3: TypeAlias = Annotated[bool, _level_option(3)]
+Level6: TypeAlias = Annotated[bool, _level_option(6)]
+Level9: TypeAlias = Annotated[bool, _level_option(9, "--best")]
 Out: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "-o",
         "--out",
         metavar="FILE|-",
-        help="The output; - is standard output, which takes several files too. Default: FILE.cgn for each FILE, "
-        "and standard output for -.",
+        help="The output; - is standard output. Default: FILE.cgn for each FILE, and - for -.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Window: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="Look back N to 2N - 1 bytes. Default: the compressor's own.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Look back N to 2N - 1 bytes. Default: the compressor's own.",
+        rich_help_panel=RARE_MODEL,
+    ),
 ]
 Jobs: TypeAlias = Annotated[
     int, jobs_option(" With several, the segments of a file know nothing of each other, which costs some rate.")
@@ -62,18 +96,27 @@ Lanes: TypeAlias = Annotated[
         max=4096,
         help="The number of parts of each segment that are coded side by side, 1 to 4,096. More parts are faster "
         "for language models, and cost some rate. Default: what suits the model and the file.",
+        rich_help_panel=RARE_MODEL,
     ),
 ]
 Verify: TypeAlias = Annotated[
     bool,
-    typer.Option("--verify/--no-verify", help="Decode each segment before it is written, which takes twice as long."),
+    typer.Option(
+        "--verify/--no-verify",
+        help="Decode each segment before it is written, which takes twice as long.",
+        rich_help_panel=RARE_OUTPUT,
+    ),
 ]
 
 
 def compress(
     inputs: Files = None,
     out: Out = None,
-    compressor: CompressorSpec = "gzip",
+    compressor: Compressor = None,
+    level_1: Level1 = False,
+    level_3: Level3 = False,
+    level_6: Level6 = False,
+    level_9: Level9 = False,
     rule: Rule = None,
     effort: Effort = None,
     window: Window = None,
@@ -87,11 +130,21 @@ def compress(
     verbose: Verbose = False,
     as_json: AsJsonLines = False,
 ) -> None:
-    """Compress files with the distribution of a compressor or a model. 'cgn decompress' restores them exactly.
+    """Compress files with the distribution of a model. 'cgn decompress' restores them exactly.
 
-    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 43
-    bytes longer, and 13 more for each segment after the first. A segment is usually a mebibyte.
+    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 17
+    bytes longer at most; if it is over 16 KiB, 43, and 13 more for each segment after the first. A segment is usually a
+    mebibyte.
+
+    Examples:
+        cgn compress story.txt
+        cgn compress -r folder -c ppmd
+        tar c folder | cgn compress > folder.tar.cgn
+
+    Docs: docs/format.md, docs/calibration.md
     """
+    levels = {1: level_1, 3: level_3, 6: level_6, 9: level_9}
+    spec = _chosen(compressor, [level for level, given in levels.items() if given], rule)
     batch = Batch(inputs, recursive, lambda name: not name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)
 
@@ -112,14 +165,18 @@ def compress(
     from compgen.coding.trust import DEFAULT_RULE
     from compgen.models import load
 
-    model = load(compressor, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
+    def model_for(size: int | None) -> ByteModel:
+        chosen = default_spec(size) if spec is None else spec
+        return load(chosen, rule=rule, effort=effort, window=window).resolved(DEFAULT_RULE)
+
+    model_for(None)  # says at once if options are wrong
     options = {"jobs": jobs, "lanes": lanes, "verify": verify}
 
     def work(file: str) -> None:
         target = target_of(file)
         files.check_output(target, force, binary=True)  # again: the files before this one may have taken long
         label = f"{shown(file)} to {target}: " if verbose else f"{shown(file)}: " if batch.several else ""
-        done = _compress(file, target, model, options, remove, quiet)
+        done = _compress(file, target, model_for, options, remove, quiet)
         if as_json:
             import json
 
@@ -131,8 +188,54 @@ def compress(
     batch.end()
 
 
+def _chosen(compressor: str | None, levels: list[int], rule: str | None) -> str | None:
+    """Return the spec that the options choose; None if they leave it to the size of a file.
+
+    Raises:
+        UsageError: they choose several.
+    """
+    if len(levels) > 1:
+        raise UsageError(f"-{levels[0]} and -{levels[1]} are both levels; give one of them")
+    if levels and (compressor is not None or rule is not None):
+        other = "-c" if compressor is not None else "--rule"
+        raise UsageError(
+            f"-{levels[0]} chooses '{spec_of(levels[0])}', and {other} another model; leave one of the two out"
+        )
+    if levels:
+        return spec_of(levels[0])
+    return "gzip" if compressor is None and rule is not None else compressor
+
+
+def _announce(name: str, model: ByteModel, size: int, options: dict[str, Any]) -> None:
+    """Say how long a file will take, if that is long, and what would be faster."""
+    from compgen.coding import timing
+    from compgen.models import load
+
+    verify, jobs = options["verify"], options["jobs"]
+    needed = timing.seconds(model, size, verify=verify, jobs=jobs)
+    if needed is None or needed < _LONG:
+        return
+    fast = timing.seconds(load(spec_of(1)), size, verify=verify, jobs=jobs)
+    faster = [f"-1 takes {_duration(fast)}"] if fast is not None and 2 * fast < needed else []
+    faster += ["--no-verify halves it"] if verify else []
+    faster += ["--jobs shares it among processes"] if jobs == 1 else []
+    tell(f"{name}: this takes {_duration(needed)} or so; {', '.join(faster)}".removesuffix("; "))
+
+
+def _duration(seconds: float) -> str:
+    """Return a time that is not known well: 40 seconds, 5 minutes, 3 hours."""
+    hours, minutes = seconds / 3600, seconds / 60
+    count, unit = (hours, "hour") if hours > 1.5 else (minutes, "minute") if minutes > 1.5 else (seconds, "second")
+    return f"{round(count):,} {unit}{'' if round(count) == 1 else 's'}"
+
+
 def _compress(
-    file: str, target: str, model: ByteModel, options: dict[str, Any], remove: bool, quiet: bool
+    file: str,
+    target: str,
+    model_for: Callable[[int | None], ByteModel],
+    options: dict[str, Any],
+    remove: bool,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Compress one file, and return what ``--json`` prints of it."""
     from compgen.coding.budget import wanted_to_decode
@@ -143,6 +246,9 @@ def _compress(
         source = stack.enter_context(files.opened(file, "file"))
         status = files.attributes(file, source)
         size = status.st_size if status is not None else 0
+        model = model_for(status and size)
+        if size and not quiet:
+            _announce(shown(file), model, size, options)
         watch = stack.enter_context(progress("compressing", size or None, shown=not quiet))
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target, status))
         with Writer(sink, model, total=size or None, watch=watch, **options) as writer:

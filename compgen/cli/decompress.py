@@ -13,6 +13,7 @@ from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
 from compgen.cli.compress import SUFFIX
+from compgen.cli.help import OUTPUT
 from compgen.cli.messages import report, speed
 from compgen.cli.options import (
     Files,
@@ -38,8 +39,8 @@ def decompress(
             "-o",
             "--out",
             metavar="FILE|-",
-            help="The output; - is standard output, which takes several files too. Default: FILE without .cgn for each "
-            "FILE, and standard output for -.",
+            help="The output; - is standard output. Default: FILE without .cgn for each FILE, and - for -.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     compressor: GivenCompressor = None,
@@ -56,6 +57,12 @@ def decompress(
 
     Each output gets the permissions and the time of its file. Standard output gets each segment as soon as its
     checksum holds.
+
+    Examples:
+        cgn decompress story.txt.cgn
+        cgn decompress story.txt.cgn -o - | less
+
+    Docs: docs/format.md
     """
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
     files.check_one_output(out, batch.several)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import FILES, OUTPUT
 from compgen.cli.messages import console, report, tell
 from compgen.cli.progress import progress
 from compgen.display import one_line
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The study: a TOML file, such as those in configs/.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="The study: a TOML file, such as those in configs/.",
+            rich_help_panel=FILES,
+        ),
+    ],
     data: Annotated[
         str | None,
         typer.Option(
@@ -28,10 +36,18 @@ def evaluate(
             envvar="COMPGEN_DATA",
             help="The folder or fsspec URL of real data. docs/data.md says where to get it. Without it, studies run on "
             "data that the project makes itself.",
+            rich_help_panel=FILES,
         ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The folder for results. Default: results/NAME-OF-THE-CONFIG.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            help="The folder for results. Default: results/NAME-OF-THE-CONFIG.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     engine: Annotated[
         str,
@@ -47,7 +63,13 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run whose results are in the folder.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", help="Use at most N chunks of each data set; 0 is all.")] = 0,
 ) -> None:
-    """Run a study, and write its tables, its figures and a report."""
+    """Run a study, and write its tables, its figures and a report.
+
+    Examples:
+        cgn evaluate configs/table1.toml
+
+    Docs: docs/evaluation.md, docs/data.md
+    """
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")
     if limit < 0:

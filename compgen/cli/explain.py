@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import OUTPUT, PROMPT
 from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Rule
+
+if TYPE_CHECKING:
+    from compgen.coding.explain import Explanation
 
 _BAR = 40
 """Characters of a bar. Chosen: a row of the table fits into 120."""
 
 
 def explain(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to code, such as AIXI.")],
+    text: Annotated[
+        str,
+        typer.Argument(metavar="TEXT", help="The text to code, such as AIXI.", rich_help_panel=PROMPT),
+    ],
     compressor: CompressorSpec = "gzip",
     prompt: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", help="A file of the bytes before TEXT; - is standard input. Default: no bytes."),
+        typer.Option(
+            metavar="FILE|-",
+            help="A file of the bytes before TEXT; - is standard input. Default: no bytes.",
+            rich_help_panel=PROMPT,
+        ),
     ] = None,
     rule: Rule = None,
     effort: Effort = None,
     out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.")
+        str | None,
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="Write the picture to this file, as SVG.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain arithmetic coding by the nested intervals of a text, with the model's real probabilities."""
+    """Explain arithmetic coding by the intervals of a text.
+
+    Examples:
+        cgn explain AIXI
+        cgn explain AIXI --prompt story.txt -o aixi.svg
+
+    Docs: docs/walk.md
+    """
     if out is not None:
         files.check_output(out, force, binary=False)
     context = files.read(prompt, "prompt") if prompt is not None else b""
@@ -55,6 +76,11 @@ def explain(
         ]
         print(json.dumps({"steps": rows, "bits": steps.bits, "code": steps.code}))
         return
+    _print(steps)
+
+
+def _print(steps: Explanation) -> None:
+    """Print a row for each byte, and the code of the whole text."""
     from rich.table import Table
     from rich.text import Text
 

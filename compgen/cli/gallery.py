@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import FILES, OUTPUT
 from compgen.cli.options import ForceFolder
 from compgen.cli.progress import progress
 from compgen.display import one_line
@@ -18,12 +19,30 @@ from compgen.extras import need
 
 def gallery(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="The gallery: a TOML file, such as configs/gallery_demo.toml.")
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="The gallery: a TOML file, such as configs/gallery_demo.toml.",
+            rich_help_panel=FILES,
+        ),
     ],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="The folder for the site.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            help="The folder for the site.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     data: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="The folder of real data. Default: the environment variable COMPGEN_DATA."),
+        typer.Option(
+            metavar="DIR",
+            help="The folder of real data. Default: the environment variable COMPGEN_DATA.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     jobs: Annotated[
         int,
@@ -37,6 +56,11 @@ def gallery(
 
     Every sample is kept in DIR/cells. So a build that was stopped continues, and after a change of the config
     only new samples are drawn. The pages open from a file, and load nothing from the network.
+
+    Examples:
+        cgn gallery configs/gallery_demo.toml -o site
+
+    Docs: docs/evaluation.md, docs/data.md
     """
     if jobs < 0:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")

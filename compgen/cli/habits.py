@@ -1,4 +1,4 @@
-"""Command lines as users of gzip, zstd and xz type them, which mean something else here: say what to type instead."""
+"""Command lines as users of gzip, zstd, xz and language models type them: say what to type here instead."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from compgen.cli.compress import SUFFIX
 from compgen.cli.messages import PROGRAM
+from compgen.coding.levels import LEVELS
 
 _COMMANDS = {
     "-d": "decompress",
@@ -30,13 +31,19 @@ _WRITERS = ("compress", "decompress")
 def command_line(arguments: list[str], error: Any) -> str | None:
     """Return what to type in place of ``arguments``, which Typer refuses with ``error``; None if it is none of these.
 
-    An option of gzip may be a command here; a file may stand where a command is expected; ``-c`` may be the last word.
+    An option of gzip may be a command here, and one of transformers may have another name; a file may stand where a
+    command is expected; ``-c`` may be the last word.
     """
     option = getattr(error, "option_name", None) or ""
     first = arguments[0] if arguments else ""
+    if advice := _foreign_word(option, error):
+        return advice
     if option in _COMMANDS:
         command = _COMMANDS[option]
         return f"{option} is the command {command} here; type: {_typed(command, *_without(option, arguments))}"
+    if first == "compress" and option[1:].isdecimal():
+        *others, last = map(str, LEVELS)
+        return f"{option}: there are levels {', '.join(others)} and {last} (see {PROGRAM} compress --help)"
     if option in ("-c", "--compressor") and first in _WRITERS:
         return _to_standard_output([word for word in arguments if word != option])
     if "No such command" in str(error) and _exists(first):
@@ -58,6 +65,21 @@ def misplaced_file(arguments: list[str]) -> str | None:
     if word in COMPRESSORS or word in MODELS or not (word.startswith("-") or _exists(word)):
         return None
     return _to_standard_output(arguments[:place] + arguments[place + 1 :])
+
+
+def _foreign_word(option: str, error: Any) -> str | None:
+    """Return what to write for an option of another library; None if it is none, or the command has no such option."""
+    from compgen.sampling.foreign import FOREIGN
+
+    ours = FOREIGN.get(option.removeprefix("--").replace("-", "_")) if option.startswith("--") else None
+    if ours is None:
+        return None
+    command = error.ctx.command
+    if not set(ours.options) <= {parameter.name for parameter in command.params}:
+        return None
+    written = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in ours.options.items())
+    remark = f", {ours.remark}" if ours.remark else ""
+    return f"{error.ctx.command_path} has no {option}; write {written}{remark}"
 
 
 def _exists(name: str) -> bool:

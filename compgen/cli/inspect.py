@@ -10,6 +10,7 @@ import typer
 from compgen.cli import files
 from compgen.cli.batch import Batch
 from compgen.cli.compress import SUFFIX
+from compgen.cli.help import OUTPUT
 from compgen.cli.messages import console
 from compgen.cli.options import Files, Recursive
 from compgen.display import one_line
@@ -22,12 +23,22 @@ def inspect(
     inputs: Files = None,
     recursive: Recursive = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object to standard output for each container, each on a line.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON object to standard output for each container, each on a line.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
 ) -> None:
-    """Show the models of .cgn files, and their segments with their sizes and rates, without decoding them.
+    """Show the model and the segments of .cgn files, without decoding them.
 
     A file may hold several containers, one after the other. Each is shown by itself.
+
+    Examples:
+        cgn inspect story.txt.cgn
+
+    Docs: docs/format.md
     """
     is_first = True
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX))
@@ -84,18 +95,21 @@ def _report(frames: FrameReader) -> dict[str, Any]:
     begin = frames.read_bytes - len(MAGIC) - 1
     named: ModelFrame | None = None
     segments: list[dict[str, Any]] = []
+    before = frames.read_bytes
     while not isinstance(frame := frames.read(), EndFrame):
         if isinstance(frame, ModelFrame):
             named = frame
         else:
             kind = "stored" if not frame.coded else "tokens" if frame.tokens else "coded"
+            size = frames.read_bytes - before
             segments.append(
-                {"kind": kind, "bytes": frame.length, "compressed_bytes": frame.size, "checksum": frame.checksum.hex()}
+                {"kind": kind, "bytes": frame.length, "compressed_bytes": size, "checksum": frame.checksum.hex()}
             )
+        before = frames.read_bytes
     return {
         "format": frames.version,
         "compressor": named and named.spec,
-        "versions": named and named.versions,
+        "versions": (named and named.versions) or None,
         "fingerprint": named and named.fingerprint.hex(),
         "lanes": named and named.lanes,
         "independent": named and named.independent,

@@ -6,11 +6,12 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import FILES, OUTPUT
 from compgen.cli.messages import tell
 from compgen.cli.options import AsJson, Force, Jobs, PlainCompressorSpec
 from compgen.cli.progress import progress
@@ -27,34 +28,62 @@ _LONGEST_NAME = 40
 """The most characters of a name in a table or a picture. Chosen: longer ones would leave no room for distances."""
 
 
+Paths: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE",
+        help="The files, two or more; - is standard input.",
+        rich_help_panel=FILES,
+    ),
+]
+Symmetric: TypeAlias = Annotated[
+    bool, typer.Option("--symmetric", help="Take the mean of both orders, A before B and B before A.")
+]
+HeaderFree: TypeAlias = Annotated[
+    bool,
+    typer.Option("--header-free", help="Subtract the code length of an empty file from every code length."),
+]
+Out: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="Write a picture of all distances and of their clusters, .png or .svg.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+AsCsv: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--csv",
+        help="Print all distances to standard output, as CSV.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 def ncd(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE", help="The files, two or more; - is standard input.")],
+    paths: Paths,
     compressor: PlainCompressorSpec = "xz",
-    symmetric: Annotated[
-        bool, typer.Option("--symmetric", help="Take the mean of both orders, A before B and B before A.")
-    ] = False,
-    header_free: Annotated[
-        bool,
-        typer.Option("--header-free", help="Subtract the code length of an empty file from every code length."),
-    ] = False,
+    symmetric: Symmetric = False,
+    header_free: HeaderFree = False,
     jobs: Jobs = 1,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="Write a picture of all distances and of their clusters, .png or .svg.",
-        ),
-    ] = None,
+    out: Out = None,
     force: Force = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print all distances to standard output, as CSV.")] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the normalised compression distance of files: near 0 if they are alike, near 1 if not.
 
-    Two files have one distance, that of the first before the second. For more files a table has the distance of each
-    (a row) to each (a column). Where its diagonal is not near 0, the compressor does not see a copy of the file.
+    For more than two files a table has the distance of each (a row) to each (a column). Where its diagonal is not near
+    0, the compressor does not see a copy of the file.
+
+    Examples:
+        cgn ncd cat.txt dog.txt
+        cgn ncd *.txt -o clusters.svg
+
+    Docs: docs/evaluation.md
     """
     if as_csv and as_json:
         raise UsageError("--csv and --json both go to standard output; give one of them")

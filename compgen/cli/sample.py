@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from compgen.cli import files
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, Rule
+from compgen.cli.help import OUTPUT, PROMPT, RARE_PROMPT, RARE_SHAPE, SHAPE
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, PromptOption, Rule, Text, given
 from compgen.cli.sample_output import Output
 from compgen.errors import UsageError
 
@@ -17,47 +17,102 @@ if TYPE_CHECKING:
 _LENGTH = 200
 """Bytes to draw if nothing says how many. Chosen: a few lines of text."""
 
-PromptFile: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE|-", help="The file to continue; - is standard input.")
+PromptArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROMPT|-",
+        help="The file to continue; - is standard input.",
+        show_default=False,
+        rich_help_panel=PROMPT,
+    ),
 ]
-Text: TypeAlias = Annotated[str | None, typer.Option(metavar="TEXT", help="The text to continue, in place of a file.")]
 MediumSpec: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
         help="What the prompt is: text, image:channels=1, audio:rate=8000, ... Default: what its first bytes say.",
+        rich_help_panel=RARE_PROMPT,
     ),
 ]
 Keep: TypeAlias = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", help="Keep only this share of the prompt, such as 0.5, and draw the rest."),
+    typer.Option(
+        metavar="SHARE",
+        help="Keep only this share of the prompt, such as 0.5, and draw the rest.",
+        rich_help_panel=RARE_PROMPT,
+    ),
 ]
 ByRow: TypeAlias = Annotated[
     bool,
-    typer.Option("--by-row", help="Continue each row of a picture without the other rows, as the paper does."),
+    typer.Option(
+        "--by-row",
+        help="Continue each row of a picture without the other rows, as the paper does.",
+        rich_help_panel=RARE_PROMPT,
+    ),
 ]
 Length: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="N", help="The number of bytes to draw. Default: as many as --keep left out, or 200."),
+    typer.Option(
+        metavar="N",
+        help="The bytes to draw. A last character that they cut is dropped. Default: what --keep left out, or 200.",
+        rich_help_panel=SHAPE,
+    ),
 ]
 Seconds: TypeAlias = Annotated[
-    float | None, typer.Option(metavar="S", help="The seconds of sound to draw, in place of a number of bytes.")
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="The seconds of sound to draw, in place of a number of bytes.",
+        rich_help_panel=RARE_SHAPE,
+    ),
 ]
 Temperature: TypeAlias = Annotated[
     float | None,
     typer.Option(
         metavar="T",
-        help="Below 1, probable bytes become more probable; above 1, less. 0 draws the most probable byte. Default: 1.",
+        help="0 draws the most probable byte, 1 any byte by its probability. Default: 1.",
+        rich_help_panel=SHAPE,
     ),
 ]
-TopK: TypeAlias = Annotated[int | None, typer.Option(metavar="K", help="Draw only from the K most probable bytes.")]
+TopK: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="Draw only from the K most probable bytes.",
+        rich_help_panel=RARE_SHAPE,
+    ),
+]
 TopP: TypeAlias = Annotated[
     float | None,
-    typer.Option(metavar="P", help="Draw only from the fewest most probable bytes whose probabilities sum to P."),
+    typer.Option(
+        metavar="P",
+        help="Draw only from the fewest most probable bytes whose probabilities sum to P.",
+        rich_help_panel=RARE_SHAPE,
+    ),
 ]
 MinP: TypeAlias = Annotated[
     float | None,
-    typer.Option(metavar="P", help="Leave out bytes with less than P times the probability of the most probable byte."),
+    typer.Option(
+        metavar="P",
+        help="Leave out bytes with less than P times the probability of the most probable byte.",
+        rich_help_panel=RARE_SHAPE,
+    ),
+]
+RepetitionPenalty: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="R",
+        help="Against loops: divide by R for each byte repeated. Default: 1.",
+        rich_help_panel=SHAPE,
+    ),
+]
+NoRepeatNgram: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Never repeat N bytes in a row, of the prompt or of the continuation.",
+        rich_help_panel=RARE_SHAPE,
+    ),
 ]
 SamplerSpec: TypeAlias = Annotated[
     str,
@@ -65,23 +120,40 @@ SamplerSpec: TypeAlias = Annotated[
         metavar="NAME",
         help="ancestral draws byte by byte. beam finds the most probable continuations. smc draws weighted particles "
         "over whole continuations. decode sends random bits through the coder.",
+        rich_help_panel=RARE_SHAPE,
     ),
 ]
 Samples: TypeAlias = Annotated[
-    int, typer.Option(metavar="N", help="The number of continuations: rows, beams or particles.")
+    int,
+    typer.Option(
+        metavar="N",
+        help="The number of continuations.",
+        rich_help_panel=SHAPE,
+    ),
 ]
 Seed: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="S", help="The seed of the random numbers. Default: a random seed, which is printed."),
+    typer.Option(
+        metavar="S",
+        help="The seed. Default: a random one.",
+        rich_help_panel=SHAPE,
+    ),
 ]
 Bits: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE", help="For the decode sampler: decode the bits of this file.")
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="For the decode sampler: decode the bits of this file.",
+        rich_help_panel=RARE_SHAPE,
+    ),
 ]
 Allow: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="SET",
-        help="Draw only printable bytes, utf-8 (the continuation is valid UTF-8), or chars:ACGT... Default: any bytes.",
+        help="Draw only utf-8 (valid UTF-8), printable (Unicode's printable characters of all scripts, spaces, tab "
+        "and newline), chars:ACGT..., or any bytes. Default: utf-8 after a text in UTF-8, otherwise bytes.",
+        rich_help_panel=RARE_SHAPE,
     ),
 ]
 Frozen: TypeAlias = Annotated[
@@ -90,23 +162,33 @@ Frozen: TypeAlias = Annotated[
         "--frozen/--no-frozen",
         help="Let the model learn from the prompt alone, and not from its own sample. Default: --frozen for pictures "
         "and sound, with the ancestral sampler.",
+        rich_help_panel=RARE_SHAPE,
     ),
 ]
 Stop: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(metavar="TEXT", help="End a continuation before this text. May be given more than once."),
+    typer.Option(
+        metavar="TEXT",
+        help="End a continuation before this text. May be given more than once.",
+        rich_help_panel=RARE_SHAPE,
+    ),
 ]
 Out: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Write the continuation to a file; several go to next-1.png, next-2.png and so on."
+        "-o",
+        "--out",
+        metavar="FILE|-",
+        help="The file to write; several go to next-1.png, next-2.png and so on.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
 
 def sample(
+    file: PromptArgument = None,
     compressor: CompressorSpec = "gzip",
-    prompt: PromptFile = None,
+    prompt: PromptOption = None,
     text: Text = None,
     medium: MediumSpec = None,
     keep: Keep = None,
@@ -119,6 +201,8 @@ def sample(
     top_k: TopK = None,
     top_p: TopP = None,
     min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     sampler: SamplerSpec = "ancestral",
     samples: Samples = 1,
     seed: Seed = None,
@@ -133,13 +217,18 @@ def sample(
 ) -> None:
     """Continue a prompt with bytes that a compressor expects.
 
-    The bytes go to standard output as they are drawn; a terminal gets them as text. The seed, the rate
-    and the speed go to standard error. A picture (such as PNG, JPEG, GIF, TIFF) or sound (such as WAV, FLAC, Ogg, MP3)
-    is continued as a picture or sound: --out next.png or next.wav holds the given part and the continuation.
+    A picture or a sound is continued as such: -o next.png or -o next.wav holds the given part and the continuation.
+
+    Examples:
+        cgn sample story.txt -o next.txt
+        cgn sample --text 'Once upon a time' --temperature 0.7
+        cgn sample photo.png --keep 0.5 -o next.png
+
+    Docs: docs/walk.md, docs/language-models.md
     """
     if by_row and (samples > 1 or stop):
         raise UsageError("--by-row makes one sample, and whole rows; leave --samples and --stop out")
-    item = _item(prompt, text, medium, keep, by_row)
+    item = _item(*given(file, prompt, text), medium, keep, by_row)
     output = Output(item, samples, out, force, as_json)
     size = _length(length, seconds, item)
     prompts = _known(item, context)
@@ -161,6 +250,8 @@ def sample(
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            no_repeat_ngram=no_repeat_ngram,
             allow=allow,
             frozen=frozen,
             bits=bits,
@@ -172,22 +263,17 @@ def sample(
     output.deliver(drawn.joined() if by_row else drawn, prompts)
 
 
-def _item(prompt: str | None, text: str | None, medium: str | None, keep: float | None, by_row: bool) -> Item:
-    """Return the prompt as an item of its medium, cut where ``keep`` says."""
-    if (prompt is None) == (text is None):
-        raise UsageError("give a prompt: either --prompt FILE (- for standard input) or --text TEXT")
-    data = files.read(prompt, "prompt") if prompt is not None else (text or "").encode(errors="surrogateescape")
-
+def _item(data: bytes, name: str, medium: str | None, keep: float | None, by_row: bool) -> Item:
+    """Return the prompt as an item of its medium, cut where ``keep`` says. ``name`` names it in errors."""
     from compgen.media import MEDIA, recognise
     from compgen.media.items import Item
 
-    kind = MEDIA.build(medium or "text") if medium or text is not None else None
+    kind = MEDIA.build(medium or "text") if medium or name == "--text" else None
     try:
         encoded = (kind or recognise(data)).encode(data)
     except UsageError as error:
-        what = "--text" if prompt is None else f"prompt '{prompt}'"
         way = "" if medium or "--medium" in str(error) else "; --medium text continues it as the bytes it is"
-        raise UsageError(f"{what}: {error}{way}") from None
+        raise UsageError(f"{name}: {error}{way}") from None
     return Item.cut(*encoded, keep, by_row)
 
 

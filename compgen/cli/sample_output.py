@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,19 +34,18 @@ class Output:
         Args:
             item: the prompt.
             samples: the number of continuations.
-            out: the file to write, if there is one.
+            out: the file to write; None or ``-`` for standard output.
             force: whether files that exist may be overwritten.
             as_json: whether to print a JSON object.
 
         Raises:
             UsageError: ``out`` cannot be written or has the wrong suffix, or the samples need a file.
         """
+        out = None if out == "-" else out
         self._item = item
         self._samples = samples
         self._out = out
         self._as_json = as_json
-        if out == "-":
-            raise UsageError("samples go to standard output without --out; leave it out")
         self._suffix = item.medium.checked(Path(out).suffix) if out is not None else ""
         for name in self._names(out) if out is not None else ():
             files.check_output(name, force, binary=False)
@@ -57,8 +58,12 @@ class Output:
         self._seconds = 0.0  # that drawing took
 
         from compgen.display import TextStream
+        from compgen.media.text import is_text, unfinished
 
+        # A character that the prompt leaves unfinished is shown with the continuation that finishes it.
+        self._lead = unfinished(item.given[0]) if self._is_text and is_text(item.given[0]) else b""
         self._characters = TextStream()
+        self._characters.feed(self._lead)
         self._shown = 0  # bytes of the sample that are on standard output
 
     @contextmanager
@@ -77,7 +82,12 @@ class Output:
                     self._emit(final)
 
             begin = time.perf_counter()
-            yield watch
+            try:
+                yield watch
+            except BaseException:  # Ctrl-C too: the message that follows gets a line of its own
+                if self._shown and self._terminal:
+                    _write("\n")
+                raise
             self._seconds = time.perf_counter() - begin
 
     def deliver(self, drawn: Samples, prompts: list[bytes]) -> None:
@@ -89,6 +99,8 @@ class Output:
             self._print_json(drawn, prompts)
         elif self._streams:
             self._emit(drawn[0].data[self._shown :], end=True)
+            if not drawn[0].data.endswith(b"\n") and _shares_line():
+                print(file=sys.stderr)
         elif self._out is None and not self._is_text:
             _write(self._item.file(drawn[0].data, self._suffix))
         elif self._out is None:
@@ -111,9 +123,14 @@ class Output:
 
     def _print_several(self, drawn: Samples) -> None:
         """Print samples under headings like those of head(1) and tail(1)."""
+        from compgen.display import readable
+
+        weighted = any(one.weight != drawn[0].weight for one in drawn)  # only in sequential Monte Carlo
         for number, one in enumerate(drawn, 1):
-            _write(f"{'' if number == 1 else chr(10)}==> sample {number}, weight {one.weight:.4g} <==\n")
-            _write(one.text if self._terminal else one.data)
+            weight = f", weight {one.weight:.4g}" if weighted else ""
+            heading = f"==> sample {number}, log2 probability {one.log2_prob:.2f}{weight} <=="
+            _write(f"{'' if number == 1 else chr(10)}{heading}\n")
+            _write(readable(self._lead + one.data) if self._terminal else one.data)
             _write("\n")
 
     def _print_json(self, drawn: Samples, prompts: list[bytes]) -> None:
@@ -136,10 +153,11 @@ class Output:
             "held_out_bpb": held_out_rate(drawn.model, prompts, item.rest, min(made // 4, _HELD_OUT)),
             "samples": [
                 {
-                    "text": one.data.decode(errors="replace"),
+                    "text": (self._lead + one.data).decode(errors="replace"),
                     "base64": base64.b64encode(one.data).decode(),
                     "bytes": len(one.data),
                     "bits_per_byte": one.bits_per_byte,
+                    "log2_prob": one.log2_prob,
                     "weight": one.weight,
                     "stopped": one.stopped,
                     **metrics(one.data, context, item.part, b"".join(item.rest)),
@@ -155,6 +173,21 @@ class Output:
         rate = f", {bits / made:.3f} bits per byte" if made else ""
         fast = speed(made / self._seconds)
         report(f"{drawn.model}, {drawn.sampler}, seed {drawn.seed}: {made} bytes{rate}, {fast}")
+
+
+def _shares_line() -> bool:
+    """Return whether standard error continues the line that standard output, which is no terminal, ends in.
+
+    It does if both are the same file, as after ``2>&1``, or if standard error is a terminal and standard output a pipe,
+    whose other end may show its bytes on that terminal.
+    """
+    try:
+        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # no files, as in a test or a notebook
+        return False
+    if sys.stdout.isatty():
+        return False
+    return os.path.samestat(out, err) or (stat.S_ISFIFO(out.st_mode) and sys.stderr.isatty())
 
 
 def _write(data: bytes | str) -> None:

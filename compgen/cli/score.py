@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compgen.cli import files
+from compgen.cli.help import MODEL, PROMPT, RARE_PROMPT
 from compgen.cli.messages import console
-from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Rule
+from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, PromptOption, Rule, Text, given
 from compgen.cli.progress import progress
 from compgen.errors import UsageError
 
@@ -18,25 +18,57 @@ if TYPE_CHECKING:
 
 
 def score(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to score; - is standard input.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROMPT|-",
+            help="The file to score; - is standard input.",
+            show_default=False,
+            rich_help_panel=PROMPT,
+        ),
+    ] = None,
+    prompt: PromptOption = None,
+    text: Text = None,
     compressor: CompressorSpec = "gzip",
     rule: Rule = None,
     effort: Effort = None,
     context: Context = None,
     offset: Annotated[
-        int | None, typer.Option(metavar="N", help="The byte at which scoring begins. Default: after the context.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The byte at which scoring begins. Default: after the context.",
+            rich_help_panel=RARE_PROMPT,
+        ),
     ] = None,
     length: Annotated[
-        int | None, typer.Option(metavar="N", help="The number of bytes to score. Default: to the end of the file.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of bytes to score. Default: to the end of the file.",
+            rich_help_panel=RARE_PROMPT,
+        ),
     ] = None,
     control: Annotated[
         bool,
-        typer.Option("--control", help="Also score the null compressor, which knows nothing, under the same rule."),
+        typer.Option(
+            "--control",
+            help="Also score the null compressor, which knows nothing, under the same rule.",
+            rich_help_panel=MODEL,
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score real bytes: print the derived rate, the compressor's own rate, and each byte's surprisal as a colour."""
-    before, data = _span(files.read(file, "file"), context, offset, length)
+    """Score real bytes: print the derived and the own rate, and each byte's surprisal as a colour.
+
+    Examples:
+        cgn score story.txt -c xz
+        cgn score story.txt -c gzip+ppmd --context 1000
+
+    Docs: docs/decoder-law.md, docs/calibration.md
+    """
+    real, called = given(file, prompt, text)
+    before, data = _span(called, real, context, offset, length)
 
     from compgen.evaluation.score import score as measure
 
@@ -51,7 +83,7 @@ def score(
         _print(result, null)
 
 
-def _span(data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
+def _span(called: str, data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:
     """Return the known bytes and the bytes to score.
 
     Raises:
@@ -62,10 +94,12 @@ def _span(data: bytes, context: int | None, offset: int | None, length: int | No
             raise UsageError(f"{option} must be 0 or more bytes, not {value}")
     if length is not None and length < 1:
         raise UsageError(f"--length must be 1 or more bytes, not {length}")
+    if not data:
+        raise UsageError(f"{called} is empty; there is nothing to score")
     begin = offset if offset is not None else (context or 0)
     if begin >= len(data):
         raise UsageError(
-            f"scoring would begin at byte {begin} of {len(data)}; there is nothing to score: lower "
+            f"scoring would begin at byte {begin} of the {len(data)} of {called}; there is nothing to score: lower "
             f"--{'context' if offset is None else 'offset'}"
         )
     known = begin if context is None else context
@@ -97,6 +131,7 @@ def _report(result: Score) -> dict[str, str | float | None]:
         "compressor": str(result.model),
         "derived_bpb": result.derived_bpb,
         "own_bpb": result.own_bpb,
+        "own_note": result.own_note,
         "code_waste": result.code_waste,
         "bytes": len(result.data),
         "context_bytes": result.context_bytes,
@@ -137,4 +172,6 @@ def _print(result: Score, null: float | None) -> None:
     for bits in range(0, 13, 3):
         scale.append(f" {bits} ", style=surprisal_colour(bits))
     page.print(table)
+    if result.own_note:
+        page.print(Text(one_line(result.own_note)))
     page.print(scale)

@@ -1,7 +1,7 @@
 """``cgn shell-init``: print the lines that make ``compgen`` and tab completion work in a shell.
 
-In bash, ``compgen`` is a builtin that completion scripts need. So a function of that name passes on to the builtin
-whatever does not begin with one of our commands.
+In bash, ``compgen`` is a builtin that completion scripts need. They always begin with an option of the builtin. So a
+function of that name passes on to the builtin what begins with an option that is not ours, and takes the rest.
 """
 
 from __future__ import annotations
@@ -24,13 +24,21 @@ _BASH = """\
 # compgen in bash: add  eval "$(cgn shell-init bash)"  to ~/.bashrc
 compgen() {
     case "${1-}" in
-        COMMANDS) command cgn "$@" ;;
-        *) builtin compgen "$@" ;;
+        -h|--help|--help-all|--version) command cgn "$@" ;;
+        -*) builtin compgen "$@" ;;
+        *) command cgn "$@" ;;
     esac
 }
 _cgn_completion() {
-    local IFS=$'\\n'
-    COMPREPLY=( $( COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _CGN_COMPLETE=complete_bash command cgn ) )
+    local line="${COMP_LINE:0:COMP_POINT}" reply
+    COMPREPLY=()
+    # The protocol for fish takes the line as it is; bash would split --compressor=gzip at "=". It adds help after tabs.
+    while IFS= read -r reply; do
+        COMPREPLY+=("${reply%%$'\\t'*}")
+    done < <(COLUMNS=10000 _TYPER_COMPLETE_ARGS="$line" _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _CGN_COMPLETE=complete_fish command cgn 2> /dev/null)
+    [[ ${#COMPREPLY[@]} == 1 && -z ${COMPREPLY[0]} ]] && COMPREPLY=()
+    return 0
 }
 complete -o default -F _cgn_completion cgn compgen
 """
@@ -42,16 +50,17 @@ if (( $+functions[compgen] )) && [[ $functions[compgen] != *_cgn_bashcompinit_co
 fi
 compgen() {
     case "${1-}" in
-        COMMANDS) command cgn "$@" ;;
-        *) if (( $+functions[_cgn_bashcompinit_compgen] )); then
-               _cgn_bashcompinit_compgen "$@"
-           else
-               command cgn "$@"
-           fi ;;
+        -h|--help|--help-all|--version) command cgn "$@" ;;
+        -*) if (( $+functions[_cgn_bashcompinit_compgen] )); then
+                _cgn_bashcompinit_compgen "$@"
+            else
+                command cgn "$@"
+            fi ;;
+        *) command cgn "$@" ;;
     esac
 }
 _cgn_completion() {
-    eval $(env _TYPER_COMPLETE_ARGS="cgn ${words[2,$CURRENT]}" _CGN_COMPLETE=complete_zsh cgn)
+    eval $(env COLUMNS=10000 _TYPER_COMPLETE_ARGS="cgn ${words[2,$CURRENT]}" _CGN_COMPLETE=complete_zsh cgn)
 }
 (( $+functions[compdef] )) && compdef _cgn_completion cgn compgen
 true
@@ -64,7 +73,7 @@ function compgen
 end
 for program in cgn compgen
     complete --command $program --no-files \\
-        --arguments "(env _CGN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        --arguments "(env COLUMNS=10000 _CGN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
             _TYPER_COMPLETE_ARGS=(commandline -cp) cgn)" \\
         --condition "env _CGN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args \\
             _TYPER_COMPLETE_ARGS=(commandline -cp) cgn"
@@ -72,14 +81,16 @@ end
 """
 
 _SCRIPTS = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
-"""The lines for each shell, with COMMANDS where the names of our commands belong."""
+"""The lines for each shell. A width of 10,000 columns keeps the help of an option on the line of the option."""
 
 
-def shell_init(
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")], context: typer.Context
-) -> None:
-    """Print the lines that make compgen and tab completion work in your shell."""
-    parent = context.parent
-    assert parent is not None  # noqa: S101 - a command always has the group above it
-    names = "|".join(parent.command.list_commands(parent))  # type: ignore[attr-defined]
-    print(_SCRIPTS[shell].replace("COMMANDS", names), end="")
+def shell_init(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]) -> None:
+    """Print what makes compgen and tab completion work in your shell.
+
+    Examples:
+        eval "$(cgn shell-init bash)"
+        cgn shell-init fish | source
+
+    Docs: README.md
+    """
+    print(_SCRIPTS[shell], end="")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
+from compgen.cli.help import FILES, OUTPUT
 from compgen.cli.messages import report
 from compgen.cli.options import DataRoot, ForceFolder
 from compgen.display import one_line
@@ -17,15 +18,35 @@ from compgen.extras import need
 
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="The training: a TOML file, such as configs/train_paper_200k.toml.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG",
+            help="The training: a TOML file, such as configs/train_paper_200k.toml.",
+            rich_help_panel=FILES,
+        ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder for the model.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            help="The folder for the model.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     data: DataRoot = None,
     force: ForceFolder = False,
 ) -> None:
     """Train a byte-level language model. A run that was stopped continues when it is started again.
 
     The folder then holds config.json and model.safetensors: a model for --compressor llm:DIR.
+
+    Examples:
+        cgn train configs/train_paper_200k.toml -o model
+        cgn sample story.txt -c llm:model
+
+    Docs: docs/language-models.md, docs/data.md
     """
     from compgen.training.config import TrainingConfig
 

@@ -20,7 +20,14 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Decode files and check every checksum, without writing anything."""
+    """Decode files and check every checksum, without writing anything.
+
+    Examples:
+        cgn verify story.txt.cgn
+        cgn verify -r folder
+
+    Docs: docs/format.md
+    """
     batch = Batch(inputs, recursive, lambda name: name.endswith(SUFFIX), verbose=verbose and not quiet)
 
     from compgen.coding.budget import MEMORY, Budget

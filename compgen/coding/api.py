@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Literal, overload
 
+from compgen.arguments import as_bytes, checked
 from compgen.coding.budget import MEMORY, Budget
+from compgen.coding.levels import default_spec
 from compgen.coding.reader import Reader
 from compgen.coding.trust import Model
 from compgen.coding.writer import Writer
@@ -15,9 +17,10 @@ from compgen.errors import UsageError
 from compgen.types import Progress
 
 
+@checked
 def compress(
-    data: bytes,
-    model: Model = "gzip",
+    data: bytes | str,
+    model: Model | None = None,
     *,
     jobs: int = 1,
     lanes: int | None = None,
@@ -27,8 +30,9 @@ def compress(
     """Return ``data`` in the .cgn format, coded with the distributions of ``model``.
 
     Args:
-        data: any bytes.
-        model: a spec, a compressor, or a model.
+        data: any bytes; text is encoded as UTF-8.
+        model: a spec, a compressor, or a model. None for what suits the size, as ``cgn compress`` chooses it: see
+            ``compgen.coding.levels``, which also has the specs of the levels.
         jobs: processes. With more than one, segments know nothing of each other, which costs some rate.
         lanes: parts of each segment that are coded side by side, which is faster for language models and costs some
             rate. By default, as many as suit the model and the number of bytes.
@@ -39,12 +43,14 @@ def compress(
         UsageError: the spec is wrong, or an argument is out of range.
         CompgenError: the compressor failed, or a segment does not decode to its data.
     """
-    out = io.BytesIO()
+    out, data = io.BytesIO(), as_bytes(data, "data")
+    model = default_spec(len(data)) if model is None else model
     with Writer(out, model, jobs=jobs, lanes=lanes, verify=verify, total=len(data), watch=watch) as writer:
         writer.write(data)
     return out.getvalue()
 
 
+@checked
 def decompress(
     blob: bytes,
     model: Model | None = None,
@@ -89,6 +95,7 @@ def open(
 def open(
     path: str | os.PathLike[str], mode: Literal["wb"], model: Model | None = None, *, jobs: int = 1, verify: bool = True
 ) -> Writer: ...
+@checked
 def open(
     path: str | os.PathLike[str],
     mode: str = "rb",
@@ -101,7 +108,7 @@ def open(
     """Open a .cgn file as a file object: ``"rb"`` to read the data that it holds, ``"wb"`` to compress data into it.
 
     A file opened with ``"wb"`` replaces ``path`` when the object is closed, and not before. If a ``with`` block fails,
-    the old file stays. The default model is gzip's, for ``"wb"``. With one job, the file is the one that ``compress``
+    the old file stays. The default model is gzip's law. With one job, the file is the one that ``compress``
     gives for the same data; for that, up to 16 MiB of data are held back if the best number of lanes depends on the
     total, as for language models. ``memlimit`` is for reading; see ``decompress``. A file is decoded one segment at a
     time, 16 MiB at most, as it is read; who reads it decides how much comes out.
@@ -114,10 +121,10 @@ def open(
     if mode == "rb":
         source = Path(path).open("rb")  # noqa: SIM115 - the reader closes the file
         try:
-            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit)))
+            return io.BufferedReader(Reader(source, model, jobs=jobs, budget=Budget(memlimit), name=os.fspath(path)))
         except BaseException:
             source.close()
             raise
     if mode != "wb":
         raise UsageError(f"mode must be 'rb' or 'wb', not '{mode}'")
-    return Writer.to_path(path, "gzip" if model is None else model, jobs=jobs, verify=verify)
+    return Writer.to_path(path, default_spec(None) if model is None else model, jobs=jobs, verify=verify)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from compgen.coding import rans
 from compgen.errors import CorruptDataError, UsageError
-from compgen.models.base import PRECISION, ByteModel
+from compgen.models.allowed import allowed, restricted
+from compgen.models.base import PRECISION, ByteModel, find
 from compgen.types import Progress
 
-_STATE = 4
+STATE = 4
 """Bytes of the bits that set the decoder's initial state: it lies in [2**32, 2**33), so 32 bits choose it."""
 
 _WORD = 4
@@ -49,29 +50,45 @@ def decoder(bits: bytes) -> rans.Decoder:
     Raises:
         UsageError: there are fewer than four bytes.
     """
-    if len(bits) < _STATE:
-        raise UsageError(f"{len(bits)} bytes of bits are too few; give {_STATE} or more")
-    state = rans.LEAST + int.from_bytes(bits[:_STATE], "little")
-    words = bits[_STATE : len(bits) - len(bits) % _WORD]
+    if len(bits) < STATE:
+        raise UsageError(f"{len(bits)} bytes of bits are too few; give {STATE} or more")
+    state = rans.LEAST + int.from_bytes(bits[:STATE], "little")
+    words = bits[STATE : len(bits) - len(bits) % _WORD]
     return rans.Decoder(state.to_bytes(8, "little") + words, 1, PRECISION)
 
 
 def bits_to_bytes(
-    model: ByteModel, prompt: bytes, bits: Sequence[bytes], length: int, watch: Progress = lambda done: None
+    model: ByteModel,
+    prompt: bytes,
+    bits: Sequence[bytes],
+    length: int,
+    allow: str | None = None,
+    watch: Progress = lambda done: None,
 ) -> list[Decoded]:
     """Decode each of ``bits`` to ``length`` bytes after ``prompt``, all side by side.
 
-    ``watch`` is called with the number of bytes done so far in each.
+    Args:
+        model: the model that decodes.
+        prompt: the bytes before.
+        bits: what is decoded.
+        length: bytes that each of ``bits`` is decoded to.
+        allow: the bytes that may come (``compgen.models.allowed``). A last character may stay unfinished.
+        watch: called with the number of bytes done so far in each.
 
     Raises:
-        UsageError: there are not enough bits.
+        UsageError: there are not enough bits, or there is no such set of bytes.
     """
     state = model.start([prompt] * len(bits))
+    permitted = allowed(allow, [prompt] * len(bits))
     sources = [decoder(one) for one in bits]
     data = np.zeros((length, len(bits)), dtype=np.uint8)
     widths = np.ones((length, len(bits)))
     for step in range(length):
-        data[step], low, widths[step] = state.locate(np.concatenate([source.points() for source in sources]))
+        points = np.concatenate([source.points() for source in sources])
+        mask = permitted.mask()
+        whole = bool(mask.all())
+        located = state.locate(points) if whole else find(restricted(state.frequencies(), mask), points)
+        data[step], low, widths[step] = located
         for row, source in enumerate(sources):
             try:
                 source.advance(low[row : row + 1], widths[step, row : row + 1].astype(np.int64))
@@ -80,24 +97,36 @@ def bits_to_bytes(
                     f"{len(bits[row])} bytes of bits lasted for {step} bytes of {length}; give more bits"
                 ) from None
         state.extend(data[step])
+        permitted.extend(data[step])
         watch(step + 1)
     surprisals = PRECISION - np.log2(widths)
     return [
-        Decoded(data[:, row].tobytes(), source.states[0], _STATE + _WORD * source.used, surprisals[:, row])
+        Decoded(data[:, row].tobytes(), source.states[0], STATE + _WORD * source.used, surprisals[:, row])
         for row, source in enumerate(sources)
     ]
 
 
-def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded) -> bytes:
-    """Return the ``decoded.used`` bytes of bits that were decoded to ``decoded``.
+def bytes_to_bits(model: ByteModel, prompt: bytes, decoded: Decoded, allow: str | None = None) -> bytes:
+    """Return the ``decoded.used`` bytes of bits that were decoded to ``decoded``, with the same ``allow``.
 
     Raises:
-        CorruptDataError: ``decoded`` was decoded with another model or after another prompt.
+        CorruptDataError: ``decoded`` was decoded with another model, after another prompt or with another ``allow``.
+        UsageError: there is no such set of bytes.
     """
     symbols = np.frombuffer(decoded.data, dtype=np.uint8).reshape(-1, 1)
-    low, width = model.start([prompt]).consume(symbols)
+    permitted = allowed(allow, [prompt])
+    low, width = np.empty(symbols.shape, dtype=np.int64), np.empty(symbols.shape, dtype=np.int64)
+    state = model.start([prompt])
+    for step, column in enumerate(symbols):
+        frequencies = restricted(state.frequencies(), permitted.mask())
+        width[step] = frequencies[0, column]
+        low[step] = frequencies[0, : column[0]].sum()
+        if not width[step]:
+            raise CorruptDataError(f"byte {step} was not decoded with this model: allow={allow} forbids it")
+        state.extend(column)
+        permitted.extend(column)
     code = rans.encode(low.astype(np.uint32), width.astype(np.uint32), PRECISION, [decoded.state])
     first = int.from_bytes(code[:8], "little") - rans.LEAST
-    if first >> (8 * _STATE) or len(code) - 8 != decoded.used - _STATE:
+    if first >> (8 * STATE) or len(code) - 8 != decoded.used - STATE:
         raise CorruptDataError("these bytes were not decoded with this model after this prompt")
-    return first.to_bytes(_STATE, "little") + code[8:]
+    return first.to_bytes(STATE, "little") + code[8:]

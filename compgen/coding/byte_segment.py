@@ -77,7 +77,8 @@ def decode(state: State, code: bytes, length: int, watch: Progress = lambda done
     for step in range(len(symbols)):
         column, low, width = state.locate(decoder.points())
         going = min(lanes, length - step * lanes)  # lanes, the first ones, that have a byte at this step
-        column[going:], low[going:], width[going:] = 0, 0, _ALL_POINTS
+        if going < lanes:
+            column[going:], low[going:], width[going:] = 0, 0, _ALL_POINTS
         decoder.advance(low, width)
         symbols[step] = column
         state.extend(column)

@@ -1,12 +1,13 @@
 """Read and write the frames of the file format .cgn. docs/format.md describes it byte by byte.
 
-    magic version { frame } end
+    magic version ( { frame } end | short )
 
     frame = model     names the model of the coded segments after it; a file of stored segments alone has none
           | coded     a segment, coded by that model byte by byte
           | tokens    a segment, coded by that model as tokens
           | stored    a segment, as it is
     end   = total length and checksum; nothing comes after it
+    short = model and coded segment | stored segment | nothing: all there is, in fewer bytes, and the end
 
 A reader allocates no more than the bounds below allow, whatever lengths a file claims.
 """
@@ -15,20 +16,30 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 from compgen.coding.fingerprint import SIZE as FINGERPRINT_SIZE
+from compgen.coding.short_spec import expanded, shortened
 from compgen.errors import CorruptDataError, IncompatibleError
+from compgen.models.base import PRECISION
 
 MAGIC = b"\x89CGN"
 """The first bytes of every file. No text in UTF-8 begins with 0x89."""
 
-VERSION = 2
-"""The version of the format that is written. Version 1 is read as well. Its frames are the same, and some specs meant
-other models then (``trust.py``)."""
+VERSION = 3
+"""The version of the format that is written. Versions 1 and 2 are read as well. They have no short containers, and in
+version 1 some specs meant other models (``trust.py``)."""
 
 _FIRST_VERSION = 1
+
+_FIRST_WITH_SHORT = 3
+"""The first version with short containers."""
+
+SHORT = 1 << 14
+"""Bytes of code or of stored data that a short container holds at most. Chosen: it saves some 75 bytes, which are
+nothing to longer ones, and gives up the versions, half of the fingerprint, and half of the checksum for them."""
 
 MAX_SEGMENT = 1 << 24
 """Bytes in a segment at most. Chosen for the format: it bounds what a reader holds in memory."""
@@ -54,11 +65,35 @@ _STORED = struct.Struct("<I8s")
 _END = struct.Struct("<Q16s")
 """Bytes of all data, checksum of all data."""
 
+END_SIZE = 1 + _END.size
+"""Bytes of the end frame, with its letter."""
+
 _CHECK = 4
 """Bytes of the model frame's own checksum."""
 
+_SHORT_FINGERPRINT = 4
+"""Bytes of the fingerprint in a short container. What it misses, the checksums of the data find."""
+
+_SHORT_CHECK = 2
+"""Bytes of the checksum of the model's name in a short container: it tells damage from a model that is another here."""
+
+_SHORT_CHECKSUM = 4
+"""Bytes of the checksum of a coded segment in a short container. The lane has a CRC-32 besides."""
+
+_CHECKSUM = 8
+"""Bytes of the checksum of any other segment."""
+
+_LONGEST_NUMBER = 4
+"""Bytes of a number in a short container at most. They hold 28 bits, more than any length has."""
+
+_STATE = 8
+"""Bytes of the state that the code of one lane begins with."""
+
 _INDEPENDENT = 1
 """The flag of a file whose coded segments were each coded with nothing known."""
+
+_WRONG_NAME = "the file is damaged: the checksum of its model's name does not hold"
+_ODD_MODEL = "the file is damaged: its model frame holds values that no version writes"
 
 _MAX_VERSIONS = 255
 """Bytes of the versions at most: their number has one byte. Longer ones are cut, since they are for messages alone."""
@@ -128,9 +163,40 @@ class SegmentFrame:
         return 1 + (_CODED if self.coded else _STORED).size + len(self.body)
 
 
+def pack_short(segment: SegmentFrame, model: ModelFrame | None) -> bytes:
+    """Return a short container after its version: its letter, ``model`` if the segment is coded, and ``segment``.
+
+    The model is that of one lane.
+    """
+    if model is None:
+        return b"s" + _number(segment.length) + segment.checksum + segment.body
+    spec = shortened(model.spec).encode()
+    named = _number(len(spec)) + spec + model.fingerprint[:_SHORT_FINGERPRINT]
+    # States are 2**32 or more. Of their 8 bytes, up to three at the end are 0 and are left out.
+    code = segment.body[:_STATE].rstrip(b"\0") + segment.body[_STATE:]
+    sizes = _number(segment.length) + _number(len(code))
+    return b"c" + named + _short_check(named) + sizes + segment.checksum[:_SHORT_CHECKSUM] + code
+
+
+def _short_check(named: bytes) -> bytes:
+    return hashlib.blake2b(named, digest_size=_SHORT_CHECK).digest()
+
+
+def _number(value: int) -> bytes:
+    """Return a number in as few bytes as it needs: 7 bits in each, the low ones first; all but the last have bit 7."""
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
+
+
 @dataclass(frozen=True)
 class EndFrame:
-    """The end of a file: the length of all data in bytes, and its checksum."""
+    """The end of a file: the length of all data in bytes, and its checksum; none after a segment that vouches for all.
+
+    A short container has none in the file; its reader makes one.
+    """
 
     length: int
     checksum: bytes
@@ -156,6 +222,7 @@ class FrameWriter:
         self._whole = hashlib.blake2b(digest_size=16)
         self._length = 0
         self.written = 0
+        self._is_complete = False  # a short container needs no end
         self._write(MAGIC + bytes([VERSION]))
 
     def model(self, frame: ModelFrame) -> None:
@@ -168,9 +235,16 @@ class FrameWriter:
         self._length += len(data)
         self._write((b"S" if not frame.coded else b"T" if frame.tokens else b"C") + frame.pack())
 
+    def short(self, frame: SegmentFrame, model: ModelFrame | None) -> None:
+        """Write all of a short container: a segment of bytes in one lane, and its model, if it is coded."""
+        self._write(pack_short(frame, model))
+        self._is_complete = True
+
     def end(self) -> None:
         """Write the end of the file."""
-        self._write(b"E" + EndFrame(self._length, self._whole.digest()).pack())
+        if self._is_complete:
+            return
+        self._write(b"E" + EndFrame(self._length, self._whole.digest()).pack() if self._length else b"e")
 
     def _write(self, data: bytes) -> None:
         self._out.write(data)
@@ -194,6 +268,7 @@ class FrameReader:
         """
         self._source = source
         self.read_bytes = 0
+        self._next: list[Callable[[], Frame]] = []  # what reads the rest of a short container
         head = source.read(len(MAGIC) + 1)
         if head[: len(MAGIC)] != MAGIC:
             raise CorruptDataError("this is no .cgn file: it does not begin with its magic number")
@@ -223,6 +298,7 @@ class FrameReader:
                 f"this file has format version {self.version}; this compgen reads versions {_FIRST_VERSION} to "
                 f"{VERSION}: update compgen"
             )
+        self._is_first = True
         self.read_bytes += len(head)
 
     def read(self) -> Frame:
@@ -231,7 +307,12 @@ class FrameReader:
         Raises:
             CorruptDataError: the file is cut short or damaged.
         """
+        if self._next:
+            return self._next.pop(0)()
         letter = self._exactly(1)
+        is_first, self._is_first = self._is_first, False
+        if is_first and letter in (b"c", b"s", b"e") and self.version >= _FIRST_WITH_SHORT:
+            return self._short(letter)
         if letter == b"M":
             return self._model()
         if letter in (b"C", b"T"):
@@ -252,14 +333,49 @@ class FrameReader:
         precision, flags, lanes, fingerprint, spec_size, versions_size = _MODEL.unpack(fixed)
         text = self._exactly(spec_size + versions_size)
         if hashlib.blake2b(fixed + text, digest_size=_CHECK).digest() != self._exactly(_CHECK):
-            raise CorruptDataError("the file is damaged: the checksum of its model's name does not hold")
-        try:
-            spec, versions = text[:spec_size].decode(), text[spec_size:].decode()
-        except UnicodeDecodeError:
-            raise CorruptDataError("the file is damaged: its model's name is not UTF-8") from None
+            raise CorruptDataError(_WRONG_NAME)
+        spec, versions = _text(text[:spec_size]), _text(text[spec_size:])
         if spec_size > MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
-            raise CorruptDataError("the file is damaged: its model frame holds values that no version writes")
+            raise CorruptDataError(_ODD_MODEL)
         return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision, self.version)
+
+    def _short(self, letter: bytes) -> Frame:
+        """Return the first frame of a short container, of the model or of a stored segment. The others come next."""
+        if letter == b"e":
+            return EndFrame(0, b"")
+        if letter == b"s":
+            length = self._number(MAX_SEGMENT)
+            self._next = [lambda: EndFrame(length, b"")]
+            check = self._exactly(_CHECKSUM)
+            return SegmentFrame(length, self._exactly(length), check, coded=False)
+        size = self._number(1 + MAX_SPEC)
+        short = self._exactly(size)
+        fingerprint = self._exactly(_SHORT_FINGERPRINT)
+        if _short_check(_number(size) + short + fingerprint) != self._exactly(_SHORT_CHECK):
+            raise CorruptDataError(_WRONG_NAME)
+        spec = expanded(_text(short))
+        if len(spec.encode()) > MAX_SPEC:
+            raise CorruptDataError(_ODD_MODEL)
+        self._next = [self._short_segment]
+        return ModelFrame(spec, fingerprint, 1, False, "", PRECISION, self.version)
+
+    def _short_segment(self) -> SegmentFrame:
+        length, size = self._number(MAX_SEGMENT), self._number(_MAX_CODE)
+        self._next = [lambda: EndFrame(length, b"")]
+        check, code = self._exactly(_SHORT_CHECKSUM), self._exactly(size)
+        zeros = -size % 4  # the words after the state have 4 bytes each
+        return SegmentFrame(length, code[: _STATE - zeros] + bytes(zeros) + code[_STATE - zeros :], check, coded=True)
+
+    def _number(self, most: int) -> int:
+        """Return the number that comes next, from 1 to ``most``."""
+        value = 0
+        for place in range(0, _LONGEST_NUMBER * 7, 7):
+            digit = self._exactly(1)[0]
+            value |= (digit & 0x7F) << place
+            if digit < 0x80:
+                break
+        self._bound(value, most)
+        return value
 
     @staticmethod
     def _bound(length: int, most: int) -> None:
@@ -272,3 +388,11 @@ class FrameReader:
             raise CorruptDataError("the file is cut short")
         self.read_bytes += size
         return data
+
+
+def _text(data: bytes) -> str:
+    """Return a part of a model's name as text, or raise CorruptDataError if it is not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise CorruptDataError("the file is damaged: its model's name is not UTF-8") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Never
 
 from compgen.coding import byte_segment, independent_segment, rans
@@ -12,7 +13,7 @@ from compgen.coding.budget import DEFAULT, Budget, Starts, Work
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.trust import DEFAULT_RULE, Model, model_of
-from compgen.errors import CorruptDataError, UsageError
+from compgen.errors import CompgenError, CorruptDataError, UsageError
 from compgen.models import ByteModel, State, load
 from compgen.types import Progress
 
@@ -28,8 +29,11 @@ class Reader(io.RawIOBase):
         jobs: int = 1,
         budget: Budget = DEFAULT,
         watch: Progress = lambda done: None,
+        name: str = "",
     ) -> None:
         """Begin to read ``source``. ``budget`` is what the caller accepts; see ``decompress`` for the other arguments.
+
+        ``name`` is that of the file, for the errors of who reads it as a file object.
 
         Raises:
             CorruptDataError: ``source`` does not begin as a .cgn file does.
@@ -40,7 +44,9 @@ class Reader(io.RawIOBase):
             raise UsageError(f"jobs must be 1 or more, not {jobs}")
         self._source = source
         self._given = None if model is None else load(model).resolved(DEFAULT_RULE)
-        self._frames = FrameReader(source)
+        self._name = name
+        with self._named_errors():
+            self._frames = FrameReader(source)
         self._jobs = jobs
         self._budget = budget
         self._starts = Starts()
@@ -57,13 +63,22 @@ class Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read into ``buffer``, and return the number of bytes read: 0 at the end of the file."""
         while not self._ready:
-            self._ready = next(self._segments, b"")
+            with self._named_errors():
+                self._ready = next(self._segments, b"")
             if not self._ready:
                 return 0
         target = memoryview(buffer).cast("B")
         size = min(len(target), len(self._ready))
         target[:size], self._ready = self._ready[:size], self._ready[size:]
         return size
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Let the errors of the block begin with the name of the file."""
+        try:
+            yield
+        except CompgenError as error:
+            raise type(error)(f"{self._name}: {error}" if self._name else str(error)) from None
 
     def close(self) -> None:
         """Close the source."""
@@ -98,12 +113,12 @@ class Reader(io.RawIOBase):
         last: bytes | None = None
         for number, (frame, data) in enumerate(self._decoded(pool)):
             if isinstance(frame, EndFrame):
-                if (frame.length, frame.checksum) != (self._done - begin, whole.digest()):
+                if frame.length != self._done - begin or frame.checksum not in (b"", whole.digest()):
                     raise CorruptDataError(
                         "the file is damaged: a segment is missing, or the checksum of all data does not hold"
                     )
                 break
-            if len(data) != frame.length or checksum(number, data) != frame.checksum:
+            if len(data) != frame.length or not checksum(number, data).startswith(frame.checksum):
                 raise CorruptDataError(f"the file is damaged: the checksum of segment {number + 1} does not hold")
             whole.update(data)
             self._done += len(data)

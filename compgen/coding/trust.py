@@ -149,10 +149,11 @@ def model_of(
     model = given if given is not None else load_from_file(frame.spec, starts)
     works = Work.of_fingerprint(model, frame.lanes), first
     budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
-    if frame.precision != PRECISION or fingerprint(model, frame.lanes) != frame.fingerprint:
-        theirs = f" (written with {frame.versions}; here: {model.versions})" if frame.versions else ""
+    if frame.precision != PRECISION or not fingerprint(model, frame.lanes).startswith(frame.fingerprint):
+        theirs = f"written with {frame.versions}; " if frame.versions else ""
+        builds = f" ({theirs}here: {model.versions})" if model.versions else ""
         raise IncompatibleError(
-            f"'{frame.spec}' behaves otherwise here than where this file was written{theirs}, so that decoding would "
+            f"'{frame.spec}' behaves otherwise here than where this file was written{builds}, so that decoding would "
             f"fail; use the same build and weights"
         )
     return model

@@ -11,7 +11,18 @@ from typing import Any, BinaryIO, Never
 from compgen.atomic import replacing
 from compgen.coding import byte_segment, independent_segment
 from compgen.coding.budget import Work
-from compgen.coding.container import MAX_LANES, MAX_SEGMENT, MAX_SPEC, FrameWriter, ModelFrame, SegmentFrame, checksum
+from compgen.coding.container import (
+    END_SIZE,
+    MAX_LANES,
+    MAX_SEGMENT,
+    MAX_SPEC,
+    SHORT,
+    FrameWriter,
+    ModelFrame,
+    SegmentFrame,
+    checksum,
+    pack_short,
+)
 from compgen.coding.fingerprint import fingerprint
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.segmenter import Segmenter
@@ -19,6 +30,7 @@ from compgen.coding.trust import DEFAULT_RULE, Model
 from compgen.errors import CompgenError, OutOfMemoryError, UsageError
 from compgen.models import State, load
 from compgen.models.base import PRECISION
+from compgen.models.language import LanguageModel
 from compgen.types import Progress
 
 
@@ -68,6 +80,8 @@ class Writer(io.RawIOBase):
         self._watch = watch
         self._states: tuple[State, State | None] | None = None  # the coder's and its verifier's, between two segments
         self._model_is_written = False
+        self._taken = False  # whether a segment was taken to be coded
+        self._is_alone = False  # whether the segment at hand is all there is
         self._number = 0  # segments written
         self._read = 0  # bytes that each row of the states has read
         self.memory_to_decode = 0  # the most bytes of memory that decoding the file takes
@@ -111,6 +125,7 @@ class Writer(io.RawIOBase):
                 self._segmenter.end()
                 for segment in self._segmenter.full_segments():
                     self._code(segment)
+                self._is_alone = not self._taken
                 if rest := self._segmenter.last_segment():
                     self._code(rest)
                 for data, code in self._pool.rest():
@@ -151,6 +166,7 @@ class Writer(io.RawIOBase):
 
     def _code(self, data: bytes) -> None:
         """Code a segment and write it. With several jobs, start to code it, and write those that are ready."""
+        self._taken = True
         if self._jobs > 1:
             arguments = self._model, data, self._lanes, self._verify
             for earlier, code in self._pool.run(data, independent_segment.encode, *arguments):
@@ -204,20 +220,40 @@ class Writer(io.RawIOBase):
         coded = SegmentFrame(len(data), code, check, coded=True, tokens=tokens)
         stored = SegmentFrame(len(data), data, check, coded=False)
         model = None if self._model_is_written else self._model_frame()
-        if coded.size + (1 + len(model.pack()) if model else 0) < stored.size:
-            if model:
-                self._frames.model(model)
-                self._model_is_written = True
-            self._frames.segment(coded, data)
+        coded_size, coded_is_short = self._size(coded, model)
+        stored_size, stored_is_short = self._size(stored, None)
+        if coded_size < stored_size:
+            self._put_frame(coded, data, model, coded_is_short)
             read = -(-len(data) // self._lanes) if self._independent else self._read
             for work in (Work(self._lanes, read, len(data)), Work.of_fingerprint(self._model, self._lanes)):
                 self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
         else:
-            self._frames.segment(stored, data)
+            self._put_frame(stored, data, None, stored_is_short)
             self._states = None
         self._number += 1
         self._done += len(data)
         self._watch(self._done)
+
+    def _size(self, segment: SegmentFrame, model: ModelFrame | None) -> tuple[int, bool]:
+        """Return the bytes that a segment and its model take, and whether a short container can hold them."""
+        if self._is_alone and len(segment.body) <= SHORT and self._can_be_short(segment):
+            return len(pack_short(segment, model)), True
+        end = END_SIZE if self._is_alone else 0
+        return segment.size + (1 + len(model.pack()) if model else 0) + end, False
+
+    def _can_be_short(self, segment: SegmentFrame) -> bool:
+        """Whether a short container can name the model: of one lane, and known by more than its weights."""
+        return not segment.coded or (self._lanes == 1 and not isinstance(self._model, LanguageModel))
+
+    def _put_frame(self, segment: SegmentFrame, data: bytes, model: ModelFrame | None, is_short: bool) -> None:
+        """Write a segment, and before it the model, if one is given."""
+        if is_short:
+            self._frames.short(segment, model)
+            return
+        if model is not None:
+            self._frames.model(model)
+            self._model_is_written = True
+        self._frames.segment(segment, data)
 
     def _model_frame(self) -> ModelFrame:
         model = self._model

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from compgen.arguments import as_bytes, before, of_type
 from compgen.errors import CorruptDataError, UsageError
 from compgen.growing import Growing
 from compgen.laws.base import Law
@@ -34,6 +35,14 @@ class Compressor(Configured, ABC):
     ``decompress`` and ``version``. It overrides what it can do faster than the defaults here.
     """
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        before(cls, "compress", lambda compressor, data: (as_bytes(data, "data"),))
+        before(cls, "decompress", lambda compressor, blob: (_as_blob(blob),))
+        before(cls, "code_length", lambda compressor, data: (as_bytes(data, "data"),))
+        before(cls, "code_lengths", _as_continuations)
+        before(cls, "open", lambda compressor, context: (as_bytes(context, "context"),))
+
     resolution: ClassVar[float] = 8.0
     """The unit of code lengths, bits: 1 where exact bit lengths are visible, 8 for whole bytes, 0 for a model."""
 
@@ -55,7 +64,7 @@ class Compressor(Configured, ABC):
 
     @abstractmethod
     def compress(self, data: bytes) -> bytes:
-        """Return ``data``, compressed."""
+        """Return ``data``, compressed. Text counts as UTF-8, as in all methods here; an implementation gets bytes."""
 
     @abstractmethod
     def decompress(self, blob: bytes) -> bytes:
@@ -76,6 +85,7 @@ class Compressor(Configured, ABC):
 
     def code_lengths(self, context: bytes, continuations: Sequence[bytes]) -> CodeLengths:
         """Return (n,) L(context + continuation), bits, for each of n continuations."""
+        context, continuations = _as_continuations(self, context, continuations)
         return measure(lambda y: self.code_length(context + y), continuations, self.parallel)
 
     def static_dictionary(self) -> bytes:
@@ -119,7 +129,28 @@ class Compressor(Configured, ABC):
 
     def open(self, context: bytes) -> Meter:
         """Return a meter that stands after ``context``."""
-        return ReplayMeter(self, context)
+        return ReplayMeter(self, as_bytes(context, "context"))
+
+
+def _as_blob(blob: object) -> bytes:
+    """Return what was compressed as bytes.
+
+    Raises:
+        UsageError: it is something else, such as text.
+    """
+    return as_bytes(of_type(blob, bytes, "blob"), "blob")
+
+
+def _as_continuations(compressor: Compressor, context: Any, continuations: Any) -> tuple[bytes, Sequence[bytes]]:
+    """Return a context and its continuations as bytes.
+
+    Raises:
+        UsageError: one of them is neither bytes nor text, or there is no sequence of continuations.
+    """
+    if isinstance(continuations, str | bytes) or not isinstance(continuations, Iterable):
+        raise UsageError("continuations must be a list of bytes or text")
+    known = as_bytes(context, "context")
+    return known, [y if type(y) is bytes else as_bytes(y, "a continuation") for y in continuations]
 
 
 @dataclass(frozen=True)
@@ -152,6 +183,10 @@ def whole_stream(what: str, eof: bool, unused: bytes) -> None:
 
 class Meter(Growing):
     """A context that grows, and the code lengths of what may follow it."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        before(cls, "extend", lambda meter, data: (as_bytes(data, "data"),))
 
     @abstractmethod
     def code_lengths(self, continuations: Sequence[bytes]) -> CodeLengths:

@@ -91,6 +91,11 @@ def _shares(values: NDArray[Any]) -> NDArray[np.float64]:
     return shares
 
 
+def _levels(picture: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
+    """Return a picture in levels of 8 bits."""
+    return (picture >> 8 * (picture.dtype.itemsize - 1)).astype(np.uint8)
+
+
 def histogram_distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Return the earth mover's distance of the levels of two pictures, (rows, width[, 3]) each, in levels."""
     return float(np.abs(np.cumsum(_shares(one) - _shares(other))).sum())
@@ -148,7 +153,7 @@ def metrics(sample: bytes, context: bytes, medium: Medium, original: bytes = b""
     if isinstance(medium, Audio) and sample and real:
         found["spectrum_distance_db"] = spectrum_distance(medium.waveform(sample), medium.waveform(real))
     if isinstance(medium, Image) and sample and real:
-        pair = medium.pixels(sample), medium.pixels(real)
+        pair = _levels(medium.pixels(sample)), _levels(medium.pixels(real))
         found["histogram_distance"] = histogram_distance(*pair)
         found["gradient_distance"] = gradient_distance(*pair)
     return found

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.arguments import as_bytes, checked
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
 from compgen.errors import BlindnessWarning, UsageError
-from compgen.media.text import as_bytes
 from compgen.registry import Spec
 from compgen.types import CodeLengths
 
@@ -52,6 +52,7 @@ class Distances:
     blindness: str
 
 
+@checked
 def ncd(
     a: bytes | str,
     b: bytes | str,
@@ -71,10 +72,11 @@ def ncd(
     names = "the first string", "the second string"
     found = distances((a, b), compressor, names=names, symmetric=symmetric, header_free=header_free)
     if found.blindness:
-        warnings.warn(found.blindness, BlindnessWarning, stacklevel=2)
+        warnings.warn(found.blindness, BlindnessWarning, stacklevel=3)  # past the check of the arguments
     return float(found.matrix[0, 1])
 
 
+@checked
 def distances(
     strings: Sequence[bytes | str],
     compressor: str | Spec | Compressor = "xz",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.arguments import as_bytes, checked
 from compgen.compressors.base import Compressor
 from compgen.display import surprisal_html
 from compgen.errors import UsageError
-from compgen.media.text import as_bytes
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
 from compgen.models.derived.model import CodeLengthModel
@@ -52,15 +53,28 @@ class Score:
         return float(self.surprisals.mean())
 
     @property
+    def own_note(self) -> str:
+        """A sentence that says why the own rate is negative; empty where it is not."""
+        if self.own_bpb is None or self.own_bpb >= 0:
+            return ""
+        compressor = self.model.compressor if isinstance(self.model, CodeLengthModel) else self.model
+        return (
+            f"the own rate is negative: {compressor} codes the context with these {len(self.data)} bytes in fewer bits "
+            "than without them, since it chooses its codes for the whole; score more bytes"
+        )
+
+    @property
     def bytes_per_second(self) -> float:
         """Number of bytes scored per second."""
         return len(self.data) / self.seconds
 
     def _repr_html_(self) -> str:
         own = "" if self.own_bpb is None else f", own rate {self.own_bpb:.3f}"
-        return f"<p>{self.derived_bpb:.3f} bits per byte{own}</p>" + surprisal_html(self.data, self.surprisals)
+        note = f"<p>{html.escape(self.own_note)}</p>" if self.own_note else ""
+        return f"<p>{self.derived_bpb:.3f} bits per byte{own}</p>{note}" + surprisal_html(self.data, self.surprisals)
 
 
+@checked
 def score(
     compressor: str | Spec | Compressor | ByteModel,
     data: bytes | str,
@@ -86,7 +100,7 @@ def score(
         CompgenError: the compressor failed.
     """
     model = load(compressor, rule=rule, effort=effort).resolved()
-    data, context = as_bytes(data, "data"), as_bytes(context, "the context")
+    data, context = as_bytes(data, "data"), as_bytes(context, "context")
     if not data:
         raise UsageError("there is nothing to score; give at least one byte")
     state = model.start([context])

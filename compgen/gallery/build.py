@@ -153,6 +153,7 @@ def draw(prompt: Item, column: Column, seed: int) -> Cell:
         temperature=column.temperature,
         top_p=column.top_p,
         min_p=column.min_p,
+        allow="bytes",
         frozen=prompt.medium.name != "text",
         seed=seed,
         layout=prompt.layout,

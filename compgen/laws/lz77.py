@@ -51,6 +51,10 @@ _PASS = 1024  # bytes after which the forward pass begins anew: what a start run
 _RUN_UP = 264  # bytes that it begins before that: more than the longest match of DEFLATE, 258
 
 
+_NOTHING = np.empty(0, dtype=np.int64)
+"""What compiled loops take for an array that nobody asked them to fill."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prices:
     """What instructions cost, as probabilities.
@@ -293,11 +297,10 @@ class Pass(ForwardPass):
             self._links = lz77_loops.link(self._data, self.end, self._prices.distances)
         self._links = lz77_loops.with_rows(self._links, data)
         prices, last = self._prices, self._last
-        nothing = np.empty(0, dtype=np.int64)
         state = self._runs, self._mantissas, self._exponents, self._begin
         fixed = prices.literals, prices.lengths, prices.tails, prices.distances, prices.changes, prices.steps
         again = prices.repeats.distances, prices.repeats.lengths, prices.repeats.tails, last.masses, last.runs
-        asked = [nothing if one is None else one for one in (low, width, frequencies)]
+        asked = [_NOTHING if one is None else one for one in (low, width, frequencies)]
         run: Any = lz77_loops.run
         self.end = run(data, self.end, self._origin, self._data, self._links, state, fixed, again, *asked)
 

@@ -275,7 +275,8 @@ def link(data: Any, count: int, distances: Any) -> tuple[Any, ...]:
 def with_rows(links: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     """Return the same with a row for every byte of ``data``. Few bytes have one at first: that makes forks cheap."""
     *others, rows, pairs = links
-    if not len(data) or (rows[data] >= 0).all():
+    # One byte, as while decoding, is looked up faster alone.
+    if rows[data[0]] >= 0 if len(data) == 1 else (rows[data] >= 0).all():
         return links
     missing = np.unique(data[rows[data] < 0])
     rows[missing] = len(pairs) + np.arange(len(missing))

@@ -1,5 +1,8 @@
 """Sound as bytes: unsigned samples of 8 or 16 bits, and WAV and FLAC files that are made of any bytes.
 
+A sound comes back as it came: by default its bytes have the file's own rate, its channels, and ``16-bit`` where its
+samples have more than 8 bits. What a model does not see it cannot continue, so models see all 16 bits.
+
 ``linear`` is the paper's coding: 8 bits, the high byte of each sample (Deletang et al. 2024, section 3.1). ``mu-law``
 has smaller steps for quiet samples, where ears hear finer differences (the curve of ITU-T G.711 with mu = 255, without
 its segments). ``16-bit`` keeps both bytes. The high byte comes first and is that of ``linear``, so that the noise of
@@ -25,7 +28,10 @@ from compgen.media.layout import Layout, completed
 from compgen.registry import suggest
 
 CODINGS = ("linear", "mu-law", "16-bit")
-"""The codings, the default first."""
+"""The codings. No coding given means that of the file: ``16-bit`` for more than 8 bits, otherwise ``linear``."""
+
+_MOST_CHANNELS = 8
+"""The most channels of a sound. FLAC has no more (RFC 9639, section 9.1.3)."""
 
 _DEFAULT_RATE = 16_000
 """Hz. The rate of the paper's sound."""
@@ -45,9 +51,12 @@ _KINDS = {".wav": "WAV", ".flac": "FLAC"}
 
 @dataclass(frozen=True)
 class Audio(Medium):
-    """Sound of ``channels`` at ``rate`` Hz. 0 takes them from the file; without a file, it is one channel at 16 kHz."""
+    """Sound of ``channels`` at ``rate`` Hz in a ``coding``. What is not given is taken from the file.
 
-    coding: str = CODINGS[0]
+    Without a file, it is one channel at 16 kHz of 8 bits.
+    """
+
+    coding: str = ""
     rate: int = 0
     channels: int = 0
 
@@ -56,12 +65,12 @@ class Audio(Medium):
     reference: ClassVar[str] = "flac"
 
     def __post_init__(self) -> None:
-        if self.coding not in CODINGS:
+        if self.coding and self.coding not in CODINGS:
             raise UsageError(f"unknown coding '{self.coding}'{suggest(self.coding, CODINGS)}")
         if self.rate and not _RATES[0] <= self.rate <= _RATES[1]:
             raise UsageError(f"audio:rate must be between {_RATES[0]} and {_RATES[1]} Hz, not {self.rate}")
-        if self.channels not in (0, 1, 2):
-            raise UsageError(f"audio:channels must be 1 or 2, not {self.channels}")
+        if not 0 <= self.channels <= _MOST_CHANNELS:
+            raise UsageError(f"audio:channels must be between 1 and {_MOST_CHANNELS}, not {self.channels}")
 
     @property
     def layout(self) -> Layout:
@@ -78,7 +87,7 @@ class Audio(Medium):
         """Return the samples of a file of sound, with the channels and the rate that the options ask for.
 
         Warns:
-            LossWarning: the file has more bits a sample, or more channels, than the bytes, and no option says so.
+            LossWarning: the file has more than 16 bits a sample, or more than 8 channels, and no option says so.
 
         Raises:
             UsageError: the file is of another kind, damaged, cut short or too long, or its rate is out of range.
@@ -86,12 +95,16 @@ class Audio(Medium):
         sound = sound_files.read(item)
         own = sound.frames.shape[1]
         losses = list(sound.losses)
-        fitted = replace(self, rate=self.rate or self._own_rate(sound.rate), channels=self.channels or min(own, 2))
-        if not self.channels and own > 2:
+        fitted = replace(
+            self,
+            coding=self.coding or ("16-bit" if sound.bits > 8 else "linear"),
+            rate=self.rate or self._own_rate(sound.rate),
+            channels=self.channels or (own if own <= _MOST_CHANNELS else 2),
+        )
+        if not self.channels and own > _MOST_CHANNELS:
             losses.append(f"its {own} channels are mixed, and both channels hold the mean")
-        if sound.bits > fitted.layout.bits and self.coding != "mu-law":
-            more = " (--medium audio:coding=16-bit keeps 16)" if self.coding == "linear" else ""
-            losses.append(f"its samples of {sound.bits} bits become samples of {fitted.layout.bits}{more}")
+        if sound.bits > fitted.layout.bits and not self.coding:
+            losses.append(f"its samples of {sound.bits} bits become samples of {fitted.layout.bits}")
         warn_of(losses, "sound")
         return fitted._bytes(fitted._resampled(sound)), fitted
 
@@ -148,7 +161,7 @@ class Audio(Medium):
         if not data and suffix == ".flac":
             raise UsageError("a FLAC file must hold some sound; write a .wav")
         eight_bits = "PCM_U8" if suffix == ".wav" else "PCM_S8"
-        kind = eight_bits if self.coding == "linear" else "PCM_16"
+        kind = eight_bits if self.coding in ("", "linear") else "PCM_16"
         file = io.BytesIO()
         rate = self.rate or _DEFAULT_RATE
         sound_files.soundfile().write(file, self._samples(data), rate, format=_KINDS[suffix], subtype=kind)

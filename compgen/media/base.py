@@ -75,10 +75,10 @@ class Medium(Configured, ABC):
 
 
 def warn_of(losses: Sequence[str], what: str) -> None:
-    """Warn of ``losses``, what the bytes lack of the item, in one warning. ``what`` names the item.
+    """Warn of ``losses``, what is other in the bytes than in the item, in one warning. ``what`` names the item.
 
     Warns:
         LossWarning: there are losses.
     """
     if losses:
-        warnings.warn(f"not all of the {what} is kept: {'; '.join(losses)}", LossWarning, stacklevel=3)
+        warnings.warn(f"the {what} does not come back as it came: {'; '.join(losses)}", LossWarning, stacklevel=3)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compgen.errors import UsageError
 from compgen.media.base import Medium
 from compgen.media.layout import Layout
+from compgen.media.text import is_text, unfinished
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Item:
 
     @classmethod
     def cut(cls, data: bytes, medium: Medium, keep: float | None, by_row: bool) -> Item:
-        """Cut ``data`` so that the share ``keep`` of it is given, between two rows or frames.
+        """Cut ``data`` so that the share ``keep`` of it is given, between two rows, frames or characters.
 
         If ``by_row`` is True, cut every row of a picture between two pixels.
 
@@ -44,6 +45,8 @@ class Item:
         size = layout.stride if by_row else max(len(data), 1)
         unit = layout.pixel if by_row else medium.unit
         end = int(size * share) // unit * unit
+        if medium.name == "text" and is_text(data):
+            end -= len(unfinished(data[:end])) if end < len(data) else 0
         pieces = [data[start : start + size] for start in range(0, len(data), size)] or [b""]
         return cls(medium, tuple(p[:end] for p in pieces), tuple(p[end:] for p in pieces))
 

@@ -1,4 +1,4 @@
-"""Files of pictures as 8-bit gray or RGB: what Pillow reads, checked to be whole."""
+"""Files of pictures as gray or RGB, with or without alpha: what Pillow reads, checked to be whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.extras import need
@@ -27,6 +28,9 @@ _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GRAY = ("1", "L", "LA", "La")
 """Pillow's modes of gray pictures with 8 bits or one."""
 
+_INDEXED = ("P", "PA")
+"""Pillow's modes of pictures with a palette."""
+
 _SAME_COLOURS = (*_GRAY, *_SIXTEEN, "P", "PA", "RGB", "RGBA", "RGBX", "RGBa")
 """Pillow's modes whose colours are the same in RGB. Others, such as CMYK, are converted."""
 
@@ -35,7 +39,9 @@ _BITS_PER_SAMPLE, _SUBFILE, _DNG_VERSION = 258, 254, 50706
 
 
 def read(item: bytes) -> tuple[Any, list[str]]:
-    """Return a picture as a Pillow image of mode ``L`` (gray) or ``RGB``, and what it lacks of the file.
+    """Return a picture as a Pillow image, and what is other in it than in the file.
+
+    Its mode is ``L`` (gray), ``LA`` (with alpha), ``RGB``, ``RGBA``, or ``I;16`` (gray of 16 bits).
 
     Raises:
         UsageError: the file is of another kind, damaged, cut short or too large.
@@ -84,23 +90,34 @@ def _read(pil: Any, picture: Any, item: bytes, form: Format) -> tuple[Any, list[
     if picture.mode == "F":
         raise UsageError("the picture has samples in floating point, of no known range; convert it to 8 bits first")
     depth = _depth(picture, item, form, tags)
+    losses = _changes(picture, depth)
+    if form.name == "PNG":
+        _mend_rule(picture, depth)
+    picture.load()
+    upright = pil.ImageOps.exif_transpose(picture)
+    if upright.size != picture.size or upright.tobytes() != picture.tobytes():
+        losses.append("it is turned upright, as its EXIF data says")
+    if upright.mode in _SIXTEEN:
+        return _sixteen(pil, upright, losses), losses
+    mode = "L" if upright.mode in _GRAY else "RGB"
+    return upright.convert(mode + "A" * bool(upright.has_transparency_data)), losses
+
+
+def _changes(picture: Any, depth: int) -> list[str]:
+    """Return what is other in the samples that are read of an open picture than in its file."""
     losses = []
     if getattr(picture, "is_animated", False):
         losses.append("only its first frame")
-    if depth > 8:
+    if depth != 8 and picture.mode not in _SIXTEEN and picture.mode not in _INDEXED:
         losses.append(f"its samples of {depth} bits become samples of 8")
+    if picture.mode in _INDEXED:
+        losses.append("its palette becomes RGB")
     if picture.mode not in _SAME_COLOURS:
         losses.append(f"its {picture.mode} colours become RGB")
     profile = picture.info.get("icc_profile") or b""
     if profile and b"sRGB" not in profile.replace(b"\0", b""):
         losses.append("its colour profile is left out")
-    if form.name == "PNG":
-        _mend_rule(picture, depth)
-    picture.load()
-    flat, clear = _flat(pil, pil.ImageOps.exif_transpose(picture))
-    if clear:
-        losses.append("its transparent pixels are laid over white")
-    return flat, losses
+    return losses
 
 
 def _depth(picture: Any, item: bytes, form: Format, tags: dict[int, Any]) -> int:
@@ -141,23 +158,40 @@ def _mend_rule(picture: Any, depth: int) -> None:
         picture.info["transparency"] = tuple(one & 255 for one in rule)
 
 
-def _flat(pil: Any, picture: Any) -> tuple[Any, bool]:
-    """Return a picture of 8 bits without palette and transparency, ``L`` or ``RGB``, and whether pixels were clear."""
-    if picture.mode in _SIXTEEN:
-        rule = picture.info.get("transparency")
-        clear = np.asarray(picture) == rule if isinstance(rule, int) else np.zeros(1, dtype=np.bool_)
-        flat = high_bytes(picture)
-        if clear.any():
-            flat.paste(255, mask=pil.Image.fromarray(clear))
-        return flat, bool(clear.any())
-    gray = picture.mode in _GRAY
-    transparent = False
-    if picture.has_transparency_data:
-        over = picture.convert("RGBA")
-        transparent = over.getextrema()[3][0] < 255
-        white = pil.Image.new("RGBA", over.size, "white")
-        picture = pil.Image.alpha_composite(white, over)
-    return picture.convert("L" if gray else "RGB"), transparent
+def _sixteen(pil: Any, picture: Any, losses: list[str]) -> Any:
+    """Return a gray picture of 16 bits in mode ``I;16``. Pixels that a rule calls transparent become white.
+
+    Raises:
+        UsageError: a sample has more than 16 bits.
+    """
+    samples = _unsigned(picture)
+    rule = picture.info.get("transparency")
+    if isinstance(rule, int) and (clear := samples == rule).any():
+        samples = np.where(clear, np.uint16(0xFFFF), samples)
+        losses.append("its transparent pixels become white")
+    return pil.Image.fromarray(samples)
+
+
+def _unsigned(picture: Any) -> NDArray[np.uint16]:
+    """Return the samples of a gray Pillow image of 16 bits.
+
+    Raises:
+        UsageError: a sample has more than 16 bits.
+    """
+    samples = np.asarray(picture)
+    if samples.min() < 0 or samples.max() > 0xFFFF:
+        raise UsageError("the picture has samples of more than 16 bits; convert it to 8 bits first")
+    return samples.astype(np.uint16)
+
+
+def over_white(picture: Any) -> tuple[Any, bool]:
+    """Return a Pillow image without its alpha channel, laid over white, and whether a pixel was transparent at all."""
+    if picture.mode not in ("LA", "RGBA"):
+        return picture, False
+    over = picture.convert("RGBA")
+    white = pillow().Image.new("RGBA", over.size, "white")
+    flat = pillow().Image.alpha_composite(white, over).convert("L" if picture.mode == "LA" else "RGB")
+    return flat, over.getextrema()[3][0] < 255
 
 
 def high_bytes(picture: Any) -> Any:
@@ -168,7 +202,4 @@ def high_bytes(picture: Any) -> Any:
     """
     if picture.mode not in _SIXTEEN:
         return picture
-    samples = np.asarray(picture)
-    if samples.min() < 0 or samples.max() > 0xFFFF:
-        raise UsageError("the picture has samples of more than 16 bits; convert it to 8 bits first")
-    return pillow().Image.fromarray((samples >> 8).astype(np.uint8))
+    return pillow().Image.fromarray((_unsigned(picture) >> 8).astype(np.uint8))

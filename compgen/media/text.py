@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import ClassVar
 
 from compgen.errors import UsageError
 from compgen.media.base import Medium
-from compgen.media.formats import owner
+from compgen.media.formats import is_plain, owner
+
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""The bytes of UTF-8 that begin no character (RFC 3629, section 3)."""
+
+_MOST_MISSING = 3
+"""Bytes of a character that a cut inside it leaves on one side at most."""
 
 
-def as_bytes(value: object, what: str) -> bytes:
-    """Return bytes as they are, and text as UTF-8. ``what`` names the value in errors.
+def is_text(data: bytes) -> bool:
+    """Return whether ``data`` is UTF-8 without control characters. It may begin and end inside a character."""
+    whole = data.lstrip(_CONTINUATION) if data[:1] >= b"\x80" else data
+    return is_plain(whole) and len(data) - len(whole) <= _MOST_MISSING and (bool(whole) or not data)
 
-    Raises:
-        UsageError: ``value`` is neither bytes nor text, or holds half a surrogate pair, which UTF-8 cannot encode.
-    """
-    if isinstance(value, str):
-        try:
-            return value.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"{what} holds half a surrogate pair, which UTF-8 cannot; give bytes") from None
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    raise UsageError(f"{what} must be bytes or text, not {type(value).__name__}")
+
+def unfinished(data: bytes | bytearray) -> bytes:
+    """Return the first bytes of a character that UTF-8 ``data`` ends inside, or nothing if it ends with a whole one."""
+    for size in range(1, min(_MOST_MISSING, len(data)) + 1):
+        tail = bytes(data[-size:])
+        if tail[0] not in _CONTINUATION:
+            try:
+                return b"" if codecs.getincrementaldecoder("utf-8")().decode(tail) else tail
+            except UnicodeDecodeError:
+                return b""
+    return b""
 
 
 @dataclass(frozen=True)

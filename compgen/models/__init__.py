@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from compgen.arguments import checked
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import SpecError
 from compgen.media.layout import Layout
@@ -30,6 +31,7 @@ MODELS: Registry[ByteModel] = Registry(
 )
 
 
+@checked
 def load(
     spec: str | Spec | Compressor | ByteModel,
     *,
@@ -59,8 +61,6 @@ def load(
     model = _build(spec) if isinstance(spec, Spec) else spec
     if isinstance(model, Compressor):
         model = CodeLengthModel(model)
-    if not isinstance(model, ByteModel):
-        raise SpecError(f"{model!r} is no spec, compressor or model")
     given: dict[str, Any] = {
         key: value for key, value in (("rule", rule), ("effort", effort), ("window", window)) if value is not None
     }

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.arguments import as_bytes, as_prompts, before
+from compgen.errors import UsageError
 from compgen.growing import Growing
 from compgen.jit import SMALL
 from compgen.media.layout import Layout
@@ -82,8 +84,29 @@ def _find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> 
         low[i] = end - width[i]
 
 
+def _as_symbols(symbols: Any, rows: int) -> Any:
+    """Return one byte for each of ``rows`` as an array of integers.
+
+    Raises:
+        UsageError: ``symbols`` is something else.
+    """
+    if isinstance(symbols, str | bytes | bytearray):
+        symbols = np.frombuffer(as_bytes(symbols, "symbols"), dtype=np.uint8)
+    elif not isinstance(symbols, np.ndarray):
+        symbols = np.asarray(symbols)
+        if symbols.dtype.kind in "iu" and ((symbols < 0) | (symbols >= ALPHABET)).any():
+            raise UsageError("symbols must be bytes, from 0 to 255")
+    if symbols.shape != (rows,) or symbols.dtype.kind not in "iu":
+        raise UsageError(f"symbols must be one byte for each row, {rows} in all, not {symbols.dtype}{symbols.shape}")
+    return symbols
+
+
 class ByteModel(Configured, ABC):
     """A next-byte distribution for every context. Subclasses are frozen dataclasses; their fields are spec options."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        before(cls, "start", lambda model, prompts: (as_prompts(prompts),))
 
     @property
     def warm_up(self) -> int | None:
@@ -118,6 +141,16 @@ class ByteModel(Configured, ABC):
         """The most seconds that a fingerprint of the model takes on an ordinary core: an estimate."""
         return 0.1
 
+    @property
+    def byte_time(self) -> float | None:
+        """Seconds that a byte takes in one row without compiled loops, within a factor of two; None if not known."""
+        return None
+
+    @property
+    def compiles(self) -> bool:
+        """Whether compiled loops (``jit.py``) make the model faster."""
+        return True
+
     def memory(self, rows: int, length: int) -> int:
         """Return the bytes of memory that a state of ``rows`` rows takes at most, after ``length`` bytes in each.
 
@@ -144,7 +177,13 @@ class ByteModel(Configured, ABC):
 
     @abstractmethod
     def start(self, prompts: Sequence[bytes]) -> State:
-        """Return a state of ``len(prompts)`` rows, each after its prompt."""
+        """Return a state of ``len(prompts)`` rows, each after its prompt: bytes, or text as UTF-8.
+
+        Every implementation is given bytes.
+
+        Raises:
+            UsageError: ``prompts`` is no sequence of them.
+        """
 
 
 class State(Growing):
@@ -153,6 +192,10 @@ class State(Growing):
     The sampler, the scorer and the coder make the same calls in the same order and read the same integers. That is
     why a decoder follows an encoder, and why decoding random bits is sampling.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        before(cls, "extend", lambda state, symbols: (_as_symbols(symbols, state.rows),))
 
     @property
     @abstractmethod
@@ -165,7 +208,13 @@ class State(Growing):
 
     @abstractmethod
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row, in place; ``symbols`` is (B,)."""
+        """Append one byte to each row, in place; ``symbols`` is (B,).
+
+        Bytes, ASCII text and lists will do; every implementation is given an array.
+
+        Raises:
+            UsageError: they are not B bytes.
+        """
 
     def consume(self, symbols: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Extend each row by T bytes, and return their intervals: low and frequency, (T, B) each.

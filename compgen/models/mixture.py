@@ -15,6 +15,9 @@ from compgen.models.bit_mixing import WEIGHT_ONE, BitMixer
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
+_MIXER_TIME = 1e-4
+"""Seconds that mixing takes for a byte without compiled loops, an estimate."""
+
 _RATE, _FIRST = 800, 8000
 """The mixer's learning rate, and what is added to it at first (see ``BitMixer``), units of 2**-16. Both are divided by
 the square of the number of members: those that agree step together, each from a weight of 1 over their number.
@@ -81,6 +84,17 @@ class Mixture(ByteModel):
     def start_time(self) -> float:
         """The sum of the members'."""
         return sum(model.start_time for model in self.members)
+
+    @property
+    def byte_time(self) -> float | None:
+        """The sum of the members', and of the mixer's."""
+        times = [model.byte_time for model in self.members]
+        return None if None in times else _MIXER_TIME + sum(time for time in times if time is not None)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether compiled loops make all members faster."""
+        return all(model.compiles for model in self.members)
 
     def memory(self, rows: int, length: int) -> int:
         """Return the sum of the members'; see ``ByteModel.memory``."""

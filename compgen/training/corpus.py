@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media import recognise
+from compgen.media.audio import Audio
 from compgen.training.vocabulary import Vocabulary
 
 _BLOCK = 1 << 16
@@ -79,8 +80,11 @@ def _content(name: str, item: bytes) -> bytes:
     Raises:
         UsageError: it is damaged, or of a format that is neither text nor read, such as PDF.
     """
+    medium = recognise(item)
+    if isinstance(medium, Audio):  # 8 bits, as in the paper: the noise of low bytes teaches nothing
+        medium = Audio("linear")
     try:
-        return recognise(item).encode(item)[0]
+        return medium.encode(item)[0]
     except UsageError as error:
         raise UsageError(f"'{name}' cannot be trained on: {error}; or leave it out of data") from None
 

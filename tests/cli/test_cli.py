@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import pty
@@ -33,7 +34,7 @@ def test_bytes_go_to_stdout_and_the_summary_to_stderr(cgn: Run, prompt: str) -> 
     done = cgn("sample", "--compressor", "gzip", "--prompt", prompt, "--length", "30", "--seed", "1")
     assert done.returncode == 0
     assert done.stdout == compgen.sample("gzip", PROMPT * 3, length=30, seed=1)[0].data
-    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral, seed 1: 30 bytes, ")
+    assert done.stderr.startswith(b"gzip:rule=decoder, ancestral:allow=utf-8, seed 1: 30 bytes, ")
     assert b"bits per byte" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
@@ -70,7 +71,7 @@ def test_other_samplers(cgn: Run, sampler: str) -> None:
         "sample", "-c", "backoff", "--text", "abcabcabc", "--length", "6", "--sampler", sampler, "--samples", "4"
     )
     assert several.stdout.count(b"==> sample") == 4
-    assert b", weight 0." in several.stdout
+    assert several.stdout.count(b", log2 probability -") == 4
 
 
 def test_output_files_are_written_whole(cgn: Run, prompt: str, tmp_path: Path) -> None:
@@ -127,7 +128,8 @@ def test_a_plugin_sampler_that_shows_its_bytes_shows_them_once() -> None:
         class Mine(Ancestral):
             pass
         compgen.register("mine", Mine)
-        sys.exit(run(["sample", "-c", "uniform", "--text", "x", "--length", "5", "--sampler", "mine"]))"""
+        words = "sample -c uniform --text x --length 5 --sampler mine --allow bytes"
+        sys.exit(run(words.split()))"""
     assert len(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == 5
 
 
@@ -179,8 +181,9 @@ def test_prompts_come_from_files_pipes_and_words(cgn: Run, prompt: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "either --prompt FILE (- for standard input) or --text TEXT"),
-        (["--prompt", "x", "--text", "y"], 2, "either --prompt"),
+        ([], 2, "give one prompt: PROMPT or --prompt FILE (- for standard input), or --text TEXT"),
+        (["--prompt", "x", "--text", "y"], 2, "give one prompt"),
+        (["Once upon a time"], 2, "give a text with --text"),
         (["--prompt", "/no/such/file"], 2, "does not exist; check the path"),
         (["--prompt", "/"], 2, "is a directory; name a file in it"),
         (["--text", "x", "--length", "-1"], 2, "length must be 0 or more"),
@@ -428,7 +431,10 @@ def test_ncd(cgn: Run, prompt: str, tmp_path: Path) -> None:
 
 
 def test_compressors_lists_what_is_here(cgn: Run) -> None:
-    entries = {entry["name"]: entry for entry in json.loads(cgn("compressors", "--json").stdout)}
+    begin = time.perf_counter()
+    found = json.loads(cgn("compressors", "--json").stdout)
+    assert time.perf_counter() - begin < 10  # 0.6 s alone; a figure measured anew would take minutes
+    entries = {entry["name"]: entry for entry in found["entries"]}
     assert entries["gzip"]["resolution_bits"] == 1
     assert entries["gzip"]["version"].startswith("zlib ")
     assert entries["xz"]["resolution_bits"] == 8
@@ -441,13 +447,13 @@ def test_compressors_lists_what_is_here(cgn: Run) -> None:
     assert {name for name, law in laws.items() if law == "fitted"} == {
         "zstd-dict", "brotli", "command", "null"
     }  # fmt: skip
-    assert all(entry["available"] for entry in entries.values())
+    assert all(entry["available"] for entry in entries.values() if entry["name"] != "llm")
     assert b"gzip" in cgn("compressors").stdout
 
 
 def test_compressors_says_what_is_missing(cgn: Run, tmp_path: Path) -> None:
     (tmp_path / "pyppmd.py").write_text("raise ModuleNotFoundError(\"No module named 'pyppmd'\", name='pyppmd')")
-    entries = json.loads(cgn("compressors", "--json", PYTHONPATH=str(tmp_path)).stdout)
+    entries = json.loads(cgn("compressors", "--json", PYTHONPATH=str(tmp_path)).stdout)["entries"]
     (ppmd,) = [entry for entry in entries if entry["name"] == "ppmd"]
     assert ppmd["available"] is False
     assert "pip install 'compgen[ppmd]'" in ppmd["problem"]
@@ -489,12 +495,43 @@ def test_bash_after_shell_init() -> None:
     assert len(in_shell("bash", "-c", setup + SAMPLE).stdout) == 5
     assert in_shell("bash", "-c", setup + "compgen -A builtin -- compg").stdout == "compgen\n"
     assert in_shell("bash", "-c", setup + "compgen -W 'one two' t").stdout == "two\n"
-    complete = setup + "COMP_WORDS=(cgn sc); COMP_CWORD=1; _cgn_completion cgn sc cgn; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", complete).stdout == "score\n"
-    options = setup + "COMP_WORDS=(compgen sample --temp); COMP_CWORD=2; _cgn_completion; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", options).stdout == "--temperature\n"
-    specs = setup + "COMP_WORDS=(cgn sample -c zst); COMP_CWORD=3; _cgn_completion; echo ${COMPREPLY[@]}"
-    assert in_shell("bash", "-c", specs).stdout == "zstd zstd-dict\n"
+    assert in_shell("bash", "-c", setup + "compgen --version").stdout == f"compgen {compgen.__version__}\n"
+    assert in_shell("bash", "-c", setup + "compgen --help").stdout.startswith("Usage: cgn ")
+    assert "did you mean 'sample'" in in_shell("bash", "-c", setup + "compgen smaple").stderr.lower()
+
+
+def test_tab_in_a_real_bash_completes_commands_options_specs_and_files(tmp_path: Path) -> None:
+    """bash itself splits words at ``=`` and ``:``, and takes a line of help for a word."""
+    (tmp_path / "a story.txt").write_bytes(b"x")
+    typed = {
+        "cgn sco": "cgn score ",
+        "compgen sample --temper": "compgen sample --temperature ",
+        "cgn sample -c histo": "cgn sample -c history ",
+        "cgn sample --compressor=histo": "cgn sample --compressor=history ",
+        "cgn sample a": "cgn sample a story.txt ",
+        "cgn compress -o a": "cgn compress -o a story.txt ",
+        "cgn sample -c command:gz": "cgn sample -c command:gz",
+    }
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "PS1": "", "TERM": "dumb"}
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=tmp_path,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    os.write(master, b"bind 'set enable-bracketed-paste off'; eval \"$(cgn shell-init bash)\"\n")
+    for line in typed:
+        # After the tab: to the start of the line, and make an echo of the line.
+        os.write(master, line.encode() + b"\t\x01echo '<'\"\x05\"'>'\n")
+    os.write(master, b"exit\n")
+    shown = bytearray()
+    with contextlib.suppress(OSError):  # the terminal is closed when the shell ends
+        while piece := os.read(master, 4096):
+            shown += piece
+    shell.wait(60)
+    os.close(master)
+    printed = [line[1:-1] for line in shown.decode().splitlines() if line.startswith("<") and line.endswith(">")]
+    assert [line.replace("\\", "") for line in printed] == list(typed.values())
 
 
 def test_zsh_after_shell_init() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def source(tmp_path: Path, prose: bytes) -> Path:
 def test_there_and_back(cgn: Run, source: Path) -> None:
     done = cgn("compress", str(source))
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"gzip:rule=calibrated: 1500 to ")
+    assert done.stderr.startswith(b"history: 1500 to ")
     packed = Path(f"{source}.cgn")
     assert source.exists()
     refused = cgn("decompress", str(packed))
@@ -99,7 +100,7 @@ def test_a_file_that_costs_more_than_is_usual_says_so_when_it_is_written(
 
 
 def test_inspect_tells_what_is_inside(cgn: Run, source: Path) -> None:
-    cgn("compress", str(source), "-c", "gzip", "--window", "4096", "--effort", "fast", "--jobs", "2")
+    cgn("compress", str(source), "-c", "gzip", "--window", "4096", "--effort", "fast", "--lanes", "2")
     report = json.loads(cgn("inspect", f"{source}.cgn", "--json").stdout)
     assert report["compressor"] == "gzip:rule=calibrated,window=4096"
     assert report["independent"] is True
@@ -200,3 +201,42 @@ def test_compressed_data_is_not_written_to_a_terminal(source: Path) -> None:
     os.close(leader)
     assert done.returncode == 2
     assert b"terminal" in done.stderr
+
+
+def test_levels_choose_models_that_files_name(source: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for words, spec in (
+        ([], "history"),
+        (["-1"], "gzip:rule=decoder"),
+        (["--fast"], "gzip:rule=decoder"),
+        (["-6"], "gzip:rule=decoder+history"),
+        (["--rule", "calibrated"], "gzip:rule=calibrated"),
+    ):
+        assert run(["compress", str(source), "-f", *words]) == 0
+        assert capfd.readouterr().err.startswith(f"{spec}: 1500 to ")
+    for words, said in (
+        (["-1", "-c", "gzip"], "-1 chooses 'gzip:rule=decoder', and -c another model"),
+        (["-6", "--rule", "decoder"], "-6 chooses 'gzip:rule=decoder+history', and --rule another model"),
+        (["-1", "-6"], "-1 and -6 are both levels"),
+        (["-1", "--best"], "-1 and -9 are both levels"),
+        (["-5"], "-5: there are levels 1, 3, 6 and 9"),
+    ):
+        assert run(["compress", str(source), "-f", *words]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert said in line
+
+
+def test_a_long_job_is_announced_with_what_is_faster(tmp_path: Path, capfd: pytest.CaptureFixture[str],
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    from compgen.coding.writer import Writer
+
+    source = tmp_path / "a"
+    source.write_bytes(bytes(4_000_000))
+    monkeypatch.setattr(Writer, "write", lambda self, data: len(data))  # only what is said counts
+    assert run(["compress", str(source), "-6", "-f"]) == 0
+    announced = capfd.readouterr().err.splitlines()[0]
+    assert re.match(r"cgn: \S+: this takes \d+ (minutes|hours) or so; -1 takes \d+ minutes, --no-verify", announced)
+    assert run(["compress", str(source), "-6", "-f", "-q"]) == 0
+    assert not capfd.readouterr().err
+    source.write_bytes(bytes(4000))
+    assert run(["compress", str(source), "-6", "-f"]) == 0
+    assert "this takes" not in capfd.readouterr().err

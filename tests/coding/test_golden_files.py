@@ -96,7 +96,8 @@ FILES = {
     "backoff": Golden("backoff:order=3", TEXT),
     "calibrated": Golden('model:"backoff:order=2",rule=calibrated', SHORT),
     "calibrated-uniform": Golden('model:"uniform",rule=calibrated', WORDS, "stored"),
-    "calibrated-window": Golden('model:"backoff:order=1",rule=calibrated,window=30', WORDS, options={"lanes": 2}),
+    "calibrated-window": Golden('model:"backoff:order=1",rule=calibrated,window=30', WORDS),
+    "empty": Golden("uniform", b"", ""),
     "history": Golden("history", TEXT),
     "history-window": Golden("history:stride=7,window=60", WORDS, options={"lanes": 2}),
     "jobs": Golden("backoff:order=2", TEXT, "coded coded coded", {"jobs": 2, "segment_size": 150}),
@@ -117,6 +118,9 @@ FILES = {
     "signal-line": Golden("signal:pixel=2,depth=16", SOUND),
     "stored": Golden("uniform", bytes(range(256)), "stored"),
 }  # fmt: skip
+
+OF_VERSION_2 = [name for name in FILES if name != "empty"]
+"""Files of version 2. They hold the same as those of today, in longer frames."""
 
 OF_VERSION_1 = [
     "backoff", "jobs", "law", "law-window", "llm", "network", "network-lanes", "one-step", "segments",
@@ -163,10 +167,25 @@ def test_golden_files_still_decode_and_are_still_written(name: str) -> None:
     one = FILES[name]
     if one.spec.startswith("llm"):
         pytest.importorskip("torch")
-    blob = (GOLDEN / f"v2-{name}.cgn").read_bytes()
+    blob = (GOLDEN / f"v3-{name}.cgn").read_bytes()
+    assert blob[4] == 3
     assert segments(blob) == one.kinds
     assert compgen.decompress(blob, one.given) == one.data
     assert written(one, verify=False) == blob
+
+
+@pytest.mark.parametrize("name", OF_VERSION_2)
+def test_golden_files_of_version_2_still_decode(name: str) -> None:
+    one = FILES[name]
+    if one.spec.startswith("llm"):
+        pytest.importorskip("torch")
+    blob = (GOLDEN / f"v2-{name}.cgn").read_bytes()
+    assert blob[4] == 2
+    assert segments(blob) == one.kinds
+    assert compgen.decompress(blob, one.given) == one.data
+    now = (GOLDEN / f"v3-{name}.cgn").read_bytes()
+    assert blob[5:] == now[5:] or len(now) < len(blob), "only short containers are new"
+    assert compgen.decompress(now + blob + now, one.given) == one.data * 3
 
 
 @pytest.mark.parametrize("name", OF_VERSION_1)
@@ -196,7 +215,8 @@ def test_golden_files_of_models_that_are_others_today_are_refused_by_name(name: 
 
 
 def test_every_golden_file_is_tested() -> None:
-    names = {*(f"v2-{name}" for name in FILES), *(f"v1-{name}" for name in (*OF_VERSION_1, *REFUSED))}
+    names = {f"v3-{name}" for name in FILES} | {f"v2-{name}" for name in OF_VERSION_2}
+    names |= {f"v1-{name}" for name in (*OF_VERSION_1, *REFUSED)}
     assert {path.stem for path in GOLDEN.glob("*.cgn")} == names
 
 

@@ -17,18 +17,52 @@ from tests.fuzz.containers import frames
 
 
 def test_damage_is_found_and_named(prose: bytes) -> None:
-    blob = compgen.compress(prose[:800], "backoff")
-    for wrong, message in (
-        (b"", "magic number"),
-        (b"not a file of ours", "magic number"),
-        (blob[:4] + b"\x03" + blob[5:], "format version 3"),
-        (blob[: len(blob) // 2], "cut short"),
-        (blob[:-1], "cut short"),
-        (blob + b"x", "follow the end of the file"),
-        (blob[:20] + b"\xff" + blob[21:], "checksum of its model"),
-    ):
-        with pytest.raises(CompgenError, match=message):
-            compgen.decompress(wrong)
+    for blob in (compgen.compress(prose[:800], "backoff"), in_segments(prose[:800])):
+        for wrong, message in (
+            (b"", "magic number"),
+            (b"not a file of ours", "magic number"),
+            (blob[:4] + b"\x04" + blob[5:], "format version 4"),
+            (blob[: len(blob) // 2], "cut short"),
+            (blob[:-1], "cut short"),
+            (blob + b"x", "follow the end of the file"),
+            (blob[:9] + b"\xff" + blob[10:], "checksum of its model"),
+        ):
+            with pytest.raises(CompgenError, match=message):
+                compgen.decompress(wrong)
+
+
+def test_no_bit_of_a_short_file_may_change(prose: bytes) -> None:
+    """Of any other file, the bits of the versions may."""
+    for data in (b"", b"a", prose[:60], bytes(40)):
+        blob = compgen.compress(data, "backoff")
+        assert len(blob) < 64 + len(data) // 2
+        for bit in range(8 * len(blob)):
+            wrong = bytearray(blob)
+            wrong[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(CompgenError):
+                compgen.decompress(bytes(wrong))
+        for end in range(len(blob)):
+            with pytest.raises(CompgenError):
+                compgen.decompress(blob[:end])
+
+
+def test_short_containers_stand_alone(prose: bytes) -> None:
+    short = compgen.compress(b"ab" * 40, "backoff")
+    assert short[5:6] == b"c"
+    for letter in (b"s", b"c", b"e"):
+        version_2 = container.MAGIC + b"\x02" + letter + short[6:]
+        after_another = in_segments(prose[:600])[: -container.END_SIZE] + letter + short[6:]
+        for wrong in (version_2, after_another):
+            with pytest.raises(CorruptDataError, match="no frame begins where one should"):
+                compgen.decompress(wrong)
+
+
+def in_segments(data: bytes) -> bytes:
+    """Return a file of several segments."""
+    out = io.BytesIO()
+    with Writer(out, "backoff", segment_size=300) as writer:
+        writer.write(data)
+    return out.getvalue()
 
 
 def test_spliced_segments_are_found(prose: bytes) -> None:
@@ -77,7 +111,7 @@ def test_damage_in_a_later_container_is_found(prose: bytes) -> None:
         (one + two[:3], "follow the end of the file"),
         (one + two[:4], "cut short"),
         (one + bytes(9), "follow the end of the file"),
-        (one + two[:4] + b"\x03" + two[5:], "format version 3"),
+        (one + two[:4] + b"\x04" + two[5:], "format version 4"),
         (one + two[:60] + b"\xff" + two[61:], "damaged"),
         (one[:-25] + two, "damaged|cut short"),
     ):

@@ -42,7 +42,7 @@ def test_it_is_the_formula() -> None:
 
 def test_text_will_do_and_numbers_will_not() -> None:
     assert compgen.ncd("abc", "abd") == compgen.ncd(b"abc", b"abd")
-    with pytest.raises(UsageError, match="the second string must be bytes or text, not int"):
+    with pytest.raises(UsageError, match="b must be bytes or text, not 5"):
         compgen.ncd(b"abc", 5)  # type: ignore[arg-type]
 
 

@@ -27,6 +27,10 @@ WHOLE = [
     "audio:coding=mu-law,channels=2,rate=16000",
     "audio:coding=16-bit,rate=44100",
     "audio:coding=16-bit,channels=2",
+    "audio:coding=16-bit,channels=6",
+    "image:width=5,channels=4",
+    "image:width=5,channels=2",
+    "image:width=4,bits=16",
     "text",
     "text:valid=true",
 ]
@@ -86,9 +90,9 @@ def test_items_are_recognised_by_content(item: bytes, name: str) -> None:
 
 
 def test_the_papers_eight_bits_are_the_high_byte() -> None:
-    data, medium = MEDIA.build("audio").encode(sound(TONE))
+    data, medium = MEDIA.build("audio:coding=linear").encode(sound(TONE))
     assert data == ((TONE.astype(np.int32) >> 8) + 128).astype(np.uint8).tobytes()
-    assert str(medium) == "audio:rate=16000,channels=1"
+    assert str(medium) == "audio:coding=linear,rate=16000,channels=1"
     both, _ = MEDIA.build("audio:coding=16-bit").encode(sound(TONE))
     assert both[::2] == data
 
@@ -111,18 +115,20 @@ def test_other_wav_formats_sound_the_same(subtype: str, tolerance: int) -> None:
 
 
 def test_floats_beyond_full_scale_and_not_numbers() -> None:
-    data, _ = MEDIA.build("audio").encode(sound(np.array([2.0, -2.0, np.nan, np.inf, 0.0]), subtype="FLOAT"))
+    data, _ = MEDIA.build("audio:coding=linear").encode(
+        sound(np.array([2.0, -2.0, np.nan, np.inf, 0.0]), subtype="FLOAT")
+    )
     assert list(data) == [255, 0, 128, 255, 128]
 
 
 def test_channels_and_rates() -> None:
     stereo = np.stack([TONE, -TONE], axis=1)
-    data, medium = MEDIA.build("audio").encode(sound(stereo))
+    data, medium = MEDIA.build("audio:coding=linear").encode(sound(stereo))
     assert (medium.layout.channels, len(data)) == (2, 16_000)
-    data, _ = MEDIA.build("audio:channels=1").encode(sound(stereo))
+    data, _ = MEDIA.build("audio:coding=linear,channels=1").encode(sound(stereo))
     assert set(data) == {128}  # they cancel
-    data, medium = MEDIA.build("audio:rate=4000").encode(sound(TONE))
-    assert (str(medium), len(data)) == ("audio:rate=4000,channels=1", 2000)
+    data, medium = MEDIA.build("audio:coding=linear,rate=4000").encode(sound(TONE))
+    assert (str(medium), len(data)) == ("audio:coding=linear,rate=4000,channels=1", 2000)
 
 
 def test_a_sound_of_no_length() -> None:
@@ -143,19 +149,19 @@ def test_a_tiny_and_a_wide_picture() -> None:
 @pytest.mark.parametrize(
     ("item", "first"),
     [
-        (picture((GRAY.astype(np.uint16) << 8) | 0xAB), bytes([0, 5])),
-        (picture(np.dstack([GRAY, GRAY, GRAY, np.zeros_like(GRAY)])), b"\xff\xff\xff"),
-        (picture(np.dstack([GRAY + 9, GRAY + 9, GRAY + 9, np.full_like(GRAY, 255)])), b"\x09\x09\x09"),
+        (picture((GRAY.astype(np.uint16) << 8) | 0xAB), bytes([0, 0xAB, 5, 0xAB])),
+        (picture(np.dstack([GRAY, GRAY, GRAY, np.zeros_like(GRAY)])), b"\0\0\0\0\5\5\5\0"),
+        (picture(np.dstack([GRAY + 9, GRAY + 9, GRAY + 9, np.full_like(GRAY, 255)])), b"\x09\x09\x09\xff"),
         (picture(GRAY, "P"), b"\0\0\0"),
         (picture(GRAY, "1"), b"\0"),
-        (picture(np.dstack([GRAY, np.zeros_like(GRAY)]), "LA"), b"\xff"),
+        (picture(np.dstack([GRAY, np.zeros_like(GRAY)]), "LA"), b"\0\0\5\0"),
     ],
     ids=["16 bits", "clear", "opaque", "palette", "bits", "gray with alpha"],
 )
 def test_other_pngs_look_the_same(item: bytes, first: bytes) -> None:
     data, medium = MEDIA.build("image").encode(item)
     assert data.startswith(first)
-    assert medium.layout.stride == 30 * medium.layout.channels
+    assert medium.layout.stride == 30 * medium.layout.pixel
 
 
 def test_a_picture_held_sideways_is_turned() -> None:
@@ -218,7 +224,17 @@ def test_what_cannot_be_written(spec: str, suffix: str, words: str) -> None:
         MEDIA.build(spec).decode(b"abc", suffix)
 
 
-@pytest.mark.parametrize("spec", ["audio:coding=mp3", "audio:rate=5", "audio:channels=3", "image:channels=2"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "audio:coding=mp3",
+        "audio:rate=5",
+        "audio:channels=9",
+        "image:channels=5",
+        "image:bits=12",
+        "image:channels=3,bits=16",
+    ],
+)
 def test_options_out_of_range(spec: str) -> None:
     with pytest.raises(UsageError, match=r"must be|unknown coding"):
         MEDIA.build(spec)

@@ -15,6 +15,7 @@ import compgen
 from compgen.coding.bits import Decoded, bits_to_bytes, bytes_to_bits
 from compgen.errors import CorruptDataError, UsageError
 from compgen.models import load
+from compgen.models.allowed import whole
 from compgen.models.base import PRECISION
 
 PROMPT = b"abracadabra abracadabra abracad"
@@ -27,6 +28,19 @@ def test_bits_come_back(bits: bytes, length: int) -> None:
     [decoded] = bits_to_bytes(model, PROMPT, [bits], length)
     assert len(decoded.data) == length
     assert bytes_to_bits(model, PROMPT, decoded) == bits[: decoded.used]
+
+
+@given(st.binary(min_size=900, max_size=900), st.integers(0, 100), st.sampled_from(["utf-8", "printable", "chars:abr"]))
+@settings(max_examples=30)
+def test_bits_come_back_from_text(bits: bytes, length: int, allow: str) -> None:
+    model = load("backoff")
+    [decoded] = bits_to_bytes(model, PROMPT, [bits], length, allow)
+    assert len(decoded.data) == length
+    decoded.data[: whole(allow, decoded.data)].decode()
+    assert bytes_to_bits(model, PROMPT, decoded, allow) == bits[: decoded.used]
+    if b"a" in decoded.data:
+        with pytest.raises(CorruptDataError):
+            bytes_to_bits(model, PROMPT, decoded, "chars:x")
 
 
 @pytest.mark.parametrize("rule", ["calibrated", "decoder"])
@@ -45,7 +59,7 @@ def test_decoded_noise_follows_the_distribution() -> None:
     state = model.start([b"abac"])
     expected = state.frequencies()[0] / (1 << PRECISION)
     for sampler in ("decode", "ancestral"):
-        drawn = compgen.sample(model, b"abac", length=2, samples=4000, sampler=sampler, seed=11)
+        drawn = compgen.sample(model, b"abac", length=2, samples=4000, sampler=sampler, seed=11, allow="bytes")
         firsts = Counter(one.data[0] for one in drawn)
         assert chi_square(firsts, expected) > 0.001
         after_a = [one.data[1] for one in drawn if one.data[0] == ord("a")]
@@ -73,7 +87,9 @@ def test_decoded_and_drawn_samples_are_equally_likely(prose: bytes) -> None:
     """The mean surprisals of 300 samples of each kind differ by less than four standard errors."""
     rates = {}
     for sampler in ("decode", "ancestral"):
-        drawn = compgen.sample("backoff:order=3", prose[:2000], length=30, samples=300, sampler=sampler, seed=5)
+        drawn = compgen.sample(
+            "backoff:order=3", prose[:2000], length=30, samples=300, sampler=sampler, seed=5, allow="bytes"
+        )
         rates[sampler] = np.array([one.bits for one in drawn])
         for one in drawn[:3]:
             again = compgen.score("backoff:order=3", one.data, prose[:2000]).surprisals
@@ -85,7 +101,7 @@ def test_decoded_and_drawn_samples_are_equally_likely(prose: bytes) -> None:
 def test_a_file_of_bits_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "bits"
     path.write_bytes(bytes(range(200)))
-    one = compgen.sample("backoff", PROMPT, length=50, sampler="decode", bits=str(path))[0]
+    one = compgen.sample("backoff", PROMPT, length=50, sampler="decode", bits=str(path), allow="bytes")[0]
     assert one.data == bits_to_bytes(load("backoff"), PROMPT, [bytes(range(200))], 50)[0].data
     with pytest.raises(UsageError, match="one sample"):
         compgen.sample("backoff", PROMPT, length=5, sampler="decode", bits=str(path), samples=2)

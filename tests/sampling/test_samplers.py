@@ -13,6 +13,7 @@ import compgen
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.deflate import Gzip
 from compgen.errors import UsageError
+from compgen.media import Layout
 from compgen.models import load
 from compgen.sampling import SAMPLERS, sample, sampler_with
 from compgen.sampling.ancestral import Ancestral
@@ -161,7 +162,7 @@ def test_beams_that_stop_are_set_aside_once_and_ranked() -> None:
 
 
 def test_smc_over_a_normalised_model_has_even_weights() -> None:
-    drawn = sample("backoff", PROMPT, length=5, samples=50, sampler="smc", seed=3)
+    drawn = sample("backoff", PROMPT, length=5, samples=50, sampler="smc", seed=3, allow="bytes")
     assert np.allclose([one.weight for one in drawn], 1 / 50)
 
 
@@ -221,12 +222,65 @@ def test_a_watch_is_never_shown_what_a_stop_takes_back(sampler: str) -> None:
     assert b"b abb" not in drawn[0].data
 
 
-def test_utf8_samples_are_valid_whatever_their_length() -> None:
+@pytest.mark.parametrize("sampler", ["ancestral", "beam", "smc", "decode"])
+def test_text_is_continued_as_text(sampler: str) -> None:
+    """The default for a prompt in UTF-8. A character that the length cuts is dropped."""
     prompt = "naïve café, Übergröße, 日本語のテキスト, 🙂🙃 ".encode() * 4
+    cut = 0
     for length in range(1, 12):
-        for one in sample("backoff", prompt, length=length, samples=8, seed=length, allow="utf-8"):
-            assert len(one.data) == length
+        drawn = sample("backoff:order=1", prompt, length=length, samples=8, seed=length, sampler=sampler)
+        assert "allow=utf-8" in str(drawn.sampler)
+        for one in drawn:
             one.data.decode()
+            assert length - 3 <= len(one.data) == len(one.surprisals) <= length
+            cut += len(one.data) < length
+        assert len({one.data for one in drawn}) == len(drawn) or sampler != "beam"
+        if sampler != "smc":
+            assert sum(one.weight for one in drawn) == pytest.approx(1)
+    assert cut
+
+
+def test_a_prompt_cut_inside_a_character_goes_on_inside_it() -> None:
+    prompt = ("日本語のテキスト。" * 20).encode()
+    drawn = sample("gzip", prompt[1:-2], length=20, samples=3, seed=1)
+    assert "allow=utf-8" in str(drawn.sampler)
+    for one in drawn:
+        (prompt[:-2] + one.data).decode()
+        assert one.data.startswith(prompt[-2:])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "layout", "name"),
+    [
+        (b"", None, "ancestral:allow=utf-8"),
+        ("Ἐν ἀρχῇ".encode(), Layout(), "ancestral:allow=utf-8"),
+        ([b"plain", "né".encode()], None, "ancestral:allow=utf-8"),
+        ([b"plain", b"\xff\xfe"], None, "ancestral:allow=bytes"),
+        (b"plain\0", None, "ancestral:allow=bytes"),
+        ("né!".encode("latin-1"), None, "ancestral:allow=bytes"),
+        (b"\x80", None, "ancestral:allow=bytes"),
+        (b"plain", Layout(0, 1), "ancestral"),
+    ],
+)
+def test_what_counts_as_text(prompt: bytes | list[bytes], layout: Layout | None, name: str) -> None:
+    drawn = sample("backoff", prompt, length=1, seed=1, layout=layout)
+    assert str(drawn.sampler) == name
+    bytewise = sample("backoff", prompt, length=30, seed=1, layout=layout, allow="bytes")
+    if name != "ancestral:allow=utf-8":
+        again = sample("backoff", prompt, length=30, seed=1, layout=layout)
+        assert [one.data for one in again] == [one.data for one in bytewise]
+
+
+def test_surprisals_are_those_of_the_bytes_that_are_allowed() -> None:
+    for sampler in ("ancestral", "beam", "smc", "decode"):
+        drawn = sample("backoff:order=1", PROMPT, length=3, samples=4, seed=2, sampler=sampler, allow="chars:ab")
+        for one in drawn:
+            state, bits = load("backoff:order=1").start([PROMPT]), []
+            for symbol in one.data:
+                shares = np.exp2(state.log2_probs()[0])
+                bits.append(-np.log2(shares[symbol] / (shares[97] + shares[98])))
+                state.extend(np.array([symbol], np.uint8))
+            assert np.allclose(one.surprisals, bits, atol=1e-4)
 
 
 def test_greedy_does_not_depend_on_the_seed_where_nothing_ties() -> None:
@@ -238,7 +292,7 @@ def test_results_know_themselves() -> None:
     drawn = compgen.sample("gzip:level=6", "hello, hello", length=4, seed=3, temperature=0.5)
     assert (str(drawn.model), str(drawn.sampler), drawn.seed) == (
         "gzip:level=6,rule=decoder",
-        "ancestral:temperature=0.5",
+        "ancestral:temperature=0.5,allow=utf-8",
         3,
     )
     one = drawn[0]
@@ -254,7 +308,9 @@ def test_options_stay_typed_and_win_over_the_spec() -> None:
     # 0.1 + 0.2 has more digits than most spellings keep.
     assert sampler_with("smc", {"temperature": 0.1 + 0.2}) == SequentialMonteCarlo(temperature=0.1 + 0.2)
     assert sampler_with("ancestral:top_k=x", {"top_k": 5}) == Ancestral(top_k=5)
-    with pytest.raises(UsageError, match="the beam sampler has no top-k; it has: allow"):
+    with pytest.raises(
+        UsageError, match="the beam sampler has no top-k; it has: repetition-penalty, no-repeat-ngram, allow"
+    ):
         sampler_with("beam", {"top_k": 5})
     with pytest.raises(UsageError, match="must be a whole number"):
         sampler_with("ancestral:top_k=x", {"top_p": 0.5})
@@ -277,7 +333,10 @@ def test_without_a_seed_the_seed_is_told_and_gives_the_sample_again() -> None:
     ("options", "said"),
     [
         ({"sampler": "beem"}, "did you mean 'beam'"),
-        ({"sampler": "beam", "temperature": 0.5}, "the beam sampler has no temperature; it has: allow"),
+        (
+            {"sampler": "beam", "temperature": 0.5},
+            "the beam sampler has no temperature; it has: repetition-penalty, no-repeat-ngram, allow",
+        ),
         ({"sampler": "smc", "temperature": 0}, "use beam"),
         ({"sampler": "smc:threshold=2"}, "between 0 and 1"),
         ({"sampler": "smc", "temperature": 1e-308}, "0.01 or more"),
@@ -285,11 +344,11 @@ def test_without_a_seed_the_seed_is_told_and_gives_the_sample_again() -> None:
         ({"samples": 0}, "samples must be 1 or more"),
         ({"seed": -1}, "seed must be 0 or more"),
         ({"stop": ""}, "must not be empty"),
-        ({"prompt": 5}, "the prompt must be bytes or text, not int"),
+        ({"prompt": 5}, "prompt must be bytes, text or a sequence of them, not 5"),
         ({"prompt": "\ud800"}, "half a surrogate pair"),
-        ({"stop": 5}, "a stop string must be bytes or text"),
-        ({"compressor": 5}, "5 is no spec, compressor or model"),
-        ({"compressor": Gzip}, "is no spec, compressor or model"),
+        ({"stop": 5}, "stop must be bytes, text or a sequence of them, not 5"),
+        ({"compressor": 5}, "compressor must be text, a Spec, a Compressor or a ByteModel, not 5"),
+        ({"compressor": Gzip}, "a Compressor or a ByteModel, not ABCMeta"),
         ({"rule": "two-step"}, "did you mean 'one-step'"),
         ({"sampler": SAMPLERS.build("beam"), "top_k": 3}, "give a sampler's options to the sampler"),
     ],

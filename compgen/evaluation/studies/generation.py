@@ -82,7 +82,7 @@ class SampleShard(Shard):
         drawn = [real]
         if self.spec:
             model = load(self.spec)
-            found = sample(model, prompt, length=len(real), samples=self.samples, seed=self.seed)
+            found = sample(model, prompt, length=len(real), samples=self.samples, seed=self.seed, allow="bytes")
             drawn = [one.data for one in found]
             record["own"] = float(np.mean([one.bits_per_byte for one in found]))
             record["real"] = score(model, real, prompt).derived_bpb
