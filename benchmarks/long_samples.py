@@ -3,7 +3,7 @@
     python -m benchmarks.long_samples [--data DIR] [--specs SPEC ...] [--only ITEM] [--seconds S] [--quick]
 
 Each spec continues sound (speech, a solo guitar, music, noise; 8 bits, mu-law and 16 bits at 8 kHz) and pictures
-(digits, line art, photographs; the lower half), two samples each, frozen as samplers freeze. A sample is cut into
+(digits, line art, photographs; the lower half), four samples each, frozen as samplers freeze. A sample is cut into
 fifths. Columns, over all samples of a row:
 
 - ``held``: share of samples of which every fifth is within 6 dB of the prompt's level; ``first`` and ``last``: the
@@ -59,8 +59,8 @@ SPECS = {
 }
 """The rows of each table, and the media that each continues; their layout is told to all."""
 QUICK = ("gzip", "gzip:rule=calibrated", "uniform")
-SAMPLES = 2
-"""Samples of each item by each spec. Chosen: so the whole table takes some five minutes on one core."""
+SAMPLES = 4
+"""Samples of each item by each spec. Chosen: so the whole table takes some ten minutes on one core."""
 RATE = 8000
 GIVEN = 2.0
 """Seconds of sound before a sample. Chosen: 32 KB at 16 bits, what gzip looks back."""

@@ -3,7 +3,8 @@
 log2 p(b) = sum over experts e of w_e * x_e(b), minus a constant, where x_e(b) = log2 p_e(b): a product of experts with
 exponents (Genest and Zidek 1986; PAQ mixes bits this way). After each byte the weights take a step up the gradient of
 log2 p(b), which is x_e(b) - E[x_e]. The mean of the step over the experts moves all weights together, as a temperature
-would. Experts that are much alike agree on it at every byte, so it has a learning rate of its own.
+would. Experts that are much alike agree on it at every byte, so it has a learning rate of its own. It may have a bound
+too: a single byte that no expert expected would else change the temperature as much as hundreds of others.
 
 Weights come in families of sets. The present context chooses one set of each family, for all experts or for each expert
 its own. The sum of the chosen weights is used, and each of them learns.
@@ -28,6 +29,9 @@ WEIGHT_ONE = 1 << 16
 
 _RATE_SHIFT = 24
 """A learning rate of 2**24 adds a gradient of n * 2**-FRACTION bits as n / WEIGHT_ONE to a weight. Chosen."""
+
+UNBOUNDED = 1 << 62
+"""A bound that no gradient reaches."""
 
 
 def _mix_by_numpy(
@@ -70,13 +74,15 @@ def _learn_by_numpy(
     symbol: int,
     rate: int,
     common_rate: int,
+    most: int,
     precision: int,
     shift: int,
 ) -> None:
     expected = (experts * frequencies).sum(axis=1) >> precision
     gradient = experts[:, symbol] - expected
     common = int(gradient.sum()) // len(gradient)
-    step = ((gradient - common) * rate + common * common_rate) >> shift
+    bounded = min(max(common, -most), most)
+    step = ((gradient - common) * rate + bounded * common_rate) >> shift
     for row in places:  # families do not overlap
         weights[row, np.arange(len(step))] += step
 
@@ -90,6 +96,7 @@ def _learn(
     symbol: Any,
     rate: Any,
     common_rate: Any,
+    most: Any,
     precision: Any,
     shift: Any,
 ) -> None:
@@ -101,8 +108,9 @@ def _learn(
             expected += experts[e, b] * frequencies[b]
         gradient[e] = experts[e, symbol] - (expected >> precision)
     common = gradient.sum() // count
+    bounded = min(max(common, -most), most)
     for e in range(count):
-        step = ((gradient[e] - common) * rate + common * common_rate) >> shift
+        step = ((gradient[e] - common) * rate + bounded * common_rate) >> shift
         for f in range(places.shape[0]):
             weights[places[f, e], e] += step
 
@@ -114,14 +122,19 @@ class Mixer:
         families: for each family, (sets, E) weights of E experts, in units of 1 / WEIGHT_ONE. The mixer copies them.
         rate: the learning rate of each weight's own part of the step, in units of 2**-24 (see ``_RATE_SHIFT``).
         common_rate: the learning rate of the part that all weights have in common, in the same units.
+        most: the largest part that all gradients have in common that a step uses, in units of 2**-FRACTION bits. A
+            larger one counts as this one. Default: there is no bound.
     """
 
-    def __init__(self, families: Sequence[NDArray[np.int64]], rate: int, common_rate: int) -> None:
+    def __init__(
+        self, families: Sequence[NDArray[np.int64]], rate: int, common_rate: int, most: int = UNBOUNDED
+    ) -> None:
         self._weights = np.concatenate([np.asarray(family, dtype=np.int64) for family in families])
         ends = np.cumsum([len(family) for family in families])
         self._begins = (ends - [len(family) for family in families])[:, None]
         self.rate = rate
         self.common_rate = common_rate
+        self._most = most
         self._places: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)  # (F, E) rows of the weights in use
         self._experts: NDArray[np.int64] = np.zeros((0, 256), dtype=np.int64)
         self._frequencies: Frequencies = np.zeros(256, dtype=np.int64)
@@ -158,6 +171,7 @@ class Mixer:
                 symbol,
                 self.rate,
                 self.common_rate,
+                self._most,
                 PRECISION,
                 _RATE_SHIFT,
             )
@@ -168,4 +182,4 @@ class Mixer:
 
     def fork(self) -> Mixer:
         """Return an independent copy. It must mix before it learns."""
-        return Mixer(self.families, self.rate, self.common_rate)
+        return Mixer(self.families, self.rate, self.common_rate, self._most)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compgen.jit import SMALL
 from compgen.models import bit_mixing
 from compgen.models.bit_mixing import BitMixer
-from compgen.models.mixing import WEIGHT_ONE, Mixer
+from compgen.models.mixing import UNBOUNDED, WEIGHT_ONE, Mixer
 from compgen.models.quantise import log2_units
 from compgen.powers import FRACTION
 
@@ -42,10 +42,10 @@ def test_the_mixer_is_a_product_of_experts_that_steps_up_the_gradient() -> None:
     assert np.allclose(step, gradient * (1 << 20) / (1 << 24) * (1 << FRACTION) / WEIGHT_ONE, atol=1e-3)
 
 
-def mixed(rate: int, common_rate: int) -> Mixer:
+def mixed(rate: int, common_rate: int, most: int = UNBOUNDED) -> Mixer:
     """A mixer of three experts and two families, after a mix of set 1 of the first and set 2 of the second."""
     shares = np.random.default_rng(1).dirichlet(np.ones(256), size=3)
-    mixer = Mixer([np.full((2, 3), WEIGHT_ONE // 4), np.full((4, 3), WEIGHT_ONE // 4)], rate, common_rate)
+    mixer = Mixer([np.full((2, 3), WEIGHT_ONE // 4), np.full((4, 3), WEIGHT_ONE // 4)], rate, common_rate, most)
     mixer.mix(np.rint(np.log2(shares) * (1 << FRACTION)).astype(np.int64), [1, 2])
     return mixer
 
@@ -55,6 +55,19 @@ def test_the_chosen_set_of_each_family_learns_and_no_other() -> None:
     mixer.learn(7)
     changed = [(family != WEIGHT_ONE // 4).all(axis=1).tolist() for family in mixer.families]
     assert changed == [[False, True], [False, False, True, False]]
+
+
+@pytest.mark.parametrize("symbol", [7, 9])
+def test_the_step_that_weights_have_in_common_may_be_bounded(symbol: int) -> None:
+    free, bounded, loose = (mixed(1 << 20, 1 << 20, most) for most in (UNBOUNDED, 1 << FRACTION - 3, 64 << FRACTION))
+    steps = []
+    for mixer in (free, bounded, loose):
+        mixer.learn(symbol)
+        steps.append(mixer.families[0][1] - WEIGHT_ONE // 4)
+    assert np.array_equal(steps[0], steps[2])
+    assert abs(int(steps[0].sum())) > 3 * (1 << FRACTION - 3 - 4), "the gradient in common is beyond the bound"
+    assert abs(abs(int(steps[1].sum())) - 3 * (1 << FRACTION - 3 - 4)) <= 3
+    assert np.ptp(steps[0] - steps[1]) <= 1, "what sets experts apart stays"
 
 
 def test_each_expert_may_choose_a_set_of_its_own() -> None:

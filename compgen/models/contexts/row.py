@@ -22,7 +22,7 @@ from compgen.models.contexts.patterns import ORDERS, SPARSE, WORDS, Contexts, Pa
 from compgen.models.contexts.records import ABOVE_PERCENT, above, period
 from compgen.models.contexts.sets import sets_of_bytes, sets_of_samples
 from compgen.models.contexts.weights import Initial, initial, with_experts
-from compgen.models.mixing import Mixer
+from compgen.models.mixing import UNBOUNDED, Mixer
 from compgen.models.quantise import SHARE_BITS, log2_units
 from compgen.models.samples.prediction import PREDICTIONS, Signal
 from compgen.models.window import Window
@@ -37,6 +37,10 @@ SAMPLES_RATE = 131_072
 nothing (docs/log.md, as above)."""
 _COMMON_SHIFT = 1
 """All weights together move at half the rate. Chosen."""
+_COMMON_MOST = 7 << FRACTION - 1
+"""The gradient that all weights have in common counts as at most 3.5 bits for bytes that are no records. Chosen:
+without a bound a row that learns from its own samples of text falls into noise, and less than 3.5 bits cost rate
+(docs/log.md, "the noise of history"). In records a byte that nothing foretold says more."""
 
 _MOST = (192, 96, 64, 32, 24, 16, 12, 8, 8, 6)
 """For each of ORDERS, how many of its latest occurrences count. Chosen: short contexts occur often and say little each,
@@ -165,7 +169,8 @@ class ContextRow:
         self.blend = Blend(np.array(shorter, dtype=np.int64), escapes)
         weights = with_experts(self._first.weights, len(added), ABOVE_PERCENT, at=1 + len(general))
         rate = RATE if words else SAMPLES_RATE
-        self.mixer = Mixer(weights, rate, rate >> _COMMON_SHIFT)
+        bound = UNBOUNDED if self._plan.layout.pixel or layout.stride else _COMMON_MOST
+        self.mixer = Mixer(weights, rate, rate >> _COMMON_SHIFT, bound)
 
     def _open(self, window: bytes) -> None:
         """Start on ``window``."""
