@@ -131,7 +131,20 @@ def test_beams_carry_the_log_probabilities_that_they_are_ranked_by(capfd: pytest
     ranks = [one.log2_prob for one in drawn]
     assert ranks == sorted(ranks, reverse=True)
     assert ranks == pytest.approx([-3 * compgen.score("gzip", one.data, TEXT).derived_bpb for one in drawn])
-    options = ["sample", "--text", TEXT, "--length", "3", "--samples", "4", "--seed", "1", "--sampler"]
+    options = [
+        "sample",
+        "--text",
+        TEXT,
+        "--length",
+        "3",
+        "--samples",
+        "4",
+        "--seed",
+        "1",
+        "--allow",
+        "bytes",
+        "--sampler",
+    ]
     assert run([*options, "beam"]) == 0
     assert f"==> sample 1, log2 probability {ranks[0]:.2f} <==" in capfd.readouterr().out
     assert run([*options, "smc"]) == 0
