@@ -81,6 +81,8 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
             hints.update(typing.get_type_hints(function))
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
+            if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                continue  # the function itself answers for arguments that it does not have
             bound.arguments[name] = of_type(value, hints[name], name)
         return function(*bound.args, **bound.kwargs)
 

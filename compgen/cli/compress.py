@@ -13,7 +13,7 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
-from compgen.cli.help import OUTPUT, RARE_MODEL, RARE_OUTPUT
+from compgen.cli.help import MODEL, OUTPUT, RARE_MODEL, RARE_OUTPUT
 from compgen.cli.messages import report, speed, tell
 from compgen.cli.options import (
     AsJsonLines,
@@ -50,17 +50,18 @@ Compressor: TypeAlias = Annotated[
         "--compressor",
         "-c",
         metavar="SPEC",
-        help="The compressor or model, in place of a level: NAME, NAME:KEY=VALUE,..., 'command:PROGRAM ARGS', or a "
-        "mixture A+B. 'cgn compressors' lists them. Default: -3 for files up to 16 KiB; -1 for others, and for pipes.",
+        help="The compressor or model, or a mixture A+B, in place of a level. 'cgn compressors' lists them. Default: "
+        "-3 for files up to 16 KiB, and -1 otherwise.",
         autocompletion=complete_spec,
         show_default=False,
+        rich_help_panel=MODEL,
     ),
 ]
 
 
 def _level_option(level: int, *names: str) -> Any:
     """Return the option that chooses a level."""
-    return typer.Option(f"-{level}", *names, help=f"Level {level}: {LEVELS[level]}.")
+    return typer.Option(f"-{level}", *names, help=f"Level {level}: {LEVELS[level]}.", rich_help_panel=MODEL)
 
 
 Level1: TypeAlias = Annotated[bool, _level_option(1, "--fast")]
@@ -132,9 +133,7 @@ def compress(
 ) -> None:
     """Compress files with the distribution of a model. 'cgn decompress' restores them exactly.
 
-    Each output gets the permissions and the time of its file. If a file cannot be compressed, the output is 17
-    bytes longer at most; if it is over 16 KiB, 43, and 13 more for each segment after the first. A segment is usually a
-    mebibyte.
+    Each output gets the permissions and the time of its file. docs/format.md says by how much a file may grow.
 
     Examples:
         cgn compress story.txt

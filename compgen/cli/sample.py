@@ -54,7 +54,7 @@ Length: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="The bytes to draw. A last character that they cut is dropped. Default: what --keep left out, or 200.",
+        help="The bytes to draw. Default: what --keep left out, or 200.",
         rich_help_panel=SHAPE,
     ),
 ]
@@ -102,7 +102,7 @@ RepetitionPenalty: TypeAlias = Annotated[
     float | None,
     typer.Option(
         metavar="R",
-        help="Against loops: divide by R for each byte repeated. Default: 1.",
+        help="Against loops: divide by R for each byte repeated.",
         rich_help_panel=SHAPE,
     ),
 ]
@@ -151,8 +151,9 @@ Allow: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="SET",
-        help="Draw only utf-8 (valid UTF-8), printable (Unicode's printable characters of all scripts, spaces, tab "
-        "and newline), chars:ACGT..., or any bytes. Default: utf-8 after a text in UTF-8, otherwise bytes.",
+        help="Draw only utf-8 (valid UTF-8; a last character that --length cuts is dropped), printable (Unicode's "
+        "printable characters of all scripts, spaces, tab and newline), chars:ACGT..., or any bytes. Default: utf-8 "
+        "after a text in UTF-8, otherwise bytes.",
         rich_help_panel=RARE_SHAPE,
     ),
 ]

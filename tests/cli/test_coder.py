@@ -154,7 +154,7 @@ def test_the_context_of_other_commands_is_not_the_window_of_this_one(cgn: Run, s
     assert b"No such option: --context" in done.stderr
     assert b"--window" in done.stderr
     assert b"--window" not in cgn("explain", "AIXI", "--context", "4").stderr, "explain has no window"
-    assert b"Look back N to 2N - 1 bytes" in cgn("compress", "--help").stdout
+    assert b"Look back N to 2N - 1 bytes" in cgn("compress", "--help-all").stdout
 
 
 def test_damage_is_one_line_and_exit_1(cgn: Run, source: Path) -> None:

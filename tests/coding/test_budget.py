@@ -144,9 +144,9 @@ def test_the_size_of_the_output_is_the_callers_choice(prose: bytes, monkeypatch:
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "many"])
 def test_limits_out_of_range_are_named(wrong: int) -> None:
     blob = compgen.compress(b"abc")
-    with pytest.raises(UsageError, match="max_size must be a whole number of bytes, 1 or more, not"):
+    with pytest.raises(UsageError, match="max_size must be a whole number"):
         compgen.decompress(blob, max_size=wrong)
-    with pytest.raises(UsageError, match="memlimit must be a whole number of bytes, 1 or more, not"):
+    with pytest.raises(UsageError, match="memlimit must be a whole number"):
         compgen.decompress(blob, memlimit=wrong)
 
 
