@@ -101,7 +101,7 @@ def test_generation_measures_what_sample_draws(tmp_path: Path) -> None:
     data = SetConfig("text", made="text", size=70_000).open(None, 2)
     number = min(permutation(data.size // 540, 2, "text")[:2])
     whole = b"".join(piece.read() for piece in data.cut(540 * int(number), 540))
-    drawn = compgen.sample("backoff:order=2", whole[:500], length=40, samples=3, seed=2)
+    drawn = compgen.sample("backoff:order=2", whole[:500], length=40, samples=3, seed=2, allow="bytes")
     assert counts["own"] == pytest.approx(sum(one.surprisals.mean() for one in drawn) / 3)
     assert counts["real"] == pytest.approx(compgen.score("backoff:order=2", whole[500:], whole[:500]).derived_bpb)
     judge = COMPRESSORS.build("ppmd")
