@@ -87,7 +87,8 @@ def test_skeletons_work_once_they_are_registered(tmp_path: Path) -> None:
     ):
         COMPRESSORS._registered.clear()  # their names are the same
         compgen.register("mine", pasted(kind, tmp_path)["Mine"])
-        assert len(compgen.sample(coder, "sea shells by the sea", length=8, seed=1, sampler=sampler)[0].data) == 8
+        (drawn,) = compgen.sample(coder, "sea shells by the sea", length=8, seed=1, sampler=sampler)
+        assert 5 <= len(drawn.data) <= 8, "a last character that the length cuts is dropped"
     MEDIA.register("mine", pasted("medium", tmp_path)["Mine"])
     picture = tmp_path / "in.pgm"
     picture.write_bytes(b"P5 16 8 255\n" + bytes(range(128)))

@@ -112,23 +112,28 @@ def test_off_is_off_and_on_is_on(sampler: str) -> None:
 
 
 def test_beams_and_particles_follow_the_penalised_target() -> None:
-    """Of the 27 continuations of 3 letters: the code of each is longer by the bits of what it repeats."""
+    """Of the 27 continuations of 3 letters: the code of each is longer by the bits of what it repeats.
+
+    Beams are ranked by the code of each byte among those that are allowed, particles by its code among all bytes.
+    """
     prompt, penalty, model = b"abcaabb", 1.7, compgen.load("backoff:order=2")
     words = [bytes(word) for word in itertools.product(b"abc", repeat=3)]
 
-    def length(word: bytes) -> float:
+    def length(word: bytes, among: bytes) -> float:
         state = model.start([prompt])
         bits = 0.0
         for place, byte in enumerate(word):
-            bits -= float(state.log2_probs()[0, byte])
+            log2_probs = state.log2_probs()[0]
+            bits += float(np.log2(np.exp2(log2_probs[list(among)]).sum()) - log2_probs[byte])
             bits += slowly(prompt + word[:place], 64)[byte] * float(np.log2(penalty))
             state.extend(np.array([byte], dtype=np.uint8))
         return bits
 
-    lengths = {word: length(word) for word in words}
+    ranks = {word: length(word, b"abc") for word in words}
+    lengths = {word: length(word, bytes(range(256))) for word in words}
     options = {"length": 3, "allow": "chars:abc", "repetition_penalty": penalty, "seed": 1}
     beams = compgen.sample(model, prompt, sampler="beam", samples=27, **options)  # type: ignore[arg-type]
-    assert np.allclose([lengths[one.data] for one in beams], sorted(lengths.values()), atol=1e-4)
+    assert np.allclose([ranks[one.data] for one in beams], sorted(ranks.values()), atol=1e-4)
     shares = dict.fromkeys(words, 0.0)
     for one in compgen.sample(model, prompt, sampler="smc", samples=20_000, **options):  # type: ignore[arg-type]
         shares[one.data] += one.weight
