@@ -80,10 +80,10 @@ def _content(name: str, item: bytes) -> bytes:
     Raises:
         UsageError: it is damaged, or of a format that is neither text nor read, such as PDF.
     """
-    medium = recognise(item)
-    if isinstance(medium, Audio):  # 8 bits, as in the paper: the noise of low bytes teaches nothing
-        medium = Audio("linear")
     try:
+        medium = recognise(item)
+        if isinstance(medium, Audio):  # 8 bits, as in the paper: the noise of low bytes teaches nothing
+            medium = Audio("linear")
         return medium.encode(item)[0]
     except UsageError as error:
         raise UsageError(f"'{name}' cannot be trained on: {error}; or leave it out of data") from None
