@@ -51,9 +51,8 @@ class OrderedPool:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, context, _prepare)
-        with blocked():
-            future = self._pool.submit(work, *arguments)
-        self._queue.append((key, future, share))
+        with blocked():  # an interrupt that comes while processes start finds their work in the queue
+            self._queue.append((key, self._pool.submit(work, *arguments), share))
         if len(self._queue) > 2 * self._count:
             yield self._next()
 
