@@ -13,6 +13,7 @@ from compgen.coding import byte_segment, independent_segment
 from compgen.coding.budget import Work
 from compgen.coding.container import (
     END_SIZE,
+    MAGIC,
     MAX_LANES,
     MAX_SEGMENT,
     MAX_SPEC,
@@ -28,7 +29,7 @@ from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.trust import DEFAULT_RULE, Model
 from compgen.errors import CompgenError, OutOfMemoryError, UsageError
-from compgen.models import State, load
+from compgen.models import ByteModel, State, load
 from compgen.models.base import PRECISION
 from compgen.models.language import LanguageModel
 from compgen.types import Progress
@@ -219,7 +220,7 @@ class Writer(io.RawIOBase):
         check = checksum(self._number, data)
         coded = SegmentFrame(len(data), code, check, coded=True, tokens=tokens)
         stored = SegmentFrame(len(data), data, check, coded=False)
-        model = None if self._model_is_written else self._model_frame()
+        model = None if self._model_is_written else model_frame(self._model, self._lanes, self._independent)
         coded_size, coded_is_short = self._size(coded, model)
         stored_size, stored_is_short = self._size(stored, None)
         if coded_size < stored_size:
@@ -255,8 +256,12 @@ class Writer(io.RawIOBase):
             self._model_is_written = True
         self._frames.segment(segment, data)
 
-    def _model_frame(self) -> ModelFrame:
-        model = self._model
-        return ModelFrame(
-            str(model), fingerprint(model, self._lanes), self._lanes, self._independent, model.versions, PRECISION
-        )
+
+def model_frame(model: ByteModel, lanes: int, independent: bool) -> ModelFrame:
+    """Return the frame that names ``model`` in a file whose segments have so many lanes."""
+    return ModelFrame(str(model), fingerprint(model, lanes), lanes, independent, model.versions, PRECISION)
+
+
+def once(model: ByteModel) -> int:
+    """Return the bytes that a file of many segments of one lane has besides them: its head, its model and its end."""
+    return len(MAGIC) + 1 + 1 + len(model_frame(model, 1, independent=False).pack()) + END_SIZE

@@ -79,7 +79,7 @@ class Rates:
         decoded: number of chunks that were decoded and compared.
         own: bytes that the compressor itself writes, if this row is the coder derived from it; 0 otherwise.
         bits: the sum of -log2 p over all bytes, if this row is a model; 0 otherwise.
-        once: bytes that a file of one segment needs beside it.
+        once: bytes that a model's file needs once, however many segments it has.
         published: bytes that the paper's code writes, before it subtracts headers.
         seven: bytes that the paper's code writes for 7 bits of each byte.
         lost: bits that the 7-bit mapping lost.

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.coding import token_segment
+from compgen.coding import token_segment, writer
 from compgen.coding.api import compress, decompress
 from compgen.coding.byte_segment import encode_each
 from compgen.coding.container import SegmentFrame, checksum
@@ -140,13 +140,13 @@ class RateShard(Shard):
     def _model(self, model: ByteModel, chunks: list[bytes]) -> Record:
         codes, bits = _coded(model, chunks)
         sizes = [_in_container(chunk, code) for chunk, code in zip(chunks, codes, strict=True)]
-        once = 0
+        once = 0  # a set of chunks is one file of many segments
         for chunk, size in list(zip(chunks, sizes, strict=True))[: self.decoded]:
             # A whole set is written with as many lanes as a file gets by default. They count with what it needs once.
             blob = compress(chunk, model, lanes=1 if self.length else None, verify=False)
             if decompress(blob, model) != chunk:
                 raise CompgenError(f"{model} does not give back what it compressed, in {self.id}")
-            once = max(once, len(blob) - size)
+            once = writer.once(model) if self.length else max(once, len(blob) - size)
         found: Record = {
             "written": sum(sizes),
             "decoded": min(self.decoded, len(chunks)),

@@ -27,6 +27,9 @@ _PENALTY = Ours({"repetition_penalty": "R"})
 _STOP = Ours({"stop": "TEXT"})
 _PROMPT = Ours({"prompt": "PROMPT"})
 _SEED = Ours({"seed": "N"})
+_LEAST_LENGTH = Ours({"length": "N"}, "which every sample has, unless a stop string ends it")
+_MIN_P = Ours({"min_p": "P"}, "which also leaves out improbable bytes")
+_MODEL = Ours({"compressor": "SPEC"}, "which takes models too, such as llm")
 
 FOREIGN = {
     "max_new_tokens": _LENGTH,
@@ -34,8 +37,8 @@ FOREIGN = {
     "max_tokens": _LENGTH,
     "n_predict": _LENGTH,
     "num_tokens": _LENGTH,
-    "min_new_tokens": Ours({"length": "N"}, "which every sample has, unless a stop string ends it"),
-    "min_length": Ours({"length": "N"}, "which every sample has, unless a stop string ends it"),
+    "min_new_tokens": _LEAST_LENGTH,
+    "min_length": _LEAST_LENGTH,
     "num_return_sequences": _SAMPLES,
     "num_samples": _SAMPLES,
     "n_samples": _SAMPLES,
@@ -55,16 +58,16 @@ FOREIGN = {
     "stop_sequences": _STOP,
     "stop_string": _STOP,
     "eos_token_id": _STOP,
-    "typical_p": Ours({"min_p": "P"}, "which also leaves out improbable bytes"),
-    "epsilon_cutoff": Ours({"min_p": "P"}, "which also leaves out improbable bytes"),
+    "typical_p": _MIN_P,
+    "epsilon_cutoff": _MIN_P,
     "input_ids": _PROMPT,
     "inputs": _PROMPT,
     "input": _PROMPT,
     "random_state": _SEED,
     "random_seed": _SEED,
     "generator": _SEED,
-    "model": Ours({"compressor": "SPEC"}, "which takes models too, such as llm"),
-    "model_name": Ours({"compressor": "SPEC"}, "which takes models too, such as llm"),
+    "model": _MODEL,
+    "model_name": _MODEL,
 }
 """Foreign words as Python spells them, and ours. Chosen: those of the documentation of the four, as far as they have a
 counterpart here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import io
 import json
 import lzma
 import os
@@ -19,7 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compgen.coding.container import FrameReader, SegmentFrame
 from compgen.coding.model_compressor import ModelCompressor
+from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, UsageError
 from compgen.evaluation import engines, report
 from compgen.evaluation.engines import Done
@@ -142,7 +145,13 @@ def test_a_models_row_is_the_chain_rule_and_its_coder(folder: Path) -> None:
         written += len(coder.compress(chunk)) - 8 + 17  # a segment's frame in place of the blob's head
     assert found.bits == pytest.approx(bits, abs=0.01)
     assert found.written == written
-    assert found.once > 0
+    out = io.BytesIO()
+    with Writer(out, model, total=1024, segment_size=512) as writer:
+        writer.write(data[:1024])
+    frames = FrameReader(io.BytesIO(out.getvalue()))
+    pair = [frame.size for frame in (frames.read() for _ in range(3)) if isinstance(frame, SegmentFrame)]
+    assert len(pair) == 2
+    assert found.once == len(out.getvalue()) - sum(pair)
 
 
 def test_results_are_equal_however_they_came(folder: Path) -> None:
