@@ -29,10 +29,18 @@ class OrderedPool:
 
     def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
-            # The executor has no public way to stop its processes. Once they are gone, shutdown waits for nothing.
-            for process in list((self._pool._processes or {}).values()) if self._queue else ():
-                process.terminate()
+            if self._queue:
+                self._stop(self._pool)
             self._pool.shutdown(cancel_futures=True)
+
+    @staticmethod
+    def _stop(pool: ProcessPoolExecutor) -> None:
+        """End the processes of ``pool``, which has no public way to do so. Then its shutdown waits for nothing."""
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        # A thread may still be writing work to them. Before Python 3.11.5 it would wait for ever for a reader
+        # (https://github.com/python/cpython/issues/94777).
+        pool._call_queue._reader.close()  # type: ignore[attr-defined]
 
     def run(self, key: K, work: Callable[..., Any], *arguments: Any, share: float = 0.0) -> Iterator[tuple[K, Any]]:
         """Start ``work(*arguments)``, and yield (key, result) of earlier work if too many results would pile up.
