@@ -4,8 +4,8 @@ A loop here has two forms with equal results: one in NumPy or torch, its *fallba
 (``pip install 'compgen[fast]'``). Importing numba and loading or compiling code takes longer than many tasks. So a
 group of loops runs on its fallbacks until they have taken as many seconds as the compiled forms cost to begin with, and
 compiled from then on. Whatever the length of the task, that takes at most twice as long as the better of the two
-choices (the rule of renting and buying: Karlin et al. 1988, "Competitive snoopy caching"). Without numba the fallbacks
-go on.
+choices (the rule of renting and buying: Karlin et al. 1988, "Competitive snoopy caching"). Who knows how much work
+is ahead says so (``work_ahead``), and nothing is lost on fallbacks. Without numba the fallbacks go on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FunctionType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -66,6 +67,19 @@ def compiled_family(*modules: ModuleType) -> dict[str, Callable[..., Any]]:
     return compiled
 
 
+_AHEAD: ContextVar[float] = ContextVar("seconds ahead", default=0.0)
+
+
+@contextmanager
+def work_ahead(seconds: float) -> Iterator[None]:
+    """Let loops in the ``with`` block know that each group's fallbacks would take about so many seconds."""
+    token = _AHEAD.set(seconds)
+    try:
+        yield
+    finally:
+        _AHEAD.reset(token)
+
+
 class Loops:
     """A group of loops that switch from their fallbacks to compiled code together.
 
@@ -81,7 +95,7 @@ class Loops:
     @property
     def run_compiled(self) -> bool:
         """Whether calls now run compiled."""
-        return self.spent >= self.cost and numba_is_installed()
+        return self.spent + _AHEAD.get() >= self.cost and numba_is_installed()
 
     @contextmanager
     def fallback(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import typer
 from compgen.atomic import replacing
 from compgen.cli import files
 from compgen.cli.batch import Batch, shown
+from compgen.cli.completion import complete_spec
 from compgen.cli.help import MODEL, OUTPUT, RARE_MODEL, RARE_OUTPUT
 from compgen.cli.messages import report, speed, tell
 from compgen.cli.options import (
@@ -25,7 +26,6 @@ from compgen.cli.options import (
     Remove,
     Rule,
     Verbose,
-    complete_spec,
     jobs_option,
 )
 from compgen.cli.progress import progress

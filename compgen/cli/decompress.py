@@ -28,7 +28,7 @@ from compgen.cli.options import (
     Verbose,
 )
 from compgen.cli.progress import progress
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
 
 
 def decompress(
@@ -97,6 +97,27 @@ def decompress(
     batch.end()
 
 
+def _size(source: BinaryIO) -> int | None:
+    """Return the bytes that a file says it holds, for the time left; None if it is damaged or can be read only once."""
+    from compgen.coding.container import EndFrame, FrameReader, SegmentFrame
+
+    if not source.seekable():
+        return None
+    total = 0
+    try:
+        frames = FrameReader(source)
+        while True:
+            frame = frames.read()
+            if isinstance(frame, SegmentFrame):
+                total += frame.length
+            elif isinstance(frame, EndFrame) and not frames.go_on():
+                return total
+    except CompgenError:
+        return None  # decoding says why
+    finally:
+        source.seek(0)
+
+
 def _decompress(file: str, target: str, options: dict[str, Any], remove: bool, quiet: bool) -> int:
     """Decompress one file, and return the number of bytes written."""
     from compgen.coding.reader import Reader
@@ -105,7 +126,7 @@ def _decompress(file: str, target: str, options: dict[str, Any], remove: bool, q
     with ExitStack() as stack:
         source = stack.enter_context(files.opened(file, "file"))
         status = files.attributes(file, source)
-        watch = stack.enter_context(progress("decompressing", None, shown=not quiet))
+        watch = stack.enter_context(progress("decompressing", _size(source), shown=not quiet))
         segments = Reader(source, watch=watch, **options).segments()
         sink: BinaryIO = sys.stdout.buffer if target == "-" else stack.enter_context(replacing(target, status))
         for data in segments:

@@ -10,17 +10,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from compgen.cli import files
+from compgen.cli.completion import complete_spec
 from compgen.cli.help import FILES, MODEL, OUTPUT, PROMPT, RARE_FILES, RARE_MODEL, RARE_OUTPUT, RARE_PROMPT
 from compgen.errors import UsageError
-
-
-def complete_spec(incomplete: str) -> list[str]:
-    """Return the names of compressors and models that begin with what was typed."""
-    from compgen.compressors import COMPRESSORS
-    from compgen.models import MODELS
-
-    return [name for name in (*COMPRESSORS.names(), *MODELS.names()) if name.startswith(incomplete)]
-
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 """A number of bytes. As in xz and zstd, K, KB and KiB all mean 1,024."""

@@ -31,13 +31,19 @@ compgen() {
 }
 _cgn_completion() {
     local line="${COMP_LINE:0:COMP_POINT}" reply
+    local word="${line##*[[:space:]]}"
+    [[ $word == --*=* ]] && word="${word#*=}"
+    # bash completes what follows the last ":" or "=" of a spec.
+    local whole="${word%"${word##*[:=]}"}"
     COMPREPLY=()
     # The protocol for fish takes the line as it is; bash would split --compressor=gzip at "=". It adds help after tabs.
     while IFS= read -r reply; do
-        COMPREPLY+=("${reply%%$'\\t'*}")
+        reply="${reply%%$'\\t'*}"
+        COMPREPLY+=("${reply#"$whole"}")
     done < <(COLUMNS=10000 _TYPER_COMPLETE_ARGS="$line" _TYPER_COMPLETE_FISH_ACTION=get-args \\
         _CGN_COMPLETE=complete_fish command cgn 2> /dev/null)
     [[ ${#COMPREPLY[@]} == 1 && -z ${COMPREPLY[0]} ]] && COMPREPLY=()
+    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2> /dev/null
     return 0
 }
 complete -o default -F _cgn_completion cgn compgen
@@ -60,7 +66,22 @@ compgen() {
     esac
 }
 _cgn_completion() {
-    eval $(env COLUMNS=10000 _TYPER_COMPLETE_ARGS="cgn ${words[2,$CURRENT]}" _CGN_COMPLETE=complete_zsh cgn)
+    local reply name
+    local -a keys others
+    # The protocol for fish takes the line as it is, and gives help after tabs.
+    while IFS= read -r reply; do
+        name="${reply%%$'\\t'*}"
+        if [[ $name == *= ]]; then
+            keys+=("$name")
+        elif [[ -n $name ]]; then
+            others+=("${name//:/\\\\:}${${(M)reply:#*$'\\t'*}:+:${reply#*$'\\t'}}")
+        fi
+    done < <(COLUMNS=10000 _TYPER_COMPLETE_ARGS="cgn ${words[2,$CURRENT]}" _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _CGN_COMPLETE=complete_fish command cgn 2> /dev/null)
+    [[ $PREFIX == --*=* ]] && compset -P 1 '*='
+    (( $#keys )) && compadd -S '' -a keys
+    (( $#others )) && _describe cgn others
+    (( $#keys + $#others )) || _files
 }
 (( $+functions[compdef] )) && compdef _cgn_completion cgn compgen
 true

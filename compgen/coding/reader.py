@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Never
 
-from compgen.coding import byte_segment, independent_segment, rans
+from compgen.coding import byte_segment, independent_segment, rans, timing
 from compgen.coding.budget import DEFAULT, Budget, Starts, Work
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
 from compgen.coding.ordered_pool import OrderedPool
@@ -196,8 +196,12 @@ class _CodedSegments:
             yield from self._pool.rest()  # stored segments before this one
             self._state = self._state or model.start([b""] * named.lanes)
             self._read = read
-            yield frame, byte_segment.decode(self._state, frame.body, frame.length, watch)
+            with timing.foreseen(model, frame.length):
+                data = byte_segment.decode(self._state, frame.body, frame.length, watch)
+            yield frame, data
         elif self._jobs > 1:
             yield from self._pool.run(frame, independent_segment.decode, model, frame, named.lanes, share=share)
         else:
-            yield frame, independent_segment.decode(model, frame, named.lanes, watch)
+            with timing.foreseen(model, frame.length):
+                data = independent_segment.decode(model, frame, named.lanes, watch)
+            yield frame, data

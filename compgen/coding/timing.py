@@ -1,11 +1,13 @@
-"""Estimate how long it takes to compress a file, before it begins, from what models say of their speed."""
+"""Estimate how long coding takes, before it begins, from what models say of their speed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from compgen.coding.sizing import sizes
-from compgen.jit import numba_is_installed
+from compgen.jit import numba_is_installed, work_ahead
 from compgen.models import ByteModel
 from compgen.models.language import LanguageModel
 
@@ -15,6 +17,10 @@ _COMPILED = 5.0
 
 _LANES = 6
 """How many times as fast the shipped network is in many lanes. Measured: 5.6, in 24 lanes."""
+
+
+_SHARE = 0.5
+"""The part of a model's time that one group of loops takes. Chosen: if too low, seconds are lost on fallbacks."""
 
 
 def seconds(model: ByteModel, size: int, *, verify: bool = True, jobs: int = 1) -> float | None:
@@ -32,6 +38,14 @@ def seconds(model: ByteModel, size: int, *, verify: bool = True, jobs: int = 1) 
     if isinstance(model, LanguageModel):
         one_pass /= min(_LANES, sizes(model, size, jobs).lanes)
     return size * one_pass * (2 if verify else 1) / max(1, min(jobs, os.cpu_count() or 1))
+
+
+@contextmanager
+def foreseen(model: ByteModel, size: int) -> Iterator[None]:
+    """Let the loops of ``model`` compile at once if coding ``size`` bytes in the ``with`` block will pay for that."""
+    seconds = size * (model.byte_time or 0) if numba_is_installed() and model.compiles else 0
+    with work_ahead(_SHARE * seconds):
+        yield
 
 
 def _byte_time(model: ByteModel) -> float | None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO, Never
 
 from compgen.atomic import replacing
-from compgen.coding import byte_segment, independent_segment
+from compgen.coding import byte_segment, independent_segment, timing
 from compgen.coding.budget import Work
 from compgen.coding.container import (
     END_SIZE,
@@ -172,10 +172,10 @@ class Writer(io.RawIOBase):
             arguments = self._model, data, self._lanes, self._verify
             for earlier, code in self._pool.run(data, independent_segment.encode, *arguments):
                 self._put(earlier, *code)
-        elif self._independent:
-            self._put(data, *self._encode_in_memory(data))
-        else:
-            self._put(data, self._encode_after_the_last(data))
+            return
+        with timing.foreseen(self._model, (2 if self._verify else 1) * len(data)):
+            coded = self._encode_in_memory(data) if self._independent else (self._encode_after_the_last(data),)
+        self._put(data, *coded)
 
     def _encode_in_memory(self, data: bytes) -> tuple[bytes, bool]:
         """Code a segment with nothing known.
