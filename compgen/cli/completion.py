@@ -6,6 +6,7 @@ import contextlib
 import typing
 
 from compgen.errors import CompgenError
+from compgen.registry import Configured
 
 
 def complete_spec(incomplete: str) -> list[str]:
@@ -41,6 +42,7 @@ def _options(name: str) -> dict[str, object]:
     from compgen.compressors import COMPRESSORS
     from compgen.models import MODELS, CodeLengthModel
 
+    classes: list[type[Configured]]
     classes = [MODELS.get(name)] if name in MODELS else [COMPRESSORS.get(name), CodeLengthModel]
     return {key: typing.get_type_hints(cls)[key] for cls in classes for key in cls.option_names()}
 
