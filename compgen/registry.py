@@ -11,7 +11,7 @@ Inside quotes, ``\"`` and ``\\`` stand for a quote and a backslash. ``+`` joins 
 consist of lower-case letters, digits, ``-`` and ``_``. The words of a command are split as a shell splits them, but no
 shell runs them. Its settings come before the program, as in env(1). Examples::
 
-    gzip    gzip:level=6,rule=one-step    backoff:order=3    command:window=4096 xz -9e -c
+    gzip    gzip:level=6,rule=one-step    llm:DIR,beam=10    command:window=4096 xz -9e -c
 
 ``str`` of a spec, and of any object built from one, parses back to an equal spec or object.
 """
@@ -34,9 +34,10 @@ from compgen.arguments import before, check_fields
 from compgen.errors import SpecError
 from compgen.extras import need
 
-# The parts of the grammar above: a name, KEY=VALUE, an item, and values that need quotes.
+# The parts of the grammar above: a name, KEY=VALUE, a common mistake, an item, and values that need quotes.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OPTION = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
+_OPTION_AFTER_COLON = re.compile(r'([^"=]+):([a-z][a-z0-9_]*=[^"=]+)')
 _ITEM = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^",])*', re.DOTALL)
 _NEEDS_QUOTES = re.compile(r'[,+="\\]|^\s|\s$|^$')
 _NUMBERS: dict[type, tuple[str, re.Pattern[str]]] = {
@@ -148,6 +149,9 @@ def _split_items(text: str, whole: str) -> Iterator[str]:
 
 def _unquote(value: str, whole: str) -> str:
     if not value.startswith('"'):
+        if match := _OPTION_AFTER_COLON.fullmatch(value):
+            right = whole.replace(value, f"{match[1]},{match[2]}")
+            raise SpecError(f"'{whole}': the options after the first follow a comma; write '{right}'")
         if '"' in value or "=" in value:
             raise SpecError(f"'{whole}': put '{value}' in double quotes, with \\ before a quote inside")
         if not value:

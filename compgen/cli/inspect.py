@@ -16,7 +16,7 @@ from compgen.cli.options import Files, Recursive
 from compgen.display import one_line
 
 if TYPE_CHECKING:
-    from compgen.coding.container import FrameReader
+    from compgen.coding.frame_reader import FrameReader
 
 
 def inspect(
@@ -81,7 +81,7 @@ def _print(place: dict[str, Any], report: dict[str, Any]) -> None:
 
 
 def _reports(source: Any) -> Iterator[dict[str, Any]]:
-    from compgen.coding.container import FrameReader
+    from compgen.coding.frame_reader import FrameReader
 
     frames = FrameReader(source)
     yield _report(frames)

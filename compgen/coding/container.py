@@ -7,7 +7,7 @@
           | tokens    a segment, coded by that model as tokens
           | stored    a segment, as it is
     end   = total length and checksum; nothing comes after it
-    short = model and coded segment | stored segment | nothing: all there is, in fewer bytes, and the end
+    short = model and coded or tokens | stored segment | nothing: all there is, in fewer bytes, and the end
 
 A reader allocates no more than the bounds below allow, whatever lengths a file claims.
 """
@@ -16,26 +16,26 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
 from compgen.coding.fingerprint import SIZE as FINGERPRINT_SIZE
-from compgen.coding.short_spec import expanded, shortened
-from compgen.errors import CorruptDataError, IncompatibleError
-from compgen.models.base import PRECISION
+from compgen.coding.numbers import number
+from compgen.coding.short_spec import shortened
+from compgen.registry import Spec
 
 MAGIC = b"\x89CGN"
 """The first bytes of every file. No text in UTF-8 begins with 0x89."""
 
-VERSION = 3
-"""The version of the format that is written. Versions 1 and 2 are read as well. They have no short containers, and in
-version 1 some specs meant other models (``trust.py``)."""
+VERSION = 4
+"""The version of the format that is written. Versions 1 to 3 are read as well. In version 3, segments of tokens began
+otherwise and had no short containers. Versions 1 and 2 had none at all. Some specs meant other models: ``trust.py``."""
 
-_FIRST_VERSION = 1
+NO_LIST = number(0)
+"""What a segment of tokens begins with if every byte has a token. A short container leaves it out."""
 
-_FIRST_WITH_SHORT = 3
-"""The first version with short containers."""
+SHORT_MODEL = "llm:DIR"
+"""The spec of a short container of tokens, before its options. The folder is left out: who decodes names it anyway."""
 
 SHORT = 1 << 14
 """Bytes of code or of stored data that a short container holds at most. Chosen: it saves some 75 bytes, which are
@@ -50,50 +50,41 @@ MAX_LANES = 1 << 12
 MAX_SPEC = 4096
 """Bytes in the spec of a model at most. Chosen for the format: a file may not make a reader parse more."""
 
-_MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
+MAX_CODE = MAX_SEGMENT + 8 * MAX_LANES
 """Bytes in the code of a segment at most: as many as its data, and the 8 bytes that each lane takes."""
 
-_MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")
+MODEL = struct.Struct(f"<BBI{FINGERPRINT_SIZE}sHB")
 """Precision, flags, lanes, fingerprint, bytes of the spec, bytes of the versions."""
 
-_CODED = struct.Struct("<II8s")
+CODED = struct.Struct("<II8s")
 """Bytes of the data, bytes of the code, checksum of the data."""
 
-_STORED = struct.Struct("<I8s")
+STORED = struct.Struct("<I8s")
 """Bytes of the data, checksum of the data."""
 
-_END = struct.Struct("<Q16s")
+END = struct.Struct("<Q16s")
 """Bytes of all data, checksum of all data."""
 
-END_SIZE = 1 + _END.size
+END_SIZE = 1 + END.size
 """Bytes of the end frame, with its letter."""
 
-_CHECK = 4
+CHECK = 4
 """Bytes of the model frame's own checksum."""
 
-_SHORT_FINGERPRINT = 4
+SHORT_FINGERPRINT = 4
 """Bytes of the fingerprint in a short container. What it misses, the checksums of the data find."""
 
-_SHORT_CHECK = 2
+SHORT_CHECK = 2
 """Bytes of the checksum of the model's name in a short container: it tells damage from a model that is another here."""
 
-_SHORT_CHECKSUM = 4
+SHORT_CHECKSUM = 4
 """Bytes of the checksum of a coded segment in a short container. The lane has a CRC-32 besides."""
 
-_CHECKSUM = 8
-"""Bytes of the checksum of any other segment."""
-
-_LONGEST_NUMBER = 4
-"""Bytes of a number in a short container at most. They hold 28 bits, more than any length has."""
-
-_STATE = 8
+STATE = 8
 """Bytes of the state that the code of one lane begins with."""
 
-_INDEPENDENT = 1
+INDEPENDENT = 1
 """The flag of a file whose coded segments were each coded with nothing known."""
-
-_WRONG_NAME = "the file is damaged: the checksum of its model's name does not hold"
-_ODD_MODEL = "the file is damaged: its model frame holds values that no version writes"
 
 _MAX_VERSIONS = 255
 """Bytes of the versions at most: their number has one byte. Longer ones are cut, since they are for messages alone."""
@@ -126,11 +117,11 @@ class ModelFrame:
         """Return the bytes of the frame after its letter."""
         spec = self.spec.encode()
         versions = self.versions.encode()[:_MAX_VERSIONS]
-        fixed = _MODEL.pack(
+        fixed = MODEL.pack(
             self.precision, int(self.independent), self.lanes, self.fingerprint, len(spec), len(versions)
         )
         body = fixed + spec + versions
-        return body + hashlib.blake2b(body, digest_size=_CHECK).digest()
+        return body + hashlib.blake2b(body, digest_size=CHECK).digest()
 
 
 @dataclass(frozen=True)
@@ -154,41 +145,47 @@ class SegmentFrame:
     def pack(self) -> bytes:
         """Return the bytes of the frame after its letter."""
         if self.coded:
-            return _CODED.pack(self.length, len(self.body), self.checksum) + self.body
-        return _STORED.pack(self.length, self.checksum) + self.body
+            return CODED.pack(self.length, len(self.body), self.checksum) + self.body
+        return STORED.pack(self.length, self.checksum) + self.body
 
     @property
     def size(self) -> int:
         """Bytes that the frame takes in a file, with its letter."""
-        return 1 + (_CODED if self.coded else _STORED).size + len(self.body)
+        return 1 + (CODED if self.coded else STORED).size + len(self.body)
 
 
 def pack_short(segment: SegmentFrame, model: ModelFrame | None) -> bytes:
     """Return a short container after its version: its letter, ``model`` if the segment is coded, and ``segment``.
 
-    The model is that of one lane.
+    The model is that of one lane. If the segment is one of tokens, ``fits_short`` holds.
     """
     if model is None:
-        return b"s" + _number(segment.length) + segment.checksum + segment.body
-    spec = shortened(model.spec).encode()
-    named = _number(len(spec)) + spec + model.fingerprint[:_SHORT_FINGERPRINT]
+        return b"s" + number(segment.length) + segment.checksum + segment.body
+    letter, spec, body = b"c", model.spec, segment.body
+    if segment.tokens:
+        spec = str(replace(Spec.parse(spec), argument="DIR")).removeprefix(SHORT_MODEL)
+        letter, body = b"t", body.removeprefix(NO_LIST)
+    short = shortened(spec).encode()
+    named = number(len(short)) + short + model.fingerprint[:SHORT_FINGERPRINT]
     # States are 2**32 or more. Of their 8 bytes, up to three at the end are 0 and are left out.
-    code = segment.body[:_STATE].rstrip(b"\0") + segment.body[_STATE:]
-    sizes = _number(segment.length) + _number(len(code))
-    return b"c" + named + _short_check(named) + sizes + segment.checksum[:_SHORT_CHECKSUM] + code
+    code = body[:STATE].rstrip(b"\0") + body[STATE:]
+    sizes = number(segment.length) + number(len(code))
+    return letter + named + short_check(named) + sizes + segment.checksum[:SHORT_CHECKSUM] + code
 
 
-def _short_check(named: bytes) -> bytes:
-    return hashlib.blake2b(named, digest_size=_SHORT_CHECK).digest()
+def fits_short(segment: SegmentFrame, spec: str) -> bool:
+    """Return whether a short container has room for ``segment``, coded in one lane by the model ``spec`` or stored.
+
+    Of segments of tokens, it has room for those by ``llm:DIR`` in which every byte has a token.
+    """
+    if len(segment.body) > SHORT:
+        return False
+    return not segment.tokens or (segment.body.startswith(NO_LIST) and Spec.parse(spec).name == "llm")
 
 
-def _number(value: int) -> bytes:
-    """Return a number in as few bytes as it needs: 7 bits in each, the low ones first; all but the last have bit 7."""
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*digits, value])
+def short_check(named: bytes) -> bytes:
+    """Return the checksum of the model's name in a short container."""
+    return hashlib.blake2b(named, digest_size=SHORT_CHECK).digest()
 
 
 @dataclass(frozen=True)
@@ -203,7 +200,7 @@ class EndFrame:
 
     def pack(self) -> bytes:
         """Return the bytes of the frame after its letter."""
-        return _END.pack(self.length, self.checksum)
+        return END.pack(self.length, self.checksum)
 
 
 Frame: TypeAlias = ModelFrame | SegmentFrame | EndFrame
@@ -249,150 +246,3 @@ class FrameWriter:
     def _write(self, data: bytes) -> None:
         self._out.write(data)
         self.written += len(data)
-
-
-class FrameReader:
-    """Reads the frames of one container after another, one at a time.
-
-    Attributes:
-        version: the version of the format that the container at hand says.
-        read_bytes: bytes read so far.
-    """
-
-    def __init__(self, source: BinaryIO) -> None:
-        """Read the magic number and the version.
-
-        Raises:
-            CorruptDataError: the magic number is not there.
-            IncompatibleError: this compgen does not read the version.
-        """
-        self._source = source
-        self.read_bytes = 0
-        self._next: list[Callable[[], Frame]] = []  # what reads the rest of a short container
-        head = source.read(len(MAGIC) + 1)
-        if head[: len(MAGIC)] != MAGIC:
-            raise CorruptDataError("this is no .cgn file: it does not begin with its magic number")
-        self._begin(head)
-
-    def go_on(self) -> bool:
-        """Return whether another container follows, after the end frame of one. Its magic number is then read.
-
-        Raises:
-            CorruptDataError: what follows is no container.
-            IncompatibleError: this compgen does not read the container's version.
-        """
-        head = self._source.read(len(MAGIC) + 1)
-        if not head:
-            return False
-        if head[: len(MAGIC)] != MAGIC:
-            raise CorruptDataError("bytes that are no .cgn file follow the end of the file; cut them off")
-        self._begin(head)
-        return True
-
-    def _begin(self, head: bytes) -> None:
-        if len(head) == len(MAGIC):
-            raise CorruptDataError("the file is cut short")
-        self.version = head[-1]
-        if not _FIRST_VERSION <= self.version <= VERSION:
-            raise IncompatibleError(
-                f"this file has format version {self.version}; this compgen reads versions {_FIRST_VERSION} to "
-                f"{VERSION}: update compgen"
-            )
-        self._is_first = True
-        self.read_bytes += len(head)
-
-    def read(self) -> Frame:
-        """Return the next frame.
-
-        Raises:
-            CorruptDataError: the file is cut short or damaged.
-        """
-        if self._next:
-            return self._next.pop(0)()
-        letter = self._exactly(1)
-        is_first, self._is_first = self._is_first, False
-        if is_first and letter in (b"c", b"s", b"e") and self.version >= _FIRST_WITH_SHORT:
-            return self._short(letter)
-        if letter == b"M":
-            return self._model()
-        if letter in (b"C", b"T"):
-            length, size, check = _CODED.unpack(self._exactly(_CODED.size))
-            self._bound(length, MAX_SEGMENT)
-            self._bound(size, _MAX_CODE)
-            return SegmentFrame(length, self._exactly(size), check, coded=True, tokens=letter == b"T")
-        if letter == b"S":
-            length, check = _STORED.unpack(self._exactly(_STORED.size))
-            self._bound(length, MAX_SEGMENT)
-            return SegmentFrame(length, self._exactly(length), check, coded=False)
-        if letter == b"E":
-            return EndFrame(*_END.unpack(self._exactly(_END.size)))
-        raise CorruptDataError("the file is damaged: no frame begins where one should")
-
-    def _model(self) -> ModelFrame:
-        fixed = self._exactly(_MODEL.size)
-        precision, flags, lanes, fingerprint, spec_size, versions_size = _MODEL.unpack(fixed)
-        text = self._exactly(spec_size + versions_size)
-        if hashlib.blake2b(fixed + text, digest_size=_CHECK).digest() != self._exactly(_CHECK):
-            raise CorruptDataError(_WRONG_NAME)
-        spec, versions = _text(text[:spec_size]), _text(text[spec_size:])
-        if spec_size > MAX_SPEC or flags > _INDEPENDENT or not 1 <= lanes <= MAX_LANES:
-            raise CorruptDataError(_ODD_MODEL)
-        return ModelFrame(spec, fingerprint, lanes, bool(flags & _INDEPENDENT), versions, precision, self.version)
-
-    def _short(self, letter: bytes) -> Frame:
-        """Return the first frame of a short container, of the model or of a stored segment. The others come next."""
-        if letter == b"e":
-            return EndFrame(0, b"")
-        if letter == b"s":
-            length = self._number(MAX_SEGMENT)
-            self._next = [lambda: EndFrame(length, b"")]
-            check = self._exactly(_CHECKSUM)
-            return SegmentFrame(length, self._exactly(length), check, coded=False)
-        size = self._number(1 + MAX_SPEC)
-        short = self._exactly(size)
-        fingerprint = self._exactly(_SHORT_FINGERPRINT)
-        if _short_check(_number(size) + short + fingerprint) != self._exactly(_SHORT_CHECK):
-            raise CorruptDataError(_WRONG_NAME)
-        spec = expanded(_text(short))
-        if len(spec.encode()) > MAX_SPEC:
-            raise CorruptDataError(_ODD_MODEL)
-        self._next = [self._short_segment]
-        return ModelFrame(spec, fingerprint, 1, False, "", PRECISION, self.version)
-
-    def _short_segment(self) -> SegmentFrame:
-        length, size = self._number(MAX_SEGMENT), self._number(_MAX_CODE)
-        self._next = [lambda: EndFrame(length, b"")]
-        check, code = self._exactly(_SHORT_CHECKSUM), self._exactly(size)
-        zeros = -size % 4  # the words after the state have 4 bytes each
-        return SegmentFrame(length, code[: _STATE - zeros] + bytes(zeros) + code[_STATE - zeros :], check, coded=True)
-
-    def _number(self, most: int) -> int:
-        """Return the number that comes next, from 1 to ``most``."""
-        value = 0
-        for place in range(0, _LONGEST_NUMBER * 7, 7):
-            digit = self._exactly(1)[0]
-            value |= (digit & 0x7F) << place
-            if digit < 0x80:
-                break
-        self._bound(value, most)
-        return value
-
-    @staticmethod
-    def _bound(length: int, most: int) -> None:
-        if not 1 <= length <= most:
-            raise CorruptDataError("the file is damaged: a segment's length is out of bounds")
-
-    def _exactly(self, size: int) -> bytes:
-        data = self._source.read(size)
-        if len(data) < size:
-            raise CorruptDataError("the file is cut short")
-        self.read_bytes += size
-        return data
-
-
-def _text(data: bytes) -> str:
-    """Return a part of a model's name as text, or raise CorruptDataError if it is not UTF-8."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise CorruptDataError("the file is damaged: its model's name is not UTF-8") from None

@@ -1,4 +1,4 @@
-"""Code one segment without knowledge of the data before it: as tokens if its model can, otherwise byte by byte."""
+"""Code one segment without knowledge of the data before it: as tokens if its model has any, otherwise byte by byte."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ def encode(
     Raises:
         CompgenError: ``verify`` is set, and the code does not decode to ``data``.
     """
-    tokens = model.encode(data) if isinstance(model, TokenModel) else None
-    if isinstance(model, TokenModel) and tokens is not None:
-        code = token_segment.encode(model.start_tokens(lanes), tokens, coding)
+    has_tokens = isinstance(model, TokenModel)
+    if isinstance(model, TokenModel):
+        kept, taken = token_segment.take_out(data, model.missing)
+        code = taken + token_segment.encode(model.start_tokens(lanes), model.encode(kept) or [], coding)
     else:
         code = byte_segment.encode(model.start([b""] * lanes), data, coding)
     if verify:
-        frame = SegmentFrame(len(data), code, b"", coded=True, tokens=tokens is not None)
+        frame = SegmentFrame(len(data), code, b"", coded=True, tokens=has_tokens)
         check(functools.partial(decode, model, frame, lanes, verifying), data)
-    return code, tokens is not None
+    return code, has_tokens
 
 
 def decode(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Progress = lambda done: None) -> bytes:
@@ -56,7 +57,9 @@ def decode(model: ByteModel, frame: SegmentFrame, lanes: int, watch: Progress = 
     if not isinstance(model, TokenModel):
         raise CorruptDataError(f"the file is damaged: it holds tokens, and '{model}' codes bytes alone")
     state = model.start_tokens(lanes)
-    return token_segment.decode(state, frame.body, frame.length + len(state.lead), watch)[len(state.lead) :]
+    taken, code = token_segment.read_list(frame.body, frame.length)
+    kept = token_segment.decode(state, code, len(state.lead) + frame.length - len(taken), watch)
+    return token_segment.put_back(kept[len(state.lead) :], taken)
 
 
 def check(decode_again: Callable[[], bytes], data: bytes) -> None:

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Never
 
 from compgen.coding import byte_segment, independent_segment, rans, timing
 from compgen.coding.budget import DEFAULT, Budget, Starts, Work
-from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame, checksum
+from compgen.coding.container import EndFrame, ModelFrame, SegmentFrame, checksum
+from compgen.coding.frame_reader import FrameReader
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.coding.trust import DEFAULT_RULE, Model, model_of
 from compgen.errors import CompgenError, CorruptDataError, UsageError

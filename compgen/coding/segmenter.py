@@ -72,7 +72,7 @@ class Segmenter:
     def _full_segment(self) -> int:
         """Return the size of the full segment that the pending bytes begin with, or 0 if there is none.
 
-        A model with a tokeniser codes a segment as tokens only if the segment is valid UTF-8. So for models that may
+        A model with a tokeniser spells a character that is cut off by tokens of single bytes. So for models that may
         have a tokeniser, a segment ends between two characters.
         """
         if self._sizes is None:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 from compgen.coding.container import MAX_SEGMENT
 from compgen.models import ByteModel
-from compgen.models.language import LanguageModel
+from compgen.models.language import LanguageModel, TokenModel
 
 WORTH_A_LANE = 4096
 """Bytes that a lane gets at least. Chosen: a lane starts with nothing known, which costs about 10 bytes of code
 (docs/language-models.md), so this many bytes keep the cost near 0.25%."""
+
+WORTH_A_TOKEN_LANE = 1 << 16
+"""The same for a model with a tokeniser. Chosen: such a model learns much from what it has read, and 64 KB keep the
+cost of a lane below 1% (docs/language-models.md)."""
 
 SEGMENT = 1 << 20
 """The usual size of a segment, bytes. Chosen: large enough that segments cost next to nothing, and small enough that a
@@ -59,7 +63,10 @@ def sizes(model: ByteModel, total: int | None, jobs: int = 1, lanes: int | None 
     total = sys.maxsize if total is None else total
     most = min(MAX_SEGMENT, max(_LEAST_OF_A_JOB, -(-total // jobs))) if jobs > 1 else MAX_SEGMENT
     if lanes is None:
+        worth = WORTH_A_TOKEN_LANE if isinstance(model, TokenModel) else WORTH_A_LANE
         useful = model.most_lanes if isinstance(model, LanguageModel) else 1
-        lanes = max(1, min(useful, min(total, most) // WORTH_A_LANE))
+        lanes = max(1, min(useful, min(total, most) // worth))
+    else:
+        worth = WORTH_A_LANE
     usual = SEGMENT if model.reproducible else _CHECKED_SEGMENT
-    return Sizes(lanes, min(most, max(usual, lanes * WORTH_A_LANE)))
+    return Sizes(lanes, min(most, max(usual, lanes * worth)))

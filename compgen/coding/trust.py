@@ -28,8 +28,8 @@ DEFAULT_RULE = "calibrated"
 """The rule of compressors in files, if none is named: to compress is to do the best one can. A file that compgen writes
 always names the rule. One written before 29 November 2026 may not, and means this."""
 
-_LAST_COMMIT = "b07fe31"
-"""The last commit of compgen that wrote version 1 of the format. What it had and is gone is refused by name."""
+_LAST_COMMITS = {1: "b07fe31", 2: "1020100", 3: "1020100"}
+"""The last commit of compgen that reads all files of each earlier version. What is gone since is refused by name."""
 
 _OTHER_LAWS = ("gzip", "zlib", "deflate", "xz", "zstd")
 """Compressors whose laws were others in version 1: prices were renewed more seldom, or fitted from code lengths."""
@@ -76,30 +76,31 @@ def _check_member(spec: str, member: Spec) -> None:
 
 
 def _check_version(frame: ModelFrame, trusted: bool) -> None:
-    """Check that a container of version 1 names no model that is another one today.
+    """Check that a container of an earlier version names no model that is another one today.
 
     ``trusted`` is whether the caller gave the model, so that a plugin in it may be loaded.
 
     Raises:
         IncompatibleError: it names one.
     """
+    commit = _LAST_COMMITS.get(frame.version)
     with contextlib.suppress(UsageError):  # loading says what is wrong with a spec
-        if frame.version == 1 and (gone := _gone_since_version_1(frame.spec, trusted)):
+        if commit and (gone := _gone(frame, trusted)):
             raise IncompatibleError(
-                f"this file was written with '{frame.spec}' by {gone} of before 30 November 2026, which was another "
-                f"model: to read it, use the last commit that had it (git checkout {_LAST_COMMIT})"
+                f"this file was written with '{frame.spec}' by {gone} of format version {frame.version}, which was "
+                f"another model: to read it, use the last commit that had it (git checkout {commit})"
             )
 
 
-def _gone_since_version_1(spec: str, trusted: bool) -> str | None:
-    """Return what in the model ``spec`` of version 1 is another thing today; None if nothing is.
+def _gone(frame: ModelFrame, trusted: bool) -> str | None:
+    """Return what in the model that ``frame`` names, of an earlier version, is another thing today; None if nothing is.
 
     Raises:
         UsageError: the spec is wrong.
     """
-    members = [(member, "calibrated") for member in split_mixture(spec)]  # with their rules if they name none
-    if len(members) > 1:
+    if _has_mixture(frame.spec):
         return "the mixer"
+    members = [(frame.spec, "calibrated")] if frame.version == 1 else []  # with their rules if they name none
     while members:
         text, default = members.pop()
         member = Spec.parse(text)
@@ -112,9 +113,24 @@ def _gone_since_version_1(spec: str, trusted: bool) -> str | None:
             return "the calibrated rule"
         if rule == "decoder" and member.name in _OTHER_LAWS:
             return f"the law of {member.name}"
-        if member.name == "model":
-            members += [(inner, "") for inner in split_mixture(member.argument or "")]
+        if member.name == "model" and member.argument:
+            members.append((member.argument, ""))
     return None
+
+
+def _has_mixture(spec: str) -> bool:
+    """Return whether ``spec`` is a mixture, or a model that holds one.
+
+    Raises:
+        UsageError: the spec is wrong.
+    """
+    text: str | None = spec
+    while text:
+        if len(split_mixture(text)) > 1:
+            return True
+        member = Spec.parse(text)
+        text = member.argument if member.name in ("model", "mixture") else None
+    return False
 
 
 def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, str]]]]:

@@ -17,11 +17,11 @@ from compgen.coding.container import (
     MAX_LANES,
     MAX_SEGMENT,
     MAX_SPEC,
-    SHORT,
     FrameWriter,
     ModelFrame,
     SegmentFrame,
     checksum,
+    fits_short,
     pack_short,
 )
 from compgen.coding.fingerprint import fingerprint
@@ -31,7 +31,6 @@ from compgen.coding.trust import DEFAULT_RULE, Model
 from compgen.errors import CompgenError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, State, load
 from compgen.models.base import PRECISION
-from compgen.models.language import LanguageModel
 from compgen.types import Progress
 
 
@@ -237,14 +236,11 @@ class Writer(io.RawIOBase):
 
     def _size(self, segment: SegmentFrame, model: ModelFrame | None) -> tuple[int, bool]:
         """Return the bytes that a segment and its model take, and whether a short container can hold them."""
-        if self._is_alone and len(segment.body) <= SHORT and self._can_be_short(segment):
+        one_lane = not segment.coded or self._lanes == 1
+        if self._is_alone and one_lane and fits_short(segment, str(self._model)):
             return len(pack_short(segment, model)), True
         end = END_SIZE if self._is_alone else 0
         return segment.size + (1 + len(model.pack()) if model else 0) + end, False
-
-    def _can_be_short(self, segment: SegmentFrame) -> bool:
-        """Whether a short container can name the model: of one lane, and known by more than its weights."""
-        return not segment.coded or (self._lanes == 1 and not isinstance(self._model, LanguageModel))
 
     def _put_frame(self, segment: SegmentFrame, data: bytes, model: ModelFrame | None, is_short: bool) -> None:
         """Write a segment, and before it the model, if one is given."""

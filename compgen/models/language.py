@@ -27,12 +27,14 @@ class LanguageModel(ByteModel):
 class TokenModel(LanguageModel):
     """A language model with a tokeniser. It can code a text as tokens, with one forward pass for each token."""
 
+    @property
+    @abstractmethod
+    def missing(self) -> frozenset[int]:
+        """The bytes that no token spells. Most tokenisers have a token for every byte."""
+
     @abstractmethod
     def encode(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of ``data``, or None if its tokens spell other bytes than ``data``.
-
-        The tokens spell ``TokenState.lead`` before ``data``.
-        """
+        """Return tokens that spell ``TokenState.lead`` and then ``data``, or None if ``data`` holds a missing byte."""
 
     @abstractmethod
     def start_tokens(self, rows: int) -> TokenState:

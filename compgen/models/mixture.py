@@ -1,4 +1,9 @@
-"""Several models as one: mixed bit by bit, with weights that learn as they go (``bit_mixing.py``)."""
+"""Several models as one: mixed bit by bit, with weights that learn as they go (``bit_mixing.py``).
+
+The mixer gains most where members know different things, but it takes bytes to learn, and one that has begun badly may
+stay behind a member for kilobytes. So its mix and the members themselves compete (``tracking.py``): over any text, a
+mixture of E members costs at most about log2(E + 1) bits more than the best of them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from compgen.errors import UsageError
 from compgen.media.layout import Layout
 from compgen.models.base import ByteModel, State
 from compgen.models.bit_mixing import WEIGHT_ONE, BitMixer
+from compgen.models.tracking import Tracker
 from compgen.registry import Spec, split_mixture
 from compgen.types import Frequencies, Rows, Symbols
 
@@ -111,15 +117,17 @@ class Mixture(ByteModel):
         # Half of the weight is the same at all nodes, so that it learns from every bit.
         half = WEIGHT_ONE // len(states) // 2
         even = np.full((256, len(states)), half, dtype=np.int64), np.full((1, len(states)), half, dtype=np.int64)
-        return MixtureState(states, [BitMixer(even, *rates) for _ in prompts])
+        mixers = [BitMixer(even, *rates) for _ in prompts]
+        return MixtureState(states, mixers, [Tracker(len(states) + 1) for _ in prompts])
 
 
 class MixtureState(State):
-    """The members' states, and a mixer for each row."""
+    """The members' states, and for each row a mixer, and a tracker of the best among the members and the mix."""
 
-    def __init__(self, states: list[State], mixers: list[BitMixer]) -> None:
+    def __init__(self, states: list[State], mixers: list[BitMixer], trackers: list[Tracker]) -> None:
         self._states = states
         self._mixers = mixers
+        self._trackers = trackers
         self._frequencies: Frequencies | None = None
 
     @property
@@ -130,28 +138,31 @@ class MixtureState(State):
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies."""
         if self._frequencies is None:
-            experts = np.stack([state.frequencies() for state in self._states], axis=1)
+            members = np.stack([state.frequencies() for state in self._states], axis=1)
             self._frequencies = np.stack(
-                [mixer.mix(row, [0]) for mixer, row in zip(self._mixers, experts, strict=True)]
+                [
+                    tracker.mix(np.vstack((row, mixer.mix(row, [0]))))
+                    for mixer, tracker, row in zip(self._mixers, self._trackers, members, strict=True)
+                ]
             )
         return self._frequencies
 
     def extend(self, symbols: Symbols) -> None:
-        """Append one byte to each row. The mixers learn which members predicted it."""
+        """Append one byte to each row. The mixers and the trackers learn which members predicted it."""
         self.frequencies()
-        for mixer, symbol in zip(self._mixers, symbols.tolist(), strict=True):
+        for mixer, tracker, symbol in zip(self._mixers, self._trackers, symbols.tolist(), strict=True):
             mixer.learn(symbol)
+            tracker.learn(symbol)
         for state in self._states:
             state.extend(symbols)
         self._frequencies = None
 
     def freeze(self) -> None:
-        """Stop learning in the mixers and in the members."""
-        for state in self._states:
-            state.freeze()
-        for mixer in self._mixers:
-            mixer.freeze()
+        """Stop learning in the mixers, the trackers and the members."""
+        for part in (*self._states, *self._mixers, *self._trackers):
+            part.freeze()
 
     def fork(self, rows: Rows) -> MixtureState:
         """Return an independent state of the given rows."""
-        return MixtureState([state.fork(rows) for state in self._states], [self._mixers[row].fork() for row in rows])
+        mixers, trackers = [self._mixers[row].fork() for row in rows], [self._trackers[row].fork() for row in rows]
+        return MixtureState([state.fork(rows) for state in self._states], mixers, trackers)

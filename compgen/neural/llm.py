@@ -42,6 +42,8 @@ _FORWARD = 64 << 20
 class LLM(LanguageModel):
     """A causal language model as a next-byte distribution. ``LLM.open`` and specs build one of its two subclasses.
 
+    In a spec, options follow the folder after a comma: ``llm:DIR,beam=10``.
+
     Attributes:
         path: a folder in Hugging Face's layout (config.json, safetensors), or a name on its hub. Empty: the weights
             inside the package.
@@ -238,9 +240,15 @@ class TokenLLM(LLM, TokenModel):
 
         return TokenisedState.start(*self.engine, prompts, self.window, self.beam)
 
+    @property
+    def missing(self) -> frozenset[int]:
+        """The bytes that no token spells."""
+        return self.engine[1].missing
+
     def encode(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of ``data``, or None; see ``TokenModel.encode``."""
-        return self.engine[1].encode_text(data)
+        """Return tokens that spell ``data``, or None; see ``TokenModel.encode``."""
+        tokeniser = self.engine[1]
+        return None if tokeniser.missing.intersection(data) else tokeniser.encode_text(data)
 
     def start_tokens(self, rows: int) -> TokenState:
         """Return a state of ``rows`` empty texts that codes tokens; errors as in ``start``."""

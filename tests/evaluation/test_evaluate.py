@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compgen.coding.container import FrameReader, SegmentFrame
+from compgen.coding.container import SegmentFrame
+from compgen.coding.frame_reader import FrameReader
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.coding.writer import Writer
 from compgen.errors import CompgenError, UsageError

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import compgen
 from compgen.coding import container
-from compgen.coding.container import EndFrame, Frame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.container import EndFrame, Frame, ModelFrame, SegmentFrame
+from compgen.coding.frame_reader import FrameReader
 from compgen.coding.writer import Writer
 from compgen.errors import CompgenError
 
@@ -58,6 +59,7 @@ _ODD = [
     b"E",
     b"c",
     b"s",
+    b"t",
     b"e",
 ]
 
@@ -81,7 +83,7 @@ def originals(spec: str) -> list[tuple[bytes, bytes]]:
     whole = _TEXT
     if spec.startswith("llm"):  # random weights compress only their own samples
         whole = compgen.sample(spec, length=1200, temperature=0.2, allow="printable", seed=1)[0].data
-    size = next(n for n in range(100, 600, 20) if spec == "uniform" or compress(whole[:n], spec)[5:6] in b"Mc")
+    size = next(n for n in range(100, 600, 20) if spec == "uniform" or compress(whole[:n], spec)[5:6] in b"Mct")
     text, more = whole[:size], whole[: 2 * size]
     pairs = []
     for data, segment, lanes in (
@@ -143,7 +145,7 @@ def frames(blob: bytes) -> list[Frame]:
 def forge(generator: random.Random, blob: bytes) -> bytes:
     """Return ``blob`` with one frame changed, and with the checksum of a changed model frame made right again."""
     found = frames(blob)
-    if blob[5:6] in b"cse":
+    if blob[5:6] in b"cste":
         return _forge_short(generator, blob)
     out = container.MAGIC + bytes([container.VERSION])
     target = generator.randrange(len(found))
@@ -168,7 +170,7 @@ def _forge_short(generator: random.Random, blob: bytes) -> bytes:
     head, rest = blob[:6], bytearray(blob[6:])
     place = generator.randrange(len(rest) or 1)
     rest[place : place + 1] = generator.choice([generator.randbytes(1), b"", b"\xff", b"\x80\x80\x80\x80"])
-    if blob[5:6] == b"c" and rest:
+    if blob[5:6] in b"ct" and rest:
         end = 1 + rest[0] + 4  # the size of the spec, the spec, the fingerprint
         rest[end : end + 2] = hashlib.blake2b(bytes(rest[:end]), digest_size=2).digest()
     return head + bytes(rest)

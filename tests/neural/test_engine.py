@@ -17,7 +17,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward  # n
 
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
 from compgen.neural.tokens.attention import GROUPED, grouped_query_attention  # noqa: E402
-from compgen.neural.tokens.engine import CausalLM  # noqa: E402
+from compgen.neural.tokens.engine import DTYPES, CausalLM  # noqa: E402
+from compgen.neural.tokens.loading import load_pair  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 
@@ -107,10 +108,31 @@ def test_heads_of_a_group_attend_as_heads_of_their_own(heads: int, count: int) -
 
 
 def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path) -> None:
-    config = transformers.BloomConfig(vocab_size=90, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.5)
-    transformers.BloomForCausalLM(config).save_pretrained(tmp_path)  # its bias follows the order of the keys
-    with pytest.raises(IncompatibleError, match="does not follow attention masks"):
-        CausalLM.load(str(tmp_path))
+    config = transformers.BloomConfig(vocab_size=400, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.5)
+    tiny.save(tmp_path, transformers.BloomForCausalLM(config), tiny.byte_level())  # its bias follows the keys' order
+    for dtype in DTYPES:
+        with pytest.raises(IncompatibleError, match="does not follow attention masks"):
+            load_pair(str(tmp_path), "cpu", dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "no-bos"])
+def test_models_that_follow_masks_are_taken_in_every_type(kind: str, dtype: str, tmp_path: Path) -> None:
+    load_pair(str(tiny.make(kind, tmp_path)), "cpu", dtype)
+
+
+def test_a_mask_that_is_not_followed_is_noticed_in_every_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tiny.make("llama", tmp_path))
+    forward = CausalLM.forward_tensors
+
+    def sees_all(engine: CausalLM, cache: Any, tokens: Any, positions: Any, slots: Any, mask: Any, *rest: Any) -> Any:
+        """A branch sees the other one as well."""
+        return forward(engine, cache, tokens, positions, slots, mask | mask.any(dim=1, keepdim=True), *rest)
+
+    monkeypatch.setattr(CausalLM, "forward_tensors", sees_all)
+    for dtype in DTYPES:
+        with pytest.raises(IncompatibleError, match="does not follow attention masks"):
+            load_pair(path, "cpu", dtype)
 
 
 def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 import compgen
 from compgen.coding import independent_segment
-from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.container import EndFrame, ModelFrame, SegmentFrame
+from compgen.coding.frame_reader import FrameReader
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
-from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
+from compgen.errors import IncompatibleError, UsageError
 from compgen.models import load
 from compgen.testing import check_model
 from tests.conftest import Run
@@ -64,9 +65,8 @@ def test_round_trips(spec: str, prose: bytes) -> None:
         assert compgen.decompress(compgen.compress(data, model), model) == data
         for lanes in (1, 3):
             code, tokens = independent_segment.encode(model, data, lanes, verify=True)
+            assert tokens
             assert independent_segment.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
-            if data in (bytes(range(256)), b"\xff\xfe ok <|endoftext|><s>"):
-                assert not tokens, "what is no text has no encoding of the tokeniser's own"
     assert compgen.decompress(compgen.compress(b"", model), model) == b""
 
 
@@ -76,23 +76,23 @@ def test_lanes_suit_the_size_and_the_device(gpt2: str, monkeypatch: pytest.Monke
         monkeypatch.setattr(llm, "device", lambda device=device: device)
         for name in ("llm", gpt2):
             model = load(name)
-            assert [sizes(model, size).lanes for size in (0, 4095, 40_960)] == [1, 1, 10]
+            worth = 4096 if name == "llm" else 1 << 16
+            assert [sizes(model, size).lanes for size in (0, 2 * worth - 1, 10 * worth)] == [1, 1, 10]
             found[device, name] = sizes(model, 1 << 30)
     assert found == {
         ("cpu", "llm"): Sizes(64, 1 << 20),
-        ("cpu", gpt2): Sizes(32, 1 << 17),
+        ("cpu", gpt2): Sizes(32, 1 << 21),
         ("cuda", "llm"): Sizes(2048, 1 << 23),
-        ("cuda", gpt2): Sizes(256, 1 << 20),
+        ("cuda", gpt2): Sizes(256, 1 << 24),
     }
 
 
-def test_text_is_coded_as_tokens_and_other_bytes_as_bytes(gpt2: str, prose: bytes) -> None:
+def test_all_bytes_are_coded_as_tokens(gpt2: str) -> None:
     likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
-    blob = compgen.compress(likely, gpt2)
-    assert kinds(blob) == "T"
-    assert compgen.decompress(blob, gpt2) == likely
-    other = compgen.sample(gpt2, length=300, temperature=0.2, seed=3)[0].data + b"\xff"
-    assert kinds(compgen.compress(other, gpt2)) in ("C", "S")
+    for data in (likely, likely[:150] + b"\xff" + likely[150:]):
+        blob = compgen.compress(data, gpt2)
+        assert kinds(blob) == "T"
+        assert compgen.decompress(blob, gpt2) == data
 
 
 def segments(spec: str, data: bytes, segment_size: int | None = None) -> list[bytes]:
@@ -107,7 +107,7 @@ def segments(spec: str, data: bytes, segment_size: int | None = None) -> list[by
 
 
 def test_segments_end_where_characters_do(gpt2: str) -> None:
-    """A segment that ends inside a character is not valid UTF-8, so it could not be coded as tokens."""
+    """A character that is cut in two takes more tokens."""
     text, other = ("中é☃𝄞a" * 60).encode(), b"\x80" * 250
     for spec, cut in ((gpt2, True), ("backoff", False)):
         pieces = segments(spec, text + other, segment_size=100)
@@ -217,28 +217,6 @@ def test_other_floats_are_refused(gpt2: str) -> None:
     forged = other.replace(frame.pack(), dataclasses.replace(frame, spec=named.spec).pack())
     with pytest.raises(IncompatibleError, match="behaves otherwise here"):
         compgen.decompress(forged, gpt2)
-
-
-def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compgen.neural.tokens.byte_state import TokenisedState
-
-    asked: list[int] = []
-    start = TokenisedState.start
-
-    def small(engine: object, tokens: object, prompts: list[bytes], *rest: object) -> TokenisedState:
-        asked.append(len(prompts))
-        if len(prompts) > 2:
-            raise OutOfMemoryError("no room")
-        return start(engine, tokens, prompts, *rest)  # type: ignore[arg-type]
-
-    data = b"\xff" + compgen.sample(gpt2, length=900, temperature=0.1, seed=3)[0].data
-    monkeypatch.setattr(TokenisedState, "start", small)
-    blob = compgen.compress(data, gpt2, lanes=8)
-    assert asked[:3] == [8, 4, 2]
-    assert compgen.decompress(blob, gpt2) == data
-    monkeypatch.setattr(TokenisedState, "start", lambda *rest: (_ for _ in ()).throw(OutOfMemoryError("no room")))
-    with pytest.raises(OutOfMemoryError):
-        compgen.compress(data, gpt2, lanes=8)
 
 
 def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> None:

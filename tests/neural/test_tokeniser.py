@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from compgen.errors import IncompatibleError, UsageError
@@ -77,21 +77,54 @@ def test_it_is_the_tokenisers_own_encoding(text: str) -> None:
 def test_names_of_special_tokens_are_text(view: Tokeniser) -> None:
     data = b"a <|endoftext|> b <s></s> c <unk>"
     tokens = view.encode_text(data)
-    assert tokens is not None
     assert view.spell(tokens) == view.lead + data
     assert not set(tokens) & {view.start_token, *view.end_tokens}
 
 
-def test_what_does_not_come_back_is_no_text_for_the_tokeniser(view: Tokeniser) -> None:
-    assert view.encode_text(b"\xff\xfe") is None
-    lower = tiny.byte_level(bos=False)
-    from tokenizers import normalizers
+LOWER = tiny.byte_level(bos=False)
+LOWER.backend_tokenizer.normalizer = normalizers.Lowercase()
+LOSSY = Tokeniser(LOWER)
+"""The view of a tokeniser that gives no capital letter back."""
 
-    lower.backend_tokenizer.normalizer = normalizers.Lowercase()
-    lossy = Tokeniser(lower)
-    assert lossy.encode_text(b"Sea") is None
-    assert lossy.encode_text(b"sea") is not None
-    assert lossy.spell(lossy.encode(b"Sea sea")) == b"Sea sea"
+ODD = {
+    "a byte that is no text": b"\xff",
+    "a character cut off": "中".encode()[:2],
+    "U+2581": "\u2581".encode(),
+    "a capital letter": b"X",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", [*VIEWS, "lossy"])
+def test_only_the_stretch_around_what_is_odd_is_encoded_otherwise(name: str, odd: str) -> None:
+    """One invalid byte, or U+2581, which SentencePiece writes for a space, once sent a whole segment byte by byte."""
+    view = VIEWS.get(name, LOSSY)
+    text = (b"the sea and the lamp, the keeper and the ships at sea; " * 100)[:4000]
+    own = len(view.encode_text(text))
+    for place in (0, 2000, 4000):
+        data = text[:place] + ODD[odd] + text[place:]
+        tokens = view.encode_text(data)
+        assert view.spell(tokens) == view.lead + data
+        assert len(tokens) <= own + 20
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "lossy"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" " * 5000,
+        bytes(3000),
+        bytes(range(256)) * 20,
+        "日本語の文章です。".encode() * 200,
+        "\u2581 \u2581\u2581x".encode() * 300,
+        b"<|endoftext|><s></s><unk><0x41><bos><eos>" * 50,
+        b"THE SEA " * 500,
+    ],
+)
+def test_every_data_comes_back_from_its_tokens(name: str, data: bytes) -> None:
+    view = VIEWS.get(name, LOSSY)
+    assert view.spell(view.encode_text(data)) == view.lead + data
 
 
 def test_leads() -> None:

@@ -39,12 +39,6 @@ _BLOCK = 64
 _PREFILL = 64
 """Tokens of each row in one forward of ``CausalLM.prefill``. Chosen: it bounds the attention scores in memory."""
 
-_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.06, "float16": 0.01}
-"""How far logits of one text may differ between a tree and a plain pass, relative to 1 + the largest logit.
-
-Chosen: well over the rounding of each type, well under what a broken attention mask changes.
-"""
-
 
 class _LayerCache(CacheLayerMixin):
     """Keys and values of one layer: two buffers, (rows, key heads, slots, width) each."""
@@ -171,7 +165,7 @@ class CausalLM:
 
         Raises:
             UsageError: there are no such weights, they do not match config.json, or ``dtype`` is unknown.
-            IncompatibleError: the model's attention does not follow a mask, or the model needs code of its own.
+            IncompatibleError: the model needs code of its own.
             OutOfMemoryError: the weights do not fit the device.
         """
         if dtype not in DTYPES:
@@ -202,9 +196,7 @@ class CausalLM:
                 raise UsageError(
                     f"'{path}': {other[0]} has another shape than config.json says; fetch the folder again"
                 )
-            engine = cls(model.to(place).eval().requires_grad_(requires_grad=False), device, dtype)
-        engine._check_masks()
-        return engine
+            return cls(model.to(place).eval().requires_grad_(requires_grad=False), device, dtype)
 
     @property
     def vocab_size(self) -> int:
@@ -307,41 +299,6 @@ class CausalLM:
         finally:
             if before == GROUPED:
                 self.model.set_attn_implementation(GROUPED)
-
-    def _check_masks(self) -> None:
-        """Compare logits over a small tree in shuffled slots with a plain pass over each of its branches.
-
-        Raises:
-            IncompatibleError: they differ, or the model fails.
-        """
-        tokens = min(self.vocab_size, 64)
-        trunk, branches = [1 % tokens, 7 % tokens, 5 % tokens], [[3 % tokens, 11 % tokens], [9 % tokens]]
-        message = (
-            f"{type(self.model).__name__} does not follow attention masks as a tree of tokens needs; "
-            "use a model with plain causal attention, such as Llama's, Qwen's or GPT-2's"
-        )
-        try:
-            cache = self.new_cache(1)
-            mask = np.zeros((1, 3, cache.slots), dtype=np.bool_)
-            for i, slot in enumerate((9, 4, 6)):
-                mask[0, i:, slot] = True
-            self.forward(cache, np.array([trunk]), np.arange(3)[None], np.array([[9, 4, 6]]), mask)
-            tree = np.array([[branches[0][0], branches[1][0], branches[0][1]]])
-            mask = np.repeat(mask[:, 2:], 3, axis=1)
-            mask[0, [0, 1, 2, 2], [2, 8, 2, 3]] = True
-            logits = self.forward(cache, tree, np.array([[3, 3, 4]]), np.array([[2, 8, 3]]), mask)[0]
-            with torch.no_grad(), self.plain_attention():
-                for branch, places in zip(branches, ([0, 2], [1]), strict=True):
-                    text = torch.tensor([trunk + branch], device=self.model.device)
-                    plain = self.model(input_ids=text, use_cache=False).logits[0, 3:].float()
-                    # NaN compares as False, so it is refused.
-                    if not (plain - logits[places]).abs().max() <= _TOLERANCE[self.dtype] * (1 + plain.abs().max()):
-                        raise IncompatibleError(message)
-        except CompgenError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())  # messages of libraries have several lines
-            raise IncompatibleError(f"{message} ({type(error).__name__}: {reason})") from error
 
 
 def versions() -> str:

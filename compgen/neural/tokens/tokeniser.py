@@ -26,6 +26,7 @@ where the open piece ends, the tokens up to there are a *candidate*: a way to en
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
@@ -205,17 +206,32 @@ class Tokeniser:
         """Return the canonical encoding of ``data``, which holds no ``missing`` byte."""
         return list(itertools.chain.from_iterable(self.encode_piece(piece) for piece in self.pieces(data)))
 
-    def encode_text(self, data: bytes) -> list[int] | None:
-        """Return the tokeniser's own encoding of the lead and ``data``, or None if its tokens spell other bytes.
+    def encode_text(self, data: bytes) -> list[int]:
+        """Return tokens that spell the lead and ``data``, which holds no ``missing`` byte.
 
-        They do for data that is not valid UTF-8, and for text that the tokeniser normalises.
+        They are the tokeniser's own encoding, if they spell the data. The tokeniser does not give back what is not
+        valid UTF-8, nor what it normalises. Then the data is halved until the tokeniser gives back all but a few parts
+        of at most ``PIECE_BYTES``. These are encoded as pieces.
         """
-        whole = self.lead + data
-        try:
-            tokens = list(self._text.encode(whole.decode(), add_special_tokens=False).ids)
-        except UnicodeDecodeError:
-            return None
-        return tokens if self._spells(tokens, whole) else None
+        return self._encode_stretch(self.lead + data)
+
+    def _encode_stretch(self, data: bytes) -> list[int]:
+        with contextlib.suppress(UnicodeDecodeError):
+            tokens = list(self._text.encode(data.decode(), add_special_tokens=False).ids)
+            if self._spells(tokens, data):
+                return tokens
+        if len(data) <= PIECE_BYTES:
+            return list(self.encode_piece(data))
+        middle = self._cut(data)
+        return self._encode_stretch(data[:middle]) + self._encode_stretch(data[middle:])
+
+    def _cut(self, data: bytes) -> int:
+        """Return a place near the middle of ``data``: before a space that begins a piece, or else a character."""
+        middle = len(data) // 2
+        near = range(middle, middle + PIECE_BYTES // 2)
+        spaces = (here for here in near if self.begins_piece(0, data[here - 1], data[here]))
+        characters = (here for here in near if data[here] & 0xC0 != 0x80)
+        return next(itertools.chain(spaces, characters), middle)
 
     def _spells(self, tokens: Sequence[int], data: bytes) -> bool:
         """Return whether ``tokens`` spell ``data``, with no special token among them."""
