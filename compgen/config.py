@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from compgen.errors import UsageError
-from compgen.registry import suggest
+from compgen.registry import quote, suggest
 
 T = TypeVar("T")
 
@@ -34,6 +34,41 @@ def read(path: str) -> tuple[dict[str, Any], str]:
         raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"config '{path}' is not TOML: {error}") from None
+
+
+def filled(table: Mapping[str, Any], given: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Return ``table`` with values in place of their names, and without its table ``values``.
+
+    A config says in ``[values]`` which values a user may give, each with its default; an empty one must be given.
+    ``{NAME}`` in any text of the config stands for the value; in the text of a ``spec`` it is quoted by its grammar.
+
+    Args:
+        table: the tables of a config.
+        given: values by name.
+        where: names the config in errors.
+
+    Raises:
+        UsageError: a value is unknown, or lacking.
+    """
+    values = dict(_convert(table.get("values", {}), dict[str, str], f"{where}, values"))
+    for name in given:
+        if name not in values:
+            raise UsageError(f"{where} has no value '{name}' to set{suggest(name, values)}")
+    values |= given
+    for name, value in values.items():
+        if not value:
+            raise UsageError(f"{where} lacks a value: give it by --set {name}=...")
+
+    def fill(item: Any, key: str) -> Any:
+        if isinstance(item, str):
+            for name, value in values.items():
+                item = item.replace(f"{{{name}}}", quote(value) if key == "spec" else value)
+            return item
+        if isinstance(item, dict):
+            return {inner: fill(value, inner) for inner, value in item.items()}
+        return [fill(one, key) for one in item] if isinstance(item, list) else item
+
+    return {key: fill(item, key) for key, item in table.items() if key != "values"}
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:

@@ -100,8 +100,8 @@ class Spec:
         if self.name == _COMMAND:
             settings = [f"{key}={shlex.quote(value)}" for key, value in self.options]
             return f"{_COMMAND}:{' '.join([*settings, self.argument or ''])}"
-        items = [] if self.argument is None else [_quote(self.argument)]
-        items += [f"{key}={_quote(value)}" for key, value in self.options]
+        items = [] if self.argument is None else [quote(self.argument)]
+        items += [f"{key}={quote(value)}" for key, value in self.options]
         return f"{self.name}:{','.join(items)}" if items else self.name
 
     def split(self, keys: Iterable[str]) -> tuple[Spec, dict[str, str]]:
@@ -162,7 +162,8 @@ def _unquote(value: str, whole: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
+    """Return ``value`` as the grammar writes it: in quotes if it needs them."""
     if not _NEEDS_QUOTES.search(value):
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

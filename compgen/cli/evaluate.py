@@ -39,6 +39,15 @@ def evaluate(
             rich_help_panel=FILES,
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A value that the config asks for, such as model=DIR in configs/table1_llm.toml. Repeatable.",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +76,7 @@ def evaluate(
 
     Examples:
         cgn evaluate configs/table1.toml
+        cgn evaluate configs/table1_llm.toml --set model=DIR
 
     Docs: docs/evaluation.md, docs/data.md
     """
@@ -81,12 +91,13 @@ def evaluate(
     from compgen.evaluation.run import evaluate as run
 
     figures.check_installed()
+    values = dict(_setting(text) for text in settings or [])
     chosen = engines.engine(engine, jobs or threads(), address)
     folder = out or f"results/{Path(config).stem}"
     files.check_folder(folder)
     try:
         with progress("evaluating", None) as advance:
-            result = run(config, folder, chosen, root=data, resume=resume, limit=limit, watch=advance)
+            result = run(config, folder, chosen, root=data, values=values, resume=resume, limit=limit, watch=advance)
     except KeyboardInterrupt:
         report(f"the results so far are kept in {folder}; continue with --resume")
         raise
@@ -96,6 +107,18 @@ def evaluate(
     if data is None:
         tell("these results are of made data, not of real sets; give --data DIR to compare with the paper")
     report(f"{result.out}/report.html: {result.seconds:.0f} s of work in {len(result.records)} shards")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    """Return the name and the value of a --set.
+
+    Raises:
+        UsageError: the text is no NAME=VALUE.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise UsageError(f"--set takes NAME=VALUE, such as model=DIR, not '{text}'")
+    return name, value
 
 
 def _print(table: Table) -> None:

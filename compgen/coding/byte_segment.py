@@ -48,6 +48,12 @@ def encode_each(state: State, parts: Sequence[bytes]) -> tuple[list[bytes], NDAr
     return codes, (PRECISION - np.log2(width)).sum(axis=0)
 
 
+def surprisals(state: State, parts: Sequence[bytes]) -> list[NDArray[np.float64]]:
+    """Return -log2 p of each byte of each part, bits; the rows of ``state`` read the parts side by side."""
+    _, width = _intervals(state, parts, lambda done: None)
+    return [PRECISION - np.log2(width[: len(part), row]) for row, part in enumerate(parts)]
+
+
 def _intervals(state: State, parts: Sequence[bytes], watch: Progress) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return (low, width), (T, B) each, of the bytes in each part. Shorter parts are filled up with free symbols."""
     lengths = np.array([len(part) for part in parts])

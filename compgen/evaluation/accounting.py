@@ -51,6 +51,19 @@ def seven_bits(data: bytes, mapping: str) -> tuple[bytes, int]:
     return (values >> 1).tobytes(), len(data)
 
 
+def dropped_bytes(data: bytes, mapping: str) -> int:
+    """Return the bytes that a lossless code adds for the bits that ``seven_bits`` drops.
+
+    The low bits (``shift``) are stored as they are. Top bits (``clear``) are nearly all 0, so they are coded by how
+    many are set and which of all such choices it is (enumerative coding: Cover, 1973).
+    """
+    if mapping == "shift":
+        return -(-len(data) // 8)
+    count, size = seven_bits(data, mapping)[1], len(data)
+    bits = math.log2(size + 1) + math.log2(math.comb(size, count))
+    return -int(-bits // 8)
+
+
 def published(compressor: Compressor) -> Callable[[bytes], bytes]:
     """Return the function that the paper's published code compresses with under this compressor's name."""
     if isinstance(compressor, Xz):
@@ -82,7 +95,12 @@ class Rates:
         once: bytes that a model's file needs once, however many segments it has.
         published: bytes that the paper's code writes, before it subtracts headers.
         seven: bytes that the paper's code writes for 7 bits of each byte.
+        squares: the sum over chunks of the square of what the paper's code writes: ``seven`` of a model, ``published``
+            of a compressor.
+        counted_chunks: number of chunks behind these three.
+        counted: bytes of those chunks before compression.
         lost: bits that the 7-bit mapping lost.
+        dropped: bytes that a lossless code adds for those bits.
         header: size of one compressed byte, by the paper's code; 0 for models.
         parameters: parameters of the model; 0 for a compressor.
         shipped: bytes of the model's weights on disk.
@@ -97,7 +115,11 @@ class Rates:
     once: int = 0
     published: int = 0
     seven: int = 0
+    squares: float = 0.0
+    counted_chunks: int = 0
+    counted: int = 0
     lost: int = 0
+    dropped: int = 0
     header: int = 0
     parameters: int = 0
     shipped: int = 0
@@ -123,15 +145,38 @@ class Rates:
     @property
     def paper_code(self) -> float | None:
         """The rate that the paper's published code would print; None if the study did not count it."""
-        if self.bits:
+        if not self.published:
             return self.paper_seven
-        return (self.published - self.header * (self.chunks - 1)) / self.raw if self.published else None
+        return (self.published - self.header * (self.counted_chunks - 1)) / self.counted
 
     @property
     def paper_seven(self) -> float | None:
         """The rate by the paper's accounting with 7 bits for all compressors; None if the study did not count it."""
-        scale = 8 * self.raw / (8 * self.raw - self.lost)
-        return (self.seven * scale - self.header * (self.chunks - 1)) / self.raw if self.seven else None
+        return (
+            (self.seven * self.paper_scale - self.header * (self.counted_chunks - 1)) / self.counted
+            if self.seven
+            else None
+        )
+
+    @property
+    def paper_error(self) -> float | None:
+        """The standard error of ``paper_code`` over chunks; None for fewer than two."""
+        if self.counted_chunks < 2:
+            return None
+        scale = 1.0 if self.published else self.paper_scale
+        mean = (self.published or self.seven) / self.counted_chunks
+        variance = max(0.0, self.squares / self.counted_chunks - mean**2)
+        return scale * math.sqrt(variance / (self.counted_chunks - 1)) * self.counted_chunks / self.counted
+
+    @property
+    def kept(self) -> float | None:
+        """The rate of a model's 7 bits by the paper's accounting, with the dropped bits kept: lossless."""
+        return (self.seven + self.dropped) / self.counted if self.dropped else None
+
+    @property
+    def paper_scale(self) -> float:
+        """All bits over the bits kept: what the paper multiplies the size of 7 bits by."""
+        return 8 * self.counted / (8 * self.counted - self.lost)
 
     def adjusted(self, rate: float, raw_bytes: int, shipped: bool = False) -> float:
         """Return the adjusted rate: the model's size is added to the compressed size of ``raw_bytes`` of data.

@@ -73,6 +73,7 @@ def evaluate(
     engine: Engine,
     *,
     root: str | None = None,
+    values: Mapping[str, str] | None = None,
     resume: bool = False,
     limit: int = 0,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -84,6 +85,7 @@ def evaluate(
         out: the run's folder; it is made if need be.
         engine: runs the shards; see ``engines``.
         root: the data root; None for made data.
+        values: what stands for the names in the config's table ``[values]``.
         resume: continue an earlier run of the same study in ``out``.
         limit: the most chunks of each set; 0 for all.
         watch: called with the bytes done so far, and the total.
@@ -93,7 +95,7 @@ def evaluate(
         CompgenError: a shard failed (the results before it are kept), a file of the run that is resumed is damaged, or
             another run writes to ``out``.
     """
-    study, text = load_study(config)
+    study, text = load_study(config, values)
     place = Place(root, limit, str(Path(out).resolve()))
     shards = study.plan(place)
     if not shards:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from compgen.coding import token_segment, writer
 from compgen.coding.api import compress, decompress
-from compgen.coding.byte_segment import encode_each
+from compgen.coding.byte_segment import encode_each, surprisals
 from compgen.coding.container import SegmentFrame, checksum
 from compgen.coding.model_compressor import ModelCompressor
 from compgen.compressors import COMPRESSORS, Compressor
 from compgen.errors import CompgenError
-from compgen.evaluation.accounting import published, seven_bits
+from compgen.evaluation.accounting import dropped_bytes, published, seven_bits
 from compgen.evaluation.data import Piece
 from compgen.models import ByteModel, load
 from compgen.models.derived.model import CodeLengthModel
@@ -84,7 +84,8 @@ class RateShard(Shard):
         length: bytes of a chunk; 0 if the whole set is one chunk.
         chunks: the pieces of each chunk.
         decoded: number of chunks to decode and compare; the first ones are taken.
-        mapping: how the paper makes 7 bits of a byte of this set; empty if the paper's accounting is not wanted.
+        mapping: how the paper makes 7 bits of a byte of this set; empty if the paper's accounting is not wanted. For
+            models, ``CountedShard`` has it.
         gpus: GPUs that the shard needs.
     """
 
@@ -104,18 +105,10 @@ class RateShard(Shard):
         return sum(piece.size for chunk in self.chunks for piece in chunk)
 
     def run(self) -> Record:
-        """Compress each chunk on its own, count by both accountings, and decode some chunks."""
+        """Compress each chunk on its own, count it, and decode some chunks."""
         compressor = cached(self.spec)
         chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
-        record: Record = {
-            "id": self.id,
-            "set": self.set,
-            "row": self.row,
-            "length": self.length,
-            "chunks": len(chunks),
-            "raw": sum(map(len, chunks)),
-            "data": hashlib.blake2b(b"".join(chunks), digest_size=8).hexdigest(),
-        }
+        record = _head(self, chunks) | {"chunks": len(chunks), "raw": sum(map(len, chunks))}
         if isinstance(compressor, ModelCompressor):
             return record | self._model(load(compressor.model), chunks)
         return record | self._classical(compressor, chunks)
@@ -129,9 +122,13 @@ class RateShard(Shard):
         if self.mapping:
             code = published(compressor)
             mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
+            sizes = list(map(len, blobs if code == compressor.compress else map(code, chunks)))
             found |= {
-                "published": _written(code, compressor, chunks, blobs),
+                "published": sum(sizes),
                 "seven": sum(len(code(data)) for data, _ in mapped),
+                "squares": float(sum(size**2 for size in sizes)),
+                "counted_chunks": len(chunks),
+                "counted": sum(map(len, chunks)),
                 "lost": sum(lost for _, lost in mapped),
                 "header": len(code(b"\0")),
             }
@@ -157,11 +154,65 @@ class RateShard(Shard):
         }
         if isinstance(model, CodeLengthModel):
             found["own"] = sum(len(model.compressor.compress(chunk)) for chunk in chunks)
-        if self.mapping:
-            mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
-            _, bits = _coded(model, [data for data, _ in mapped])
-            found |= {"seven": sum(-int(-bit // 8) for bit in bits), "lost": sum(lost for _, lost in mapped)}
         return found
+
+
+@dataclass(frozen=True)
+class CountedShard(Shard):
+    """Chunks of one set under one model, counted as the paper counts them: 7 bits of each byte, and nothing is written.
+
+    Attributes:
+        id: set, row, chunk length and number of the shard.
+        set: name of the set.
+        row: name of the row.
+        spec: spec of the row's model.
+        length: bytes of a chunk; 0 if the whole set is one chunk.
+        chunks: the pieces of each chunk.
+        mapping: how the paper makes 7 bits of a byte of this set.
+        gpus: GPUs that the shard needs.
+    """
+
+    id: str
+    set: str
+    row: str
+    spec: str
+    length: int
+    chunks: tuple[tuple[Piece, ...], ...]
+    mapping: str
+    gpus: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all chunks together."""
+        return sum(piece.size for chunk in self.chunks for piece in chunk)
+
+    def run(self) -> Record:
+        """Sum -log2 p over the tokens of each chunk, or over its bytes if the model has no tokeniser."""
+        compressor = cached(self.spec)
+        assert isinstance(compressor, ModelCompressor)  # noqa: S101 - the plan makes these shards for models alone
+        chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
+        mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
+        costs = _costs(load(compressor.model), [data for data, _ in mapped])
+        sizes = [-int(-bits.sum() // 8) for _, bits in costs]
+        found: Record = {
+            "counted_chunks": len(chunks),
+            "counted": sum(map(len, chunks)),
+            "seven": sum(sizes),
+            "squares": float(sum(size**2 for size in sizes)),
+            "lost": sum(lost for _, lost in mapped),
+            "dropped": sum(dropped_bytes(chunk, self.mapping) for chunk in chunks),
+            "symbols": sum(len(bits) for _, bits in costs),
+        }
+        if self.length:
+            edges = positions(self.length)
+            upto = [np.interp(edges, [0, *ends], [0, *np.cumsum(bits)]) for ends, bits in costs]
+            found["upto"] = [round(float(bits), 3) for bits in np.sum(upto, axis=0)]
+        return _head(self, chunks) | found
+
+
+def positions(length: int) -> list[int]:
+    """Return the positions in a chunk of ``length`` bytes up to which its cost is kept: powers of two, and its end."""
+    return [*(1 << power for power in range(4, (length - 1).bit_length())), length]
 
 
 @dataclass(frozen=True)
@@ -236,9 +287,18 @@ def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDAr
     return [codes[i] for i in range(len(chunks))], bits
 
 
-def _written(code: Callable[[bytes], bytes], compressor: Compressor, chunks: list[bytes], blobs: list[bytes]) -> int:
-    """Return the number of bytes that the paper's code writes. For most compressors these are ``blobs``."""
-    return sum(map(len, blobs if code == compressor.compress else map(code, chunks)))
+def _head(shard: RateShard | CountedShard, chunks: list[bytes]) -> Record:
+    """Return what begins the record of a shard: its names, and a digest of its data."""
+    digest = hashlib.blake2b(b"".join(chunks), digest_size=8).hexdigest()
+    return {"id": shard.id, "set": shard.set, "row": shard.row, "length": shard.length, "data": digest}
+
+
+def _costs(model: ByteModel, chunks: Sequence[bytes]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return for each chunk (ends, bits): how many of its bytes each symbol ends, and the symbol's -log2 p."""
+    if isinstance(model, TokenModel):
+        return model.token_bits(chunks)
+    costs = surprisals(model.start([b""] * len(chunks)), chunks)
+    return [(np.arange(1, len(bits) + 1), bits) for bits in costs]
 
 
 def _in_container(chunk: bytes, code: bytes) -> int:

@@ -6,6 +6,7 @@ The coder uses these classes, and ``compgen.neural`` implements them. They need 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Never
 
 import numpy as np
@@ -35,6 +36,17 @@ class TokenModel(LanguageModel):
     @abstractmethod
     def encode(self, data: bytes) -> list[int] | None:
         """Return tokens that spell ``TokenState.lead`` and then ``data``, or None if ``data`` holds a missing byte."""
+
+    @abstractmethod
+    def token_bits(self, texts: Sequence[bytes]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Return what each of ``texts`` costs, token by token, in one parallel pass over it, as papers report rates.
+
+        A decoder steps instead, and its floats differ a little: a pass gives a rate, and no file.
+
+        Returns:
+            For each text (ends, bits), (k,) each: how many of its bytes are spelled up to each token, and the token's
+            -log2 p.
+        """
 
     @abstractmethod
     def start_tokens(self, rows: int) -> TokenState:

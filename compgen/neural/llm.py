@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compgen.errors import UsageError
 from compgen.extras import check
 from compgen.jit import numba_is_installed
@@ -249,6 +252,12 @@ class TokenLLM(LLM, TokenModel):
         """Return tokens that spell ``data``, or None; see ``TokenModel.encode``."""
         tokeniser = self.engine[1]
         return None if tokeniser.missing.intersection(data) else tokeniser.encode_text(data)
+
+    def token_bits(self, texts: Sequence[bytes]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Return (ends, bits) for each of ``texts``; see ``TokenModel.token_bits``. Errors as in ``start``."""
+        from compgen.neural.tokens.parallel_pass import token_bits
+
+        return token_bits(*self.engine, texts)
 
     def start_tokens(self, rows: int) -> TokenState:
         """Return a state of ``rows`` empty texts that codes tokens; errors as in ``start``."""

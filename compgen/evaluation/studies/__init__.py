@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from compgen.config import build, read
+from compgen.config import build, filled, read
 from compgen.errors import UsageError
 from compgen.evaluation.studies.base import Study
 from compgen.registry import Entry, Registry, suggest
@@ -22,6 +23,7 @@ STUDIES: Registry[Any] = Registry(
         "table": Entry("compgen.evaluation.studies.table:RateTable"),
         "context": Entry("compgen.evaluation.studies.context:Context"),
         "corpora": Entry("compgen.evaluation.studies.corpora:Corpora"),
+        "headline": Entry("compgen.evaluation.studies.headline:Headline"),
         "generation": Entry("compgen.evaluation.studies.generation:Generation"),
         "scaling": Entry("compgen.evaluation.studies.scaling:Scaling"),
         "tokenisation": Entry("compgen.evaluation.studies.tokenisation:Tokenisation"),
@@ -29,14 +31,19 @@ STUDIES: Registry[Any] = Registry(
 )
 
 
-def load_study(path: str) -> tuple[Study, str]:
-    """Return the study that the config at ``path`` describes, and the config's text.
+def load_study(path: str, values: Mapping[str, str] | None = None) -> tuple[Study, str]:
+    """Return the study that the config at ``path`` describes, and what describes it: the config's text and ``values``.
+
+    Args:
+        path: path of a TOML file.
+        values: what stands for the names in the config's table ``[values]``; see ``compgen.config.filled``.
 
     Raises:
         UsageError: there is no such file, it does not describe a study, or the plugin behind the study does not load.
         MissingExtraError: the study needs a package that is not installed.
     """
     table, text = read(path)
+    table = filled(table, values or {}, f"config '{path}'")
     version, name = table.pop("version", None), table.pop("study", None)
     if version != VERSION:
         raise UsageError(f"config '{path}' must begin with version = {VERSION}")
@@ -49,4 +56,4 @@ def load_study(path: str) -> tuple[Study, str]:
     except UsageError as error:
         raise UsageError(f"config '{path}': {error}") from None
     study: Study = build(cls, table, f"config '{path}'")
-    return study, text
+    return study, text + "".join(f"\n{key}={value}" for key, value in sorted((values or {}).items()))

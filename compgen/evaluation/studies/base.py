@@ -13,7 +13,7 @@ from compgen.compressors import Compressor
 from compgen.errors import MissingExtraError, UsageError
 from compgen.evaluation.accounting import Rates
 from compgen.evaluation.data import DataSet, SetConfig, permutation
-from compgen.evaluation.shards import RateShard, Record, Shard, batches, build
+from compgen.evaluation.shards import CountedShard, RateShard, Record, Shard, batches, build
 from compgen.evaluation.tables import Table
 from compgen.models import ByteModel, load
 
@@ -30,6 +30,8 @@ class StudyRow:
         spec: spec of a compressor, or of a model, which stands for its arithmetic coder; ``model:gzip`` is the coder
             derived from gzip.
         bytes: the most bytes of each set at each length; they are a sample drawn by the seed. 0 for all.
+        coded: the most bytes of each set at each length that a model codes and writes; the rest of its sample is only
+            counted by the paper's accounting. 0 for all.
         shard: bytes of a shard; 0 for the study's value.
         lengths: bytes of a chunk, 0 for the whole set in one; empty for the study's values.
         sets: names of the sets that the row is run on; empty for all.
@@ -41,6 +43,7 @@ class StudyRow:
     name: str
     spec: str
     bytes: int = 0
+    coded: int = 0
     shard: int = 0
     lengths: tuple[int, ...] = ()
     sets: tuple[str, ...] = ()
@@ -101,8 +104,8 @@ class Study(ABC):
             for name in row.sets:
                 if name not in names:
                     raise UsageError(f"row '{row.name}': there is no set '{name}'")
-            if min((row.bytes, row.shard, *row.lengths, *self.lengths)) < 0:
-                raise UsageError(f"row '{row.name}': bytes, shard and lengths must be 0 or more")
+            if min((row.bytes, row.coded, row.shard, *row.lengths, *self.lengths)) < 0:
+                raise UsageError(f"row '{row.name}': bytes, coded, shard and lengths must be 0 or more")
         if self.shard < 1 or self.decoded < 0:
             raise UsageError("shard must be 1 byte or more, decoded 0 or more")
 
@@ -150,11 +153,16 @@ class Study(ABC):
             for row, compressor in rows:
                 if row.sets and one.name not in row.sets:
                     continue
-                data = opened(one, place.root, self.seed, isinstance(compressor, ModelCompressor) and bool(one.models))
+                is_model = isinstance(compressor, ModelCompressor)
+                data = opened(one, place.root, self.seed, is_model and bool(one.models))
                 for length in row.lengths or self.lengths:
-                    yield from self._shards(one, data, row, length, place.limit)
+                    size, begins = self._chunks(one, data, row, length, place.limit)
+                    if is_model and self.paper:
+                        yield from self._counted(one, data, row, length, size, begins)
+                    yield from self._coded(one, data, row, length, size, begins, is_model)
 
-    def _shards(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[RateShard]:
+    def _chunks(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> tuple[int, list[int]]:
+        """Return the bytes of a chunk, and where the row's chunks of ``data`` begin."""
         size = length or data.size
         begins = list(range(0, data.size - size + 1, size))
         if row.bytes and length:
@@ -169,6 +177,30 @@ class Study(ABC):
             size = min(size, 2048 * limit)
         if not begins:
             raise UsageError(f"set '{one.name}' has {data.size} bytes, less than one chunk of {size}")
+        return size, begins
+
+    def _counted(
+        self, one: SetConfig, data: DataSet, row: StudyRow, length: int, size: int, begins: list[int]
+    ) -> Iterator[CountedShard]:
+        """Yield the shards that count a model's chunks by the paper's accounting."""
+        for part, places in enumerate(batches(begins, max(1, (row.shard or self.shard) // size))):
+            yield CountedShard(
+                id=f"{one.name}/{row.name}/{length}/counted/{part}",
+                set=one.name,
+                row=row.name,
+                spec=row.spec,
+                length=length,
+                chunks=tuple(data.cut(begin, size) for begin in places),
+                mapping=one.mapping,
+                gpus=row.gpus,
+            )
+
+    def _coded(
+        self, one: SetConfig, data: DataSet, row: StudyRow, length: int, size: int, begins: list[int], is_model: bool
+    ) -> Iterator[RateShard]:
+        """Yield the shards that compress the row's chunks."""
+        if row.coded:
+            begins = begins[: max(1, row.coded // size)]
         parts = list(batches(begins, max(1, (row.shard or self.shard) // size)))
         decoded = self.decoded if row.decoded < 0 else row.decoded
         for part, places in enumerate(parts):
@@ -180,7 +212,7 @@ class Study(ABC):
                 length=length,
                 chunks=tuple(data.cut(begin, size) for begin in places),
                 decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
-                mapping=one.mapping if self.paper else "",
+                mapping=one.mapping if self.paper and not is_model else "",
                 gpus=row.gpus,
             )
 

@@ -45,7 +45,7 @@ class RateTable(Study):
                 found = rates.get((row.name, one.name, length))
                 values = {
                     "ours": 100 * found.honest if found else None,
-                    "by the paper's accounting": _percent(found.paper_code) if found else None,
+                    "by the paper's accounting": percent(found.paper_code) if found else None,
                     "the paper": paper.raw(row.paper, one.paper, not length),
                 }
                 panels[one.name][row.name] = {kind: value for kind, value in values.items() if value is not None}
@@ -74,7 +74,7 @@ class RateTable(Study):
     def _accounting(self, rates: _Found) -> Table:
         def cells(row: StudyRow, one: SetConfig, length: int, found: Rates | None) -> tuple[Cell, ...]:
             ours = (found.paper_code, found.paper_seven) if found else (None, None)
-            return (*map(_percent, ours), paper.raw(row.paper, one.paper, not length))
+            return (*map(percent, ours), paper.raw(row.paper, one.paper, not length))
 
         notes = [
             "code: what the paper's published code counts: headers subtracted, .xz containers, PNG of the wrong width; "
@@ -134,6 +134,7 @@ class RateTable(Study):
         counts: Callable[[list[Rates]], tuple[Cell, ...]],
         notes: list[str],
         rows: Sequence[StudyRow] | None = None,
+        tail: tuple[str, ...] = ("chunks", "decoded"),
     ) -> Table:
         """Return a table with a line for each chunk length and compressor, and ``columns`` for each set.
 
@@ -146,10 +147,11 @@ class RateTable(Study):
             counts: gives the cells of the chunk counts at the end of a line; none if the table has no such columns.
             notes: notes of the table.
             rows: rows to show; None for all.
+            tail: headings of the chunk counts.
         """
         lines: list[tuple[Cell, ...]] = []
         missing = self.missing()
-        tail = ("chunks", "decoded") if counts([Rates()]) else ()
+        tail = tail if counts([Rates()]) else ()
         for length in self.lengths:
             for row in self.rows if rows is None else rows:
                 if length not in (row.lengths or self.lengths):
@@ -170,5 +172,6 @@ _Found = dict[tuple[str, str, int], Rates]
 """Rates by row, set and chunk length."""
 
 
-def _percent(rate: float | None) -> float | None:
+def percent(rate: float | None) -> float | None:
+    """Return ``rate`` in %; None for none."""
     return None if rate is None else 100 * rate
