@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import codecs
 import html
 import unicodedata
@@ -121,6 +122,16 @@ def surprisal_colour(bits: float) -> str:
     share = position - low
     mixed = (round(a + (b - a) * share) for a, b in zip(_SCALE[low], _SCALE[low + 1], strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+LEVELS = (1, 2, 4, 6, 8, 10)
+"""Bits from which on each level of surprisal after level 0 counts. Chosen: they part the expected from the possible, and
+8 bits is what a byte costs when nothing is known."""
+
+
+def surprisal_level(bits: float) -> int:
+    """Return the level of a surprisal in bits, 0 to 6. Pages have a colour for each, ``.s0`` to ``.s6``."""
+    return bisect.bisect_right(LEVELS, bits)
 
 
 def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
