@@ -99,7 +99,8 @@ def decompress(
 
 def _size(source: BinaryIO) -> int | None:
     """Return the bytes that a file says it holds, for the time left; None if it is damaged or can be read only once."""
-    from compgen.coding.container import EndFrame, FrameReader, SegmentFrame
+    from compgen.coding.container import EndFrame, SegmentFrame
+    from compgen.coding.frame_reader import FrameReader
 
     if not source.seekable():
         return None
