@@ -18,6 +18,7 @@ import typer
 from compgen.cli import habits
 from compgen.cli.compress import compress
 from compgen.cli.compressors import compressors
+from compgen.cli.convert import convert
 from compgen.cli.decompress import decompress
 from compgen.cli.evaluate import evaluate
 from compgen.cli.explain import explain
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     sample, score, compress, decompress, inspect, verify, explain,
-    gallery, evaluate, train, ncd, compressors, shell_init,
+    gallery, evaluate, train, convert, ncd, compressors, shell_init,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command(name=command.__name__.replace("_", "-"), cls=Command)(command)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
@@ -138,14 +139,13 @@ class MixtureState(State):
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies."""
         if self._frequencies is None:
-            members = np.stack([state.frequencies() for state in self._states], axis=1)
-            self._frequencies = np.stack(
-                [
-                    tracker.mix(np.vstack((row, mixer.mix(row, [0]))))
-                    for mixer, tracker, row in zip(self._mixers, self._trackers, members, strict=True)
-                ]
-            )
+            self._frequencies = np.stack([tracker.mix(self.experts(row)) for row, tracker in enumerate(self._trackers)])
         return self._frequencies
+
+    def experts(self, row: int) -> NDArray[np.int64]:
+        """Return (E + 1, 256) frequencies of one row: by each of the E members, and by their mix bit by bit."""
+        members = np.stack([state.frequencies()[row] for state in self._states])
+        return np.vstack((members, self._mixers[row].mix(members, [0])))
 
     def extend(self, symbols: Symbols) -> None:
         """Append one byte to each row. The mixers and the trackers learn which members predicted it."""

@@ -11,6 +11,7 @@ import hashlib
 import importlib.resources
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def find(path: str) -> Path:
         return Path(str(importlib.resources.files("compgen.neural").joinpath("weights")))
     if Path(path).is_dir():
         return Path(path)
+    if Path(path).is_file() and path.endswith(".gguf"):
+        raise UsageError(
+            f"'{path}' is a GGUF file; convert it once: cgn convert {shlex.quote(path)} -o DIR; then use llm:DIR"
+        )
     if Path(path).exists():
         raise UsageError(f"'{path}' is a file; name the folder that holds config.json and model.safetensors")
     if path.startswith((".", "/", "~")) or path.count("/") > 1:  # a hub id is NAME or OWNER/NAME

@@ -14,7 +14,7 @@ from compgen.cli import app, run
 from compgen.sampling.foreign import FOREIGN
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-WRITERS = ("sample", "compress", "decompress", "explain", "gallery", "evaluate", "train", "ncd")
+WRITERS = ("sample", "compress", "decompress", "explain", "gallery", "evaluate", "train", "convert", "ncd")
 
 
 def options(command: str) -> dict[str, list[str]]:

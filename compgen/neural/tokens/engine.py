@@ -171,7 +171,7 @@ class CausalLM:
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not '{dtype}'")
         place = torch.device(device)
-        with _quiet(), room_for(0):
+        with quiet(), room_for(0):
             try:
                 config = AutoConfig.from_pretrained(path, trust_remote_code=False)
                 loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -328,7 +328,7 @@ def _unloadable(path: str, error: Exception) -> CompgenError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' progress bars and advice inside the context; errors are still raised."""
     level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity(logging.ERROR)
