@@ -1,4 +1,4 @@
-"""Conformance suites for compressors, models, samplers and media. Run them on your own.
+"""Conformance suites for compressors, models, samplers and media, and an audit of a model. Run them on your own.
 
 Each check raises AssertionError, and the message says what was expected and what came. The suites are deterministic and
 need no test framework. They take seconds on a fast compressor::
@@ -9,16 +9,19 @@ need no test framework. They take seconds on a fast compressor::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
 
 import numpy as np
 
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CompgenError, UsageError
+from compgen.evaluation.audit import Certificate, audit
 from compgen.media.base import Medium
 from compgen.models.backoff import Backoff
 from compgen.models.base import ALPHABET, PRECISION, ByteModel, State
+from compgen.registry import Spec
 from compgen.sampling.base import Request, Sampler
 from compgen.types import Frequencies
 
@@ -172,6 +175,23 @@ def check_model(model: ByteModel) -> None:
     batch.extend(np.array(list(b"she!\x00"), dtype=np.uint8))  # other bytes, so that the rows differ
     _check_fork(batch, model.reproducible)
     _check_intervals(batch)
+
+
+def check_normalised(
+    model: str | Spec | Compressor | ByteModel, text: bytes | str | BinaryIO | Iterable[bytes]
+) -> Certificate:
+    """Check that a model's rate on ``text`` is one that a file has, and return the certificate.
+
+    Before each byte its frequencies are at least 1 and sum to 2**24; the score is the code's length to 0.05% and 8
+    bytes; and a fresh process, which never sees the text, decodes the code to it. ``text`` may be bytes, a file open
+    for reading bytes, or blocks of bytes. ``compgen/evaluation/audit.py`` says how it is done.
+
+    Raises:
+        UsageError: the text is empty, or the model cannot be sent to another process.
+    """
+    found = audit(model, text)
+    assert found.passed, found.failure
+    return found
 
 
 def _check_distribution(state: State) -> None:

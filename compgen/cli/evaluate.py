@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
 
     from compgen.evaluation.tables import Table
+
+
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A value that the config asks for, such as model=DIR in configs/table1_llm.toml. Repeatable.",
+        rich_help_panel=FILES,
+    ),
+]
+_PERIOD = 600.0
+"""Seconds over which the time left is estimated. Chosen: a few of the longest shards, which take minutes."""
 
 
 def evaluate(
@@ -39,15 +52,7 @@ def evaluate(
             rich_help_panel=FILES,
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="A value that the config asks for, such as model=DIR in configs/table1_llm.toml. Repeatable.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
+    settings: Settings = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -96,7 +101,7 @@ def evaluate(
     folder = out or f"results/{Path(config).stem}"
     files.check_folder(folder)
     try:
-        with progress("evaluating", None) as advance:
+        with progress("evaluating", None, period=_PERIOD) as advance:
             result = run(config, folder, chosen, root=data, values=values, resume=resume, limit=limit, watch=advance)
     except KeyboardInterrupt:
         report(f"the results so far are kept in {folder}; continue with --resume")

@@ -11,7 +11,7 @@ from compgen.cli.help import MODEL, PROMPT, RARE_PROMPT
 from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, PromptOption, Rule, Text, given
 from compgen.cli.progress import progress
-from compgen.errors import UsageError
+from compgen.errors import CompgenError, UsageError
 
 if TYPE_CHECKING:
     from compgen.evaluation.score import Score
@@ -57,6 +57,15 @@ def score(
             rich_help_panel=MODEL,
         ),
     ] = False,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Check that the model is a distribution at every byte, that its score is the length of a code, and "
+            "that the code decodes; print the certificate as JSON. Exit code 1 if a check fails.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score real bytes: print the derived and the own rate, and each byte's surprisal as a colour.
@@ -64,12 +73,18 @@ def score(
     Examples:
         cgn score story.txt -c xz
         cgn score story.txt -c gzip+ppmd --context 1000
+        cgn score story.txt -c llm --audit > certificate.json
 
     Docs: docs/decoder-law.md, docs/calibration.md
     """
+    if audit and (control or context is not None or offset is not None):
+        raise UsageError("--audit scores a text from its beginning; leave out --control, --context and --offset")
     real, called = given(file, prompt, text)
     before, data = _span(called, real, context, offset, length)
 
+    if audit:
+        _audit(compressor, rule, effort, data)
+        return
     from compgen.evaluation.score import score as measure
 
     with progress("scoring", len(data)) as advance:
@@ -81,6 +96,23 @@ def score(
         print(json.dumps(_report(result) | ({} if null is None else {"control_bpb": null})))
     else:
         _print(result, null)
+
+
+def _audit(compressor: str, rule: str | None, effort: str | None, data: bytes) -> None:
+    """Print the certificate of an audit.
+
+    Raises:
+        CompgenError: a check failed.
+    """
+    from compgen.evaluation.audit import audit as check
+    from compgen.models import load
+
+    model = load(compressor, rule=rule, effort=effort)
+    with progress("auditing", len(data)) as advance:
+        found = check(model, data, watch=advance)
+    print(found.json())
+    if not found.passed:
+        raise CompgenError(f"the audit of '{found.model}' failed: {found.failure}")
 
 
 def _span(called: str, data: bytes, context: int | None, offset: int | None, length: int | None) -> tuple[bytes, bytes]:

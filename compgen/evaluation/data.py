@@ -73,6 +73,13 @@ class Bytes(Loader):
 
 
 @dataclass(frozen=True)
+class Text(Bytes):
+    """The bytes of a file of text, unchanged; of a folder, only files whose suffix says that they are text."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".md", ".rst", ".tex", ".html")
+
+
+@dataclass(frozen=True)
 class Images(Loader):
     """A picture as gray patches of ``height`` x ``width`` pixels, row by row of patches. Ragged edges are cut off."""
 
@@ -208,8 +215,8 @@ class SetConfig:
 
     Attributes:
         name: name of the set in tables.
-        loader: ``bytes``, ``images``, ``speech`` or ``random``.
-        paths: files, and folders of files, under the data root.
+        loader: ``bytes``, ``text``, ``images``, ``speech`` or ``random``.
+        paths: files, and folders of files, under the data root; or anywhere, if they begin with ``/`` or ``.``.
         models: the paths that models are scored on, if a model may have been trained on the others; all by default.
         made: the data that the project makes if there is no data root: ``text``, ``image`` or ``speech``.
         size: bytes of made or random data.
@@ -238,7 +245,7 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         for value, known in (
-            (self.loader, ("bytes", "images", "speech", "random")),
+            (self.loader, ("bytes", "text", "images", "speech", "random")),
             (self.made, ("", *made.KINDS)),
             (self.mapping, ("clear", "shift")),
         ):
@@ -249,7 +256,8 @@ class SetConfig:
 
     def is_made(self, root: str | None) -> bool:
         """Return whether made data stands for this set: it is read from a data root, and there is none."""
-        return self.loader != "random" and root is None
+        anywhere = bool(self.paths) and all(map(_is_anywhere, self.paths))
+        return self.loader != "random" and root is None and not anywhere
 
     def open(self, root: str | None, seed: int, for_models: bool = False) -> DataSet:
         """Return the set.
@@ -263,7 +271,7 @@ class SetConfig:
             UsageError: a file is missing, or there is no data root and no made data stands for the set.
             MissingExtraError: reading the set needs a package that is not installed.
         """
-        if self.loader == "random" or root is None:
+        if self.loader == "random" or self.is_made(root):
             kind = "random" if self.loader == "random" else self.made
             if not kind:
                 raise UsageError(f"set '{self.name}' needs real data; give --data DIR ({self.get})")
@@ -272,7 +280,8 @@ class SetConfig:
             return DataSet(self.name, [Piece(made, kind, 0, self.size)])
         loader = self._loader()
         paths = (for_models and self.models) or self.paths
-        files = [file for path in paths for file in self._files(f"{root.rstrip('/')}/{path}", loader.suffixes)]
+        places = [path if _is_anywhere(path) or root is None else f"{root.rstrip('/')}/{path}" for path in paths]
+        files = [file for place in places for file in self._files(place, loader.suffixes)]
         if self.files:
             files = [files[i] for i in sorted(permutation(len(files), seed, self.name)[: self.files])]
         items = [Piece(loader, file, 0, loader.size(file)) for file in files]
@@ -283,7 +292,9 @@ class SetConfig:
     def _loader(self) -> Loader:
         if self.loader == "images":
             return Images(self.height, self.width)
-        return Speech(self.align) if self.loader == "speech" else Bytes()
+        if self.loader == "speech":
+            return Speech(self.align)
+        return Text() if self.loader == "text" else Bytes()
 
     def _files(self, path: str, suffixes: tuple[str, ...]) -> list[str]:
         """Return the file at ``path``; for a folder, all files in and below it that have one of ``suffixes``."""
@@ -300,6 +311,11 @@ class SetConfig:
             wanted = f" with a file of {', '.join(suffixes)}" if suffixes else ""
             raise UsageError(f"set '{self.name}': there is no '{path}'{wanted}; to get it: {self.get}")
         return files
+
+
+def _is_anywhere(path: str) -> bool:
+    """Return whether a path of a config is not one under the data root."""
+    return path.startswith(("/", "."))
 
 
 def permutation(count: int, seed: int, name: str) -> NDArray[np.int64]:

@@ -31,9 +31,16 @@ class Headline(RateTable):
     """Models and compressors on the same chunks."""
 
     def plan(self, place: Place) -> list[Shard]:
-        """Return the shards; those that write code for a part of a model's chunks, the slowest, come last."""
+        """Return the shards so that a run that is stopped has about as many chunks of each set.
+
+        Those that write code for a part of a model's chunks, the slowest, come last.
+        """
         few = {row.name for row in self.rows if row.coded}
-        return sorted(super().plan(place), key=lambda shard: isinstance(shard, RateShard) and shard.row in few)
+
+        def turn(shard: Shard) -> tuple[bool, int]:
+            return isinstance(shard, RateShard) and shard.row in few, int(shard.id.rpartition("/")[2])
+
+        return sorted(super().plan(place), key=turn)
 
     def tables(self, records: Sequence[Record]) -> list[Table]:
         """Return the headline, and for each set the rate by position in a chunk."""
