@@ -24,7 +24,7 @@ import compgen
 from benchmarks.long_samples import ABOVE, DIGIT, digits
 from benchmarks.real_data import parsed
 from compgen.errors import LossWarning
-from compgen.gallery.material import spectrogram
+from compgen.gallery.sound import spectrogram
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.layout import Layout

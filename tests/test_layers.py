@@ -36,6 +36,7 @@ RANKS = {
     "sampling": 7,
     "training": 7,
     "evaluation": 8,
+    "pages": 8.5,
     "gallery": 9,
     "cli": 10,
     "testing": 10,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -54,6 +55,7 @@ def gallery(
 ) -> None:
     """Build a static site of samples. Its rows are prompts, its columns are compressors, rules and models.
 
+    The path of the first page is printed as soon as the page is there; samples appear in it as they are finished.
     Every sample is kept in DIR/cells. So a build that was stopped continues, and after a change of the config
     only new samples are drawn. The pages open from a file, and load nothing from the network.
 
@@ -74,6 +76,11 @@ def gallery(
     root = Path(given) if given else None
     files.check_folder(out)
     files.check_left_by_us(out, "index.html", "cells", force)
+    # The bar takes over a standard output that is a terminal, and prints above itself.
+    output = None if sys.stdout.isatty() else sys.stdout
     with progress("gallery", total(wanted, root)) as advance:
-        page = build(wanted, Path(out), root, jobs or threads(), advance)
-    print(one_line(str(page)))
+        build(wanted, Path(out), root, jobs or threads(), advance, ready=lambda page: _tell(page, output))
+
+
+def _tell(page: Path, output: TextIO | None) -> None:
+    print(one_line(str(page)), file=output, flush=True)

@@ -1,4 +1,4 @@
-"""A pool of processes whose results come back in order and in bounded memory."""
+"""A pool of processes whose results come back in order and in bounded memory, or as they are finished."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Self, TypeVar
 
@@ -17,10 +17,14 @@ K = TypeVar("K")
 
 
 class OrderedPool:
-    """A pool of ``count`` processes; with ``count`` 1, this process alone. Leaving the block stops the others."""
+    """A pool of ``count`` processes; with ``count`` 1, this process alone. Leaving the block stops the others.
 
-    def __init__(self, count: int) -> None:
+    At most ``most`` pieces of work are in hand, by default two for each process and one more.
+    """
+
+    def __init__(self, count: int, most: int | None = None) -> None:
         self._count = count
+        self._most = 2 * count if most is None else most
         self._pool: ProcessPoolExecutor | None = None
         self._queue: deque[tuple[Any, Future[Any], float]] = deque()
 
@@ -61,12 +65,20 @@ class OrderedPool:
             self._pool = ProcessPoolExecutor(self._count, context, _prepare)
         with blocked():  # an interrupt that comes while processes start finds their work in the queue
             self._queue.append((key, self._pool.submit(work, *arguments), share))
-        if len(self._queue) > 2 * self._count:
+        if len(self._queue) > self._most:
             yield self._next()
 
     def rest(self) -> Iterator[tuple[Any, Any]]:
         """Yield (key, result) of all work that has not come back yet; errors as in ``run``."""
         while self._queue:
+            yield self._next()
+
+    def finished(self) -> Iterator[tuple[Any, Any]]:
+        """Yield (key, result) of all work that has not come back yet, first what is finished first."""
+        while self._queue:
+            done = wait([future for _, future, _ in self._queue], return_when=FIRST_COMPLETED).done
+            while self._queue[0][1] not in done:
+                self._queue.rotate(-1)
             yield self._next()
 
     def _next(self) -> tuple[Any, Any]:

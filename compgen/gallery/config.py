@@ -3,8 +3,11 @@
 ::
 
     title = "..."                       title of the pages
+    lead = "..."                        the sentence below it, which says what one sees; there is one by default
+    first = "..."                       the row that the first screen shows; default: the first one of text
     seed = 1                            seed of every sample
-    note = "..."                        shown below the title; of a row: below its name
+    note = "..."                        shown at the end of the page; of a row: below its name
+    url = "https://..."                 where the site will be, for the picture in links to it
     [[rows]]
     name = "..."                        heading of the row
     file = "text/alice29.txt"           a file below the data root, or made = "prose" (compgen.gallery.material)
@@ -17,6 +20,7 @@
     [[columns]]
     name = "...", compressor = "gzip", rule = "calibrated", temperature = 0.9, top_p = 0.95, min_p = 0.03
     media = ["text", "image", "audio"]  media of the rows that the column continues; default: all
+    about = "...", quirk = "..."        what it is, and what to look for; default: those of compgen.gallery.portraits
     [explorer]
     made = "prose"                      or file; start and size as above
     context = 2000, length = 200        bytes known before, and bytes explored after them
@@ -61,6 +65,8 @@ class Column:
     top_p: float = 1.0
     min_p: float = 0.0
     media: tuple[str, ...] = ("text", "image", "audio")
+    about: str = ""
+    quirk: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ class Config:
     columns: tuple[Column, ...]
     seed: int = 1
     note: str = ""
+    lead: str = ""
+    first: str = ""
+    url: str = ""
     explorer: Explorer | None = None
 
 
@@ -99,4 +108,7 @@ def read_config(path: Path) -> Config:
         if not table.get(key):
             raise UsageError(f"config '{path}' needs [[{key}]]")
     table.setdefault("title", path.stem)
-    return build(Config, table, f"config '{path}'")
+    config = build(Config, table, f"config '{path}'")
+    if config.first and config.first not in [row.name for row in config.rows]:
+        raise UsageError(f"config '{path}': first = '{config.first}' is the name of no row")
+    return config

@@ -1,12 +1,10 @@
-"""Prompts that the project makes itself (prose, plucked strings, vowels, drawings), and pictures of sound.
+"""Prompts that the project makes itself: prose, plucked strings, vowels, drawings.
 
 The numbers in the makers are chosen. Prompts have fixed seeds, and are the same on every machine.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -98,37 +96,6 @@ def _wav(sound: NDArray[np.float64]) -> bytes:
 def _png(picture: NDArray[np.float64]) -> bytes:
     data = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return Image(channels=1, width=data.shape[1]).decode(data.tobytes())
-
-
-def spectrogram(sound: NDArray[np.float64], rate: int) -> bytes:
-    """Return a spectrogram as PNG: time across (about 256 columns), frequency upwards (to half of ``rate``, Hz).
-
-    Colours span the 70 dB below the loudest point.
-    """
-    size = 256 if rate < 12_000 else 512
-    padded = np.pad(sound, (0, max(size - len(sound), 0)))
-    hop = max((len(padded) - size) // 255, 1)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)
-    power = 10 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-9)
-    shade = np.clip((power - power.max() + 70) / 70, 0, 1)[:, ::-1].T
-    colour = np.stack([shade**0.7, shade**1.5, 0.35 + 0.3 * shade - 0.65 * shade**3 * (shade > 0.9)], axis=2) * 255
-    from PIL import Image as Pillow
-
-    file = io.BytesIO()
-    Pillow.fromarray(np.clip(colour, 0, 255).astype(np.uint8)).save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def waveform_path(sound: NDArray[np.float64], width: int = 256, height: int = 40) -> str:
-    """Return an SVG path of a waveform: for each of ``width`` columns, a line from least to greatest sample."""
-    edges = np.linspace(0, len(sound), width + 1).astype(int)
-    parts = []
-    for x, (start, end) in enumerate(itertools.pairwise(edges.tolist())):
-        piece = sound[start : max(end, start + 1)]
-        if len(piece):
-            top, bottom = ((1 - v) * height / 2 for v in (float(piece.max()), float(piece.min())))
-            parts.append(f"M{x} {top:.1f}V{bottom + 0.5:.1f}")
-    return "".join(parts)
 
 
 MADE: dict[str, Callable[[], bytes]] = {

@@ -23,6 +23,7 @@ function element(name, cls, text) {
 by("line").append(element("span", "known", data.context.map(display).join("")));
 const letters = data.bytes.map((byte, number) => {
   const letter = element("span", "", display(byte));
+  letter.dataset.at = number;
   letter.addEventListener("click", () => go(number));
   by("line").append(letter);
   return letter;
@@ -31,9 +32,10 @@ const letters = data.bytes.map((byte, number) => {
 function bar(byte, share, real) {
   const row = element("div", real ? "bar real" : "bar");
   row.dataset.byte = byte;
-  const width = element("b");
+  const width = element("b", "fill");
   width.style.width = `${100 * share}%`;
-  row.append(element("span", "", label(byte)), width, element("span", "", `${(100 * share).toFixed(1)}%`));
+  row.append(element("span", "", label(byte)), width, element("span", "share", `${(100 * share).toFixed(1)}%`));
+  if (real) row.firstChild.append(element("span", "visually-hidden", " (came)"));
   row.addEventListener("mouseenter", () => light(byte));
   row.addEventListener("mouseleave", () => light(-1));
   return row;
@@ -47,14 +49,16 @@ function go(number) {
   letters[place].classList.remove("here");
   place = Math.min(Math.max(number, 0), data.bytes.length - 1);
   letters[place].classList.add("here");
-  letters[place].scrollIntoView({ block: "nearest" });
+  const line = by("line");
+  line.scrollTop = letters[place].offsetTop - line.clientHeight / 2;
+  history.replaceState(null, "", `#${place + 1}`);
   const byte = data.bytes[place];
   by("place").value = place;
   by("told").textContent = `byte ${place + 1} of ${data.bytes.length}: ${label(byte)} (${byte})`;
   by("bars").replaceChildren(...data.compressors.map((compressor) => {
     const { bits, rank, likely } = compressor.steps[place];
-    const card = element("article");
-    card.append(element("h3", "", compressor.name), element("p", "about", `${bits.toFixed(2)} bits, rank ${rank}`));
+    const card = element("article", "card");
+    card.append(element("h2", "", compressor.name), element("p", "headline", `${bits.toFixed(2)} bits, rank ${rank}`));
     card.append(...likely.map(([one, share]) => bar(one, share, one === byte)));
     if (!likely.some(([one]) => one === byte)) card.append(bar(byte, 2 ** -bits, true));
     return card;
@@ -63,9 +67,15 @@ function go(number) {
 
 by("place").max = data.bytes.length - 1;
 by("place").addEventListener("input", () => go(Number(by("place").value)));
+by("back").addEventListener("click", () => go(place - 1));
+by("on").addEventListener("click", () => go(place + 1));
+// Home and End scroll the page, unless the text has the focus.
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input")) return;
-  const to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: data.bytes.length - 1 }[event.key];
+  if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const inside = event.target === by("line") ? { Home: 0, End: data.bytes.length - 1 } : {};
+  const to = { ArrowLeft: place - 1, ArrowRight: place + 1, ...inside }[event.key];
   if (to !== undefined) { event.preventDefault(); go(to); }
+  else if (event.key === "d" && memory.get("keys") !== "off") toggleTheme();
 });
-go(0);
+addEventListener("hashchange", () => go(Number(location.hash.slice(1)) - 1 || 0));
+go(Number(location.hash.slice(1)) - 1 || 0);
