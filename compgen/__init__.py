@@ -1,5 +1,19 @@
 """compgen: any compressor is a generative model, and any generative model is a lossless compressor.
 
+Functions::
+
+    sample(compressor, prompt, length=200)    continue a prompt by what a compressor expects
+    score(compressor, data, context)          what each byte of data costs after the context, in bits
+    compress(data, model)                     bytes to a smaller file, by any compressor or model
+    decompress(blob)                          the file back to the same bytes
+    open(path, mode, model)                   a file object, as gzip.open gives
+    load(spec)                                a model: distributions of the next byte
+    ncd(a, b, compressor)                     how much two strings have in common
+    register(name, cls)                       make a class of your own known by a name
+
+A compressor is named by a spec: ``"gzip"``, ``"xz:level=9"``, ``"gzip+ppmd"``, a mixture; ``cgn compressors`` lists
+them. ``help(compgen.sample)`` and so on tell all arguments.
+
 >>> import compgen
 >>> text = b"How much wood would a woodchuck chuck if a woodchuck could chuck wood? " * 4
 >>> compgen.sample("gzip", text, length=12, seed=1)[0].data  # doctest: +SKIP

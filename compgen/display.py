@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import codecs
 import html
+import itertools
 import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def surprisal_colour(bits: float) -> str:
 
 
 LEVELS = (1, 2, 4, 6, 8, 10)
-"""Bits from which on each level of surprisal after level 0 counts. Chosen: they part the expected from the possible, and
+"""Bits from which on each level of surprisal after level 0 counts. Chosen: they part the expected from the possible.
 8 bits is what a byte costs when nothing is known."""
 
 
@@ -134,10 +135,35 @@ def surprisal_level(bits: float) -> int:
     return bisect.bisect_right(LEVELS, bits)
 
 
-def surprisal_html(data: bytes, surprisals: NDArray[np.float64]) -> str:
-    """Return ``data`` as an escaped HTML ``<pre>`` in which the colour of each character is its surprisal."""
+_TINTS = ("#fdf3d8", "#fbe3a9", "#f9cb7d", "#f6ad62", "#f08b57", "#e86f58")
+"""The grounds of characters of levels 1 to 6 in notebooks: those of pages/site/base.css in its light theme."""
+_ON_TINT = "#1c1a18"
+"""The ink on them, at a contrast of 5.6 or more, whatever the theme of the notebook."""
+
+
+def surprisal_html(data: bytes, surprisals: NDArray[np.float64], before: str = "") -> str:
+    """Return ``data`` as an escaped HTML ``<pre>``: the ground of each character is its level of surprisal.
+
+    ``before`` is shown in front of it, paler.
+    """
+    known = f'<span style="opacity:.7">{html.escape(before)}</span>' if before else ""
     spans = (
-        f'<span style="color:{surprisal_colour(bits)}" title="{bits:.2f} bits">{html.escape(character)}</span>'
+        f'<span{_ground(bits)} title="{bits:.2f} bits">{html.escape(character)}</span>'
         for character, bits in graphemes(data, surprisals)
     )
-    return f'<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0">{known}{"".join(spans)}</pre>'
+
+
+def _ground(bits: float) -> str:
+    level = surprisal_level(bits)
+    return f' style="background:{_TINTS[level - 1]};color:{_ON_TINT}"' if level else ""
+
+
+def surprisal_legend() -> str:
+    """Return the legend of ``surprisal_html`` as HTML: which ground is how many bits."""
+    edges = [f"{low}-{high}" for low, high in itertools.pairwise(LEVELS)] + [f"{LEVELS[-1]} or more"]
+    marks = "".join(
+        f'<span style="background:{tint};color:{_ON_TINT};padding:0 .5em">{edge}</span>'
+        for tint, edge in zip(_TINTS, edges, strict=True)
+    )
+    return f"<p><small>bits that a character cost: plain, less than {LEVELS[0]}; {marks}</small></p>"

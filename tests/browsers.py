@@ -1,64 +1,61 @@
-"""A real browser for tests: headless Chromium, what it asked for and said, axe-core, a local server.
-
-A test module that uses it says at its top ``from tests.browsers import browser``, a fixture, and is skipped where Chromium,
-its driver or selenium is missing. axe-core comes by ``npm install --no-save axe-core@4`` in the root of the repository.
-"""
+"""Headless Chromium for tests of pages: started once, resized, themed, and asked for what it said and fetched."""
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import functools
 import http.server
 import json
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
-
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
-
-WIDTHS = {1440: 900, 1024: 768, 390: 844}
-"""Widths of windows, and their heights, pixels: a desktop, a tablet, a phone."""
+BROWSER, DRIVER, NPM = shutil.which("chromium"), shutil.which("chromedriver"), shutil.which("npm")
+AXE = "axe-core@4.11"
+"""What npm installs: the checks of accessibility that are run on every page."""
+WIDTHS = (1440, 1024, 390)
+"""Widths of windows, pixels: a desktop, a tablet, a phone."""
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium, with a profile of its own, which logs what it says and asks for."""
+def started(profile: Path) -> Any:
+    """Return a browser that keeps its profile in a folder."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if not (BROWSER and DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
-    for word in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+    for word in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync", "mute-audio",
                  "disable-background-networking", "disable-component-update", "disable-dev-shm-usage",
-                 f"user-data-dir={tmp_path_factory.mktemp('profile')}"):  # fmt: skip
+                 "autoplay-policy=no-user-gesture-required", f"user-data-dir={profile}"):  # fmt: skip
         options.add_argument(f"--{word}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield started
-    started.quit()
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    see(browser)
+    return browser
 
 
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder on this machine, and give the address."""
+def see(browser: Any, width: int = 1440, dark: bool = False, moving: bool = False) -> None:
+    """Give the window a width, and the system a theme; nothing moves unless ``moving``."""
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = {
+        "prefers-color-scheme": "dark" if dark else "light",
+        "prefers-reduced-motion": "no-preference" if moving else "reduce",
+    }
+    listed = [{"name": name, "value": value} for name, value in features.items()]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": listed})
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            pass
 
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+def visit(browser: Any, address: str) -> None:
+    """Load a page anew, even if only the fragment of the address changed."""
+    browser.get("about:blank")
+    browser.get(address)
 
 
 def logs(browser: Any) -> tuple[list[str], list[str]]:
@@ -72,32 +69,52 @@ def logs(browser: Any) -> tuple[list[str], list[str]]:
     return said, asked
 
 
-def show_as(browser: Any, width: int, scheme: str) -> None:
-    """Show pages ``width`` pixels wide, one of WIDTHS, to a reader who prefers ``light`` or ``dark`` colours."""
-    metrics = {"width": width, "height": WIDTHS[width], "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder at the address that is given."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
 
 
-def violations(browser: Any) -> list[str]:
-    """Return what axe-core finds on the open page that is serious or critical: a rule and the first places of each."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm install --no-save axe-core@4")
-    browser.execute_script(AXE.read_text(encoding="utf-8"))
-    found = browser.execute_async_script(
-        "const done = arguments[0]; axe.run(document).then(r => done(r.violations), e => done([{id: String(e)}]));"
-    )
-    return [
-        f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'] for node in one['nodes'][:3]]}"
-        for one in found
-        if one.get("impact") in ("serious", "critical", None)
-    ]
+def axe(folder: Path) -> str:
+    """Return the source of axe-core, which npm installs into ``folder`` once for all workers.
+
+    Without npm, or where npm cannot install it, the test is skipped.
+    """
+    if NPM is None:
+        pytest.skip("npm is not installed, so axe-core cannot be")
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "node_modules/axe-core/axe.min.js"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not source.exists():
+            words = [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
+            try:
+                done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+                said = done.stderr.decode(errors="replace").strip().splitlines()
+            except subprocess.TimeoutExpired:
+                said = ["it took over a minute"]
+            if not source.exists():
+                pytest.skip(f"npm could not install {AXE}: {said[-1] if said else 'it does not say why'}")
+    return source.read_text(encoding="utf-8")
 
 
-def picture(browser: Any, path: Path, *, whole: bool = False) -> None:
-    """Write a screenshot, of the whole page or of what the window shows, as PNG."""
-    import base64
-
-    taken = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": whole})
-    path.write_bytes(base64.b64decode(taken["data"]))
+def violations(browser: Any, source: str) -> list[str]:
+    """Return the violations of accessibility of the open page that axe-core calls serious or critical."""
+    if not browser.execute_script("return 'axe' in window"):
+        browser.execute_script(source)
+    found = browser.execute_async_script("""
+        const done = arguments[0];
+        axe.run(document, {resultTypes: ["violations"], preload: false}).then(
+            (told) => done(told.violations.map((one) =>
+                [one.impact, one.id, one.nodes.slice(0, 3).map((node) => node.html)])),
+            (error) => done([["critical", String(error), []]]));""")
+    return [f"{name}: {nodes}" for impact, name, nodes in found if impact in ("serious", "critical")]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.arguments import as_bytes, checked
 from compgen.compressors.base import Compressor
-from compgen.display import surprisal_html
+from compgen.display import one_line, surprisal_html, surprisal_legend
 from compgen.errors import UsageError
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
@@ -40,9 +40,9 @@ class Score:
     """
 
     model: ByteModel
-    data: bytes
+    data: bytes = field(repr=False)
     context_bytes: int
-    surprisals: NDArray[np.float64]
+    surprisals: NDArray[np.float64] = field(repr=False)
     own_bpb: float | None
     code_waste: float
     seconds: float
@@ -68,10 +68,22 @@ class Score:
         """Number of bytes scored per second."""
         return len(self.data) / self.seconds
 
-    def _repr_html_(self) -> str:
+    def __str__(self) -> str:
+        return (
+            f"{self.model}: {len(self.data):,} bytes after {self.context_bytes:,}\n{self._rates}\n"
+            f"{self.seconds:.2f} s, {self.bytes_per_second:,.0f} bytes/s"
+        )
+
+    @property
+    def _rates(self) -> str:
         own = "" if self.own_bpb is None else f", own rate {self.own_bpb:.3f}"
+        return f"{self.derived_bpb:.3f} bits per byte{own}, code waste {self.code_waste:.3f}"
+
+    def _repr_html_(self) -> str:
         note = f"<p>{html.escape(self.own_note)}</p>" if self.own_note else ""
-        return f"<p>{self.derived_bpb:.3f} bits per byte{own}</p>{note}" + surprisal_html(self.data, self.surprisals)
+        spec = html.escape(one_line(str(self.model)))
+        text = surprisal_html(self.data, self.surprisals)
+        return f"<p><code>{spec}</code>: <b>{self._rates}</b></p>{note}{text}{surprisal_legend()}"
 
 
 @checked

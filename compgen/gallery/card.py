@@ -40,7 +40,9 @@ def card(title: str, lead: str, first: dict[str, Any], pictures: list[dict[str, 
         for number, cell in enumerate(pictures[:4]):
             with Image.open(out / cell["image"]) as picture:
                 zoom = max(side // max(picture.size), 1)
-                shown = picture.convert("RGB").resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+                shown = picture.convert("RGB").resize(
+                    (picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST
+                )
             left = _EDGE + number * (side + 40)
             made.paste(shown.crop((0, 0, side, side)), (left, top))
             draw.text((left, top + side + 14), cell["name"], fill=_ACCENT, font=ImageFont.load_default(28))

@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def distributions(self) -> NDArray[np.float64]:
-        """(n, 256) probabilities before each of the first bytes of the real continuation; of rows, of the middle one."""
+        """(n, 256) probabilities before each of the first real bytes; of rows, of the middle one."""
         steps = np.frombuffer(zlib.decompress(base64.b64decode(self.expected)), dtype="<u2").reshape(-1, 256)
         shares: NDArray[np.float64] = 2.0 ** (-steps / _FINENESS)
         return shares / shares.sum(axis=1, keepdims=True)

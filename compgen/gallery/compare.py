@@ -36,7 +36,7 @@ def label(byte: int, medium: str) -> str:
     """Return what a byte is called: a character of text, the level of a pixel or sample as a number."""
     if medium != "text":
         return str(byte)
-    return _NAMES.get(byte) or (chr(byte) if 32 < byte < 127 else f"x{byte:02x}")  # noqa: PLR2004 - printable ASCII
+    return _NAMES.get(byte) or (chr(byte) if 32 < byte < 127 else f"x{byte:02x}")
 
 
 def jensen_shannon(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

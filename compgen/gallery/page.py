@@ -29,8 +29,8 @@ _EVERY = 2.0
 _FIRST = 6
 """Continuations on the first screen, at most. Chosen: with one prompt they fill a screen, and do not leave it."""
 LEAD = (
-    "A compressor gives short codes to what it expects. So feed its decoder coin flips instead of a file, and it writes "
-    "what it expects. Here {count} of them go on from the same words, at the same time."
+    "A compressor gives short codes to what it expects. So feed its decoder coin flips instead of a file, and it "
+    "writes what it expects. Here {count} of them go on from the same words, at the same time."
 )
 """The sentence of the first screen: what one sees, for somebody who has never heard of it."""
 _NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
@@ -139,7 +139,8 @@ class _Site:
             ]
             rows.append({
                 "row": self._config.rows[number], "slug": self._slugs[number], "kind": shown.prompt.medium.name,
-                "about": shown.about, "cells": [self._originals[number], *cells], "wide": shown.wide, "across": _across(len(cells) + 1),
+                "about": shown.about, "wide": shown.wide, "across": _across(len(cells) + 1),
+                "cells": [self._originals[number], *cells],
                 "given": shown.given[0] if shown.prompt.medium.name == "text" else "", "columns": self._columns,
             })  # fmt: skip
         return rows
@@ -170,7 +171,9 @@ class _Site:
             best = {face["kind"]: face for face in reversed(faces)}
             pictures = [face for face in faces if face["kind"] == "image" and not face["row"]["wide"]]
             pictures = pictures[: 1 if "text" in best else 2]
-            found.append({**column, "leads": leading.get(place, ""), "rates": rates, "cells": best, "pictures": pictures})
+            found.append(
+                {**column, "leads": leading.get(place, ""), "rates": rates, "cells": best, "pictures": pictures}
+            )
         return found
 
     def _compared(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -139,7 +139,7 @@ def leaders(measured: Iterable[tuple[int, str, dict[str, Any]]]) -> dict[int, st
     found: dict[int, str] = {}
     for name, of, said in _MOSTS:
         columns = {place: sum(values) / len(values) for place, values in means.get((name, of), {}).items()}
-        if len(columns) > 2:  # noqa: PLR2004 - of two, both lead in something
+        if len(columns) > 2:
             leader = (max if name in _GREATEST else min)(columns, key=columns.__getitem__)
             found.setdefault(leader, f"Of all here, it {said.format(columns[leader])}.")
     return found

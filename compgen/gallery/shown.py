@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,8 @@ class Shown:
         if isinstance(medium, Image):
             height = -(-(len(self._given) + made) // medium.layout.stride)
             colour = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}[medium.layout.channels]
-            return f"{medium.width} × {height} pixels, {colour}; {len(self._given):,} bytes given, {made:,} made"
+            size = f"{medium.width} \N{MULTIPLICATION SIGN} {height} pixels, {colour}"
+            return f"{size}; {len(self._given):,} bytes given, {made:,} made"
         if isinstance(medium, Audio):
             seconds = [len(data) / medium.layout.pixel / medium.rate for data in (self._given, self.prompt.rest[0])]
             return f"{medium.rate / 1000:g} kHz, {medium.coding}; {seconds[0]:.2g} s given, {seconds[1]:.2g} s made"
@@ -82,7 +82,7 @@ class Shown:
         return isinstance(self.prompt.medium, Image) and self.prompt.medium.width > _WIDE
 
     def original(self) -> dict[str, Any]:
-        """What really came, as a cell."""
+        """Return what really came, as a cell."""
         rest = b"".join(self.prompt.rest)
         context = b"" if len(self.prompt.given) > 1 else self._given
         cell = Cell(rest, [], "original", 0.0, metrics(rest, context, self.prompt.part, rest), "")
@@ -130,7 +130,7 @@ class Shown:
         self._write(f"{file}-true.wav", self.prompt.file(cell.made, ".wav"))
         self._write(f"{file}.png", spectrogram(sound, medium.rate, self._top))
         seconds = len(sound) / medium.rate
-        step = next((tick for tick in _TICKS if seconds / tick <= 6), _TICKS[-1])  # noqa: PLR2004 - ticks that fit
+        step = next((tick for tick in _TICKS if seconds / tick <= 6), _TICKS[-1])
         nyquist = medium.rate / 2000
         return {
             "audio": f"{file}.wav", "download": f"{file}-true.wav", "spectrogram": f"{file}.png",

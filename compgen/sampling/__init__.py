@@ -11,6 +11,7 @@ from typing import Any, Never
 from compgen.arguments import as_bytes, checked
 from compgen.compressors.base import Compressor
 from compgen.errors import UsageError
+from compgen.media.base import Medium
 from compgen.media.layout import Layout
 from compgen.media.text import is_text
 from compgen.models import load
@@ -75,7 +76,7 @@ def sample(
     bits: str | None = None,
     stop: bytes | str | Sequence[bytes | str] = (),
     seed: int | None = None,
-    layout: Layout | None = None,
+    layout: Layout | Medium | None = None,
     watch: Watch | None = None,
     **unknown: Never,
 ) -> Samples:
@@ -87,8 +88,7 @@ def sample(
         length: bytes to draw.
         samples: continuations to draw: rows, beams or particles.
         sampler: ``ancestral``, ``beam``, ``smc``, ``decode``, a plugin's name, a spec, or a sampler.
-        rule: how a compressor becomes a distribution: ``decoder``, ``calibrated`` or ``one-step``. By default
-            ``decoder`` where the compressor has a law.
+        rule: ``decoder``, the default where the compressor has a law, ``calibrated`` or ``one-step``.
         effort: how much work the calibrated rule does, ``fast`` or ``best``; for compressors without a law.
         temperature: above 1 it flattens the distribution, below 1 it sharpens it, 0 is greedy. For ``smc``, see there.
         top_k: draw only from this many most probable bytes, and from those that tie with the last of them.
@@ -102,7 +102,7 @@ def sample(
         bits: for ``decode``, a file whose bits are decoded. By default, random bits are decoded.
         stop: strings that end a continuation. They are not part of it.
         seed: the seed of the random numbers. By default, a random seed; the result tells it.
-        layout: the rows of a picture or the frames of sound that the bytes are.
+        layout: the rows of a picture or the frames of sound that the bytes are, or the medium, for notebooks to show.
         watch: called as bytes are drawn; see ``compgen.sampling.base.Watch``.
         unknown: no other arguments exist; those of other libraries are answered with the right ones.
 
@@ -122,7 +122,7 @@ def sample(
     sampler = _chosen(sampler, options)
     if several and not isinstance(sampler, Ancestral):
         raise UsageError(f"the {sampler.name} sampler continues one prompt; use ancestral for several")
-    sampler = _with_default_allow(sampler, prompts, layout or Layout())
+    layout, medium = _laid_out(layout, several)
     request = Request(
         model=load(compressor, rule=rule, effort=effort, layout=layout).resolved(),
         prompt=b"" if several else prompts[0],
@@ -133,8 +133,16 @@ def sample(
         stop=_stop_strings(stop),
         watch=watch or (lambda made, final: None),
     )
-    drawn = tuple(request.cut_at_stop(one) for one in sampler.draw(request))
-    return Samples(drawn, request.model, sampler, request.seed)
+    sampler = _with_default_allow(sampler, prompts, layout or Layout())
+    drawn = tuple(map(request.cut_at_stop, sampler.draw(request)))
+    return Samples(drawn, request.model, sampler, request.seed, prompts, medium)
+
+
+def _laid_out(layout: Layout | Medium | None, several: bool) -> tuple[Layout | None, Medium | None]:
+    """Return the layout of prompts, and their medium if it is told. A row that is a prompt has no row above it."""
+    if not isinstance(layout, Medium):
+        return layout, None
+    return dataclasses.replace(layout.layout, stride=0) if several else layout.layout, layout
 
 
 def _chosen(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:

@@ -10,11 +10,13 @@ from typing import TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.display import readable, surprisal_html
+from compgen.display import readable, surprisal_html, surprisal_legend
 from compgen.errors import UsageError
+from compgen.media.base import Medium
 from compgen.models.allowed import whole
 from compgen.models.base import ByteModel
 from compgen.registry import Configured
+from compgen.sampling.shown import line, page, printed, rate
 
 Watch: TypeAlias = Callable[[int, bytes], None]
 """A function that is called after each step, with the number of bytes in a row so far, and with those bytes of row 0
@@ -90,7 +92,7 @@ class Sample:
     """
 
     data: bytes
-    surprisals: NDArray[np.float64]
+    surprisals: NDArray[np.float64] = field(repr=False)
     weight: float
     stopped: bool = False
 
@@ -123,18 +125,33 @@ class Sample:
         length = whole(allow, self.data)
         return replace(self, data=self.data[:length], surprisals=self.surprisals[:length])
 
+    def __str__(self) -> str:
+        ended = ", ended by a stop string" if self.stopped else ""
+        return f"{rate(self)}{ended}\nlog2 of its probability: {self.log2_prob:.1f}\n{line(self)}"
+
     def _repr_html_(self) -> str:
-        return surprisal_html(self.data, self.surprisals)
+        return f"<p><b>{rate(self)}</b></p>{surprisal_html(self.data, self.surprisals)}{surprisal_legend()}"
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(Sequence[Sample]):
-    """Continuations drawn together, with the model, the sampler and the seed that draw them again."""
+    """Continuations drawn together, with the model, the sampler and the seed that draw them again.
+
+    Attributes:
+        drawn: the continuations.
+        model: the model that they were drawn from.
+        sampler: what drew them.
+        seed: the seed of the random numbers.
+        given: the prompt, or a prompt for each sample.
+        medium: the medium of the bytes, if it was told: notebooks then show pictures and players.
+    """
 
     drawn: tuple[Sample, ...]
     model: ByteModel
     sampler: Sampler
     seed: int
+    given: tuple[bytes, ...] = field(default=(), repr=False)
+    medium: Medium | None = None
 
     def joined(self) -> Samples:
         """Return the continuations as one sample, one after the other."""
@@ -157,7 +174,10 @@ class Samples(Sequence[Sample]):
         return iter(self.drawn)
 
     def _repr_html_(self) -> str:
-        return "".join(sample._repr_html_() for sample in self.drawn)
+        return page(self)
+
+    def __str__(self) -> str:
+        return printed(self)
 
 
 class Sampler(Configured, ABC):

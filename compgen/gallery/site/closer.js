@@ -120,7 +120,8 @@ function benchOfText(article) {
   const level = (bits) => [1, 2, 4, 6, 8, 10].filter((edge) => bits >= edge).length;
   const known = article.dataset.rule !== "original";
   const parts = found.map(([letter, bits], place) => make("span", { class: known ? `s${level(bits)}` : "", onclick: () => go(place) }, letter));
-  text.append(...parts);
+  const given = article.closest("section").querySelector("pre.given").textContent;
+  text.append(make("span", { class: "known" }, `…${given.slice(-160).replace(/^…/, "")}`), ...parts);
   if (!known) return make("div", {}, text);
   const told = make("output");
   const range = make("input", { type: "range", min: 0, max: Math.max(found.length - 1, 0), value: 0, "aria-label": "letter", oninput: () => go(Number(range.value)) });
@@ -129,7 +130,7 @@ function benchOfText(article) {
     text.querySelector(".here")?.classList.remove("here");
     parts[place]?.classList.add("here");
     const [letter, bits] = found[place] || ["", 0];
-    told.textContent = `“${letter === "\n" ? "↵" : letter}” cost ${bits.toFixed(2)} bits: one in ${Math.round(2 ** bits).toLocaleString("en")}`;
+    told.textContent = `“${letter === "\n" ? "↵" : letter}” cost ${bits.toFixed(2)} bits: it was expected at ${(100 * 2 ** -bits).toPrecision(2)}%`;
   };
   go(0);
   return make("div", {}, text, make("div", { class: "tools" }, range, told));

@@ -101,6 +101,8 @@ function write() {
     }
     return [...box.children];
   });
+  by("again").dataset.writing = "yes";
+  by("again").textContent = "Show it all";
   const most = Math.min(Math.max(...voices.map((one) => one.length), 0), 4800 / SPEED);
   for (const voice of voices) for (const letter of voice) letter.classList.add("unsaid");
   const since = performance.now();
@@ -110,19 +112,16 @@ function write() {
     for (const voice of voices) {
       for (const [place, letter] of voice.entries()) if (over || place < said) letter.classList.remove("unsaid");
     }
-    if (over) clearInterval(writing);
-    by("again").textContent = over ? "Watch them write again" : "Show it all";
-    by("again").dataset.writing = over ? "" : "yes";
+    if (over) stop();
   }, SPEED);
 }
-by("again")?.addEventListener("click", () => {
-  if (by("again").dataset.writing !== "yes") return write();
+function stop() {
   clearInterval(writing);
   for (const letter of document.querySelectorAll(".unsaid")) letter.classList.remove("unsaid");
   by("again").dataset.writing = "";
   by("again").textContent = "Watch them write again";
-  return undefined;
-});
+}
+by("again")?.addEventListener("click", () => (by("again").dataset.writing === "yes" ? stop() : write()));
 if (by("again") && !location.hash && !matchMedia("(prefers-reduced-motion: reduce)").matches) write();
 
 // Keys. Those that scroll a page are left to it.

@@ -1,0 +1,1 @@
+"""From distributions to files and back: the format, the entropy coder, and what a file may cost."""

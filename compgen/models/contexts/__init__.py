@@ -1,0 +1,1 @@
+"""What the models of contexts and of samples are made of."""
