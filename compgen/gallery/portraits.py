@@ -87,9 +87,9 @@ def words(column: Column) -> Words:
 
 
 def _found(column: Column) -> Words:
-    members = [Spec.parse(one) for one in column.compressor.split("+")] if "+" in column.compressor else []
-    if members:
-        names = " and ".join(one.name for one in members)
+    members = [] if column.compressor.startswith("command:") else column.compressor.split("+")
+    if len(members) > 1:
+        names = " and ".join(Spec.parse(one).name for one in members)
         return Words(
             "a mixture",
             f"{names[0].upper()}{names[1:]}, mixed: at each byte, whoever has been right lately counts for more.",

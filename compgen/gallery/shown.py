@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ _TALL = 192
 """Height to which rows that stand alone are stretched, screen pixels. Chosen: each row can be seen."""
 _TICKS = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 """Seconds between the ticks below a spectrogram: the least that gives six or fewer."""
+_RETURN = "\N{SYMBOL FOR CARRIAGE RETURN}"
+"""How a carriage return is shown."""
 _RULE = re.compile(r"\brule=([a-z-]+)")
 """A rule in the spec of a model, where each is named."""
 
@@ -57,10 +59,10 @@ class Shown:
             self._top = loudest(prompt.medium.waveform(self._given + prompt.rest[0]), prompt.medium.rate)
 
     @property
-    def given(self) -> list[Any]:
+    def given(self) -> str:
         """The end of the prompt, if it is text."""
         text = self.prompt.given[0]
-        return [("…" if len(text) > _SHOWN else "") + readable(text[-_SHOWN:])]
+        return ("…" if len(text) > _SHOWN else "") + readable(text[-_SHOWN:]).replace(_RETURN + "\n", "\n")
 
     @property
     def about(self) -> str:
@@ -104,7 +106,7 @@ class Shown:
         else:
             self._write(f"{file}.txt", self.prompt.file(cell.made, ".txt"))
             bits = cell.surprisals or [0.0] * len(cell.made)
-            shown.update(download=f"{file}.txt", letters=list(graphemes(cell.made, np.array(bits))))
+            shown.update(download=f"{file}.txt", letters=_lines(graphemes(cell.made, np.array(bits))))
             shown["spans"] = spans(shown["letters"])
         return shown
 
@@ -139,6 +141,16 @@ class Shown:
             "seconds_at": [(f"{n * step:g}", 100 * n * step / seconds) for n in range(int(seconds / step) + 1)],
             "hertz_at": [(f"{nyquist * share:g}", 100 - 100 * share) for share in (0, 0.5, 1)],
         }  # fmt: skip
+
+
+def _lines(letters: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return letters in which a carriage return before a line feed is part of it, and not a sign of its own."""
+    found: list[tuple[str, float]] = []
+    for letter, bits in letters:
+        if letter == "\n" and found and found[-1][0] == _RETURN:
+            bits += found.pop()[1]
+        found.append((letter, bits))
+    return found
 
 
 def spans(letters: list[tuple[str, float]]) -> list[tuple[str, int]]:

@@ -13,6 +13,9 @@ RANGE = 70
 """Decibels that the colours of a spectrogram span. Chosen: the range of 8-bit sound and some more."""
 _SCALE = ((5, 4, 22), (60, 15, 110), (145, 40, 129), (220, 72, 105), (252, 150, 92), (252, 240, 190))
 """Red, green and blue from the quietest to the loudest: darker is quieter, for every eye."""
+_SILENCE = -90.0
+"""dB of full scale from which on a spectrogram has colours at most. Chosen: below the least step of 16 bits, so that
+silence is dark."""
 _LISTENING = -20.0
 """dBFS of the root mean square at which sound is played. Chosen: speech stands there in broadcasts, roughly."""
 _PEAK = -1.0
@@ -45,7 +48,7 @@ def spectrogram(sound: NDArray[np.float64], rate: int, top: float | None = None)
     Colours span the 70 dB below ``top``, by default below the loudest point. One ``top`` puts several on one scale.
     """
     power = _power(sound, rate)
-    highest = power.max() if top is None else top
+    highest = max(power.max() if top is None else top, _SILENCE)
     shade = np.clip((power - highest + RANGE) / RANGE, 0, 1)[:, ::-1].T
     places = np.linspace(0, 1, len(_SCALE))
     colour = np.stack([np.interp(shade, places, channel) for channel in zip(*_SCALE, strict=True)], axis=2)

@@ -212,7 +212,21 @@ def test_filters_rows_and_cells_have_an_address(browser: Any, rich: Path) -> Non
         assert run(browser, "return document.getElementById('closer').open")
         assert run(browser, "return document.getElementById('closer').dataset.of") == f"{row}/{column}"
     visit(browser, page(rich, "index.html#nothing/here?medium=wrong&rule=&x=1"))
+    for name in ("index.html#%E0%A4%A", "distances.html#%E0%A4%A", "distances.html#log/none/gzip", "explorer.html#x"):
+        visit(browser, page(rich, name))
     assert logs(browser)[0] == [], "an address that nobody made is no error"
+
+
+def test_labels_differ(browser: Any, rich: Path) -> None:
+    """Who hears the page rather than sees it can tell its buttons and links apart."""
+    visit(browser, page(rich))
+    labels = run(
+        browser,
+        """return [...document.querySelectorAll(
+            "#wall ~ section :is(button, summary, input, article, [download])")].map((one) => one.getAttribute("aria-label") || one.textContent)""",
+    )
+    assert len(labels) > 40
+    assert len(set(labels)) == len(labels)
 
 
 def test_a_closer_look_at_a_picture(browser: Any, rich: Path) -> None:

@@ -72,13 +72,14 @@ keep = 0.9
 [[rows]]
 name = "Rows"
 made = "tiles"
+crop = [0, 0, 48, 12]
 by_row = true
 [[rows]]
 name = "Strings"
 made = "plucked"
 medium = "audio:coding=linear,rate=4000"
 keep = 0.75
-length = 400
+length = 300
 [[columns]]
 name = "gzip"
 [[columns]]
