@@ -64,9 +64,8 @@ def main() -> None:
     for spec in specs:
         model = load(spec)
         assert isinstance(model, Mixture), f"{spec} is no mixture"
-        print(
-            f"\n{spec}\n{'text':12} {'bytes':>5} {'members':>{8 * len(model.members)}} {'mixer':>8} {'mixture':>8} excess"
-        )
+        heads = f"{'members':>{8 * len(model.members)}} {'mixer':>8} {'mixture':>8} excess"
+        print(f"\n{spec}\n{'text':12} {'bytes':>5}{heads}")
         for name, (path, begin) in texts.items():
             bits = surprisals(model, read(arguments.data, path)[begin : begin + sizes[-1]])
             for size in sizes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,16 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.coding import independent_segment
-from compgen.coding.container import EndFrame, ModelFrame, SegmentFrame
+from compgen.coding import independent_segment, token_segment
+from compgen.coding.container import MAGIC, EndFrame, ModelFrame, SegmentFrame, checksum
 from compgen.coding.frame_reader import FrameReader
+from compgen.coding.numbers import number
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
-from compgen.errors import IncompatibleError, UsageError
+from compgen.coding.writer import model_frame
+from compgen.errors import CorruptDataError, IncompatibleError, UsageError
 from compgen.models import load
+from compgen.models.language import TokenModel
 from compgen.testing import check_model
 from tests.conftest import Run
 
@@ -51,8 +57,6 @@ def kinds(blob: bytes) -> str:
 
 def test_round_trips(spec: str, prose: bytes) -> None:
     """Random weights compress little, so segments may be stored; here they are coded in any case."""
-    from compgen.coding.container import SegmentFrame as Frame
-
     model = load(spec)
     for data in (
         b"a",
@@ -66,7 +70,7 @@ def test_round_trips(spec: str, prose: bytes) -> None:
         for lanes in (1, 3):
             code, tokens = independent_segment.encode(model, data, lanes, verify=True)
             assert tokens
-            assert independent_segment.decode(model, Frame(len(data), code, b"", True, tokens), lanes) == data
+            assert independent_segment.decode(model, SegmentFrame(len(data), code, b"", True, tokens), lanes) == data
     assert compgen.decompress(compgen.compress(b"", model), model) == b""
 
 
@@ -88,11 +92,98 @@ def test_lanes_suit_the_size_and_the_device(gpt2: str, monkeypatch: pytest.Monke
 
 
 def test_all_bytes_are_coded_as_tokens(gpt2: str) -> None:
-    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    likely = likely_text(gpt2)
     for data in (likely, likely[:150] + b"\xff" + likely[150:]):
         blob = compgen.compress(data, gpt2)
         assert kinds(blob) == "T"
         assert compgen.decompress(blob, gpt2) == data
+
+
+ODD = {
+    "one bad byte": (b"The sea, and the lamp. " * 4500)[:50_000]
+    + b"\xff"
+    + (b"The sea, and the lamp. " * 4500)[:50_000],
+    "U+2581": "The\u2581sea and\u2581the lamp. ".encode() * 50,
+    "spaces": b" " * 20_000,
+    "ideographs": "灯台守は夜になると灯をともし、船は海から来た。".encode() * 450,
+    "special tokens": b"a <|endoftext|><s></s><unk><bos><eos><0x0A> b" * 30,
+    "no text": bytes(range(256)) * 8,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_odd_data_comes_back_from_tokens(kind: str, odd: str, tmp_path: Path) -> None:
+    model, data = load(f"llm:{tiny.make(kind, tmp_path)}"), ODD[odd]
+    assert isinstance(model, TokenModel)
+    _, tokens = independent_segment.encode(model, data, 256, verify=True)
+    assert tokens
+    if odd == "one bad byte":
+        spelled, without = model.encode(data), model.encode(data.replace(b"\xff", b""))
+        assert spelled is not None
+        assert without is not None
+        assert len(spelled) <= len(without) + 20, "only the stretch around it is spelled otherwise"
+
+
+def test_bytes_without_tokens_are_listed_beside_the_code(tmp_path: Path) -> None:
+    tokenizer = tiny.without_tokens_for_some_bytes()
+    model = load(f"llm:{tiny.save(tmp_path, tiny.llama(len(tokenizer)), tokenizer)}")
+    assert isinstance(model, TokenModel)
+    assert model.missing == frozenset(range(0xF5, 0x100))
+    assert model.encode(b"sea \xff") is None
+    for data in (b"\xff", b"\xff\xfe" * 9, b"the \xff sea\xfa\xfa the", b"the sea" * 9 + b"\xf5", b"\xf6 the sea"):
+        for lanes in (1, 3):
+            code, tokens = independent_segment.encode(model, data, lanes, verify=True)
+            frame = SegmentFrame(len(data), code, b"", coded=True, tokens=tokens)
+            assert independent_segment.decode(model, frame, lanes) == data
+            for damaged in (b"", b"\xff", b"\x7f" + code[1:], code[:2]):
+                with pytest.raises(CorruptDataError):
+                    independent_segment.decode(model, dataclasses.replace(frame, body=damaged), lanes)
+    blob = compgen.compress(b"the sea the sea " * 9 + b"\xff", model)
+    assert compgen.decompress(blob, model) == b"the sea the sea " * 9 + b"\xff"
+
+
+@functools.cache
+def likely_text(spec: str) -> bytes:
+    """Text that a model of random weights compresses: its own sample."""
+    return compgen.sample(spec, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+
+
+def test_a_short_file_says_little_beside_its_code(gpt2: str, tmp_path: Path) -> None:
+    data = likely_text(gpt2)
+    blob = compgen.compress(data, gpt2)
+    assert blob[5:6] == b"t"
+    model = load(gpt2)
+    assert isinstance(model, TokenModel)
+    state, bits = model.start_tokens(1), 0.0
+    for token in model.encode(data) or []:
+        bits += state.precision - np.log2(state.append(np.array([token]))[1][0])
+    assert len(blob) - bits / 8 < 30
+    assert Path(gpt2).name.encode() not in blob
+    with pytest.raises(IncompatibleError, match=r"written with 'llm:DIR', .* llm: with the folder"):
+        compgen.decompress(blob)
+    option = compgen.compress(data, f"{gpt2},window=20")
+    with pytest.raises(UsageError, match="written with 'llm:DIR,window=20'"):
+        compgen.decompress(option, gpt2)
+    assert compgen.decompress(blob + option[:0] + blob, gpt2) == data + data
+    assert compgen.decompress(option, f"{gpt2},window=20") == data
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_segments_of_tokens_of_version_3_still_decode(gpt2: str, lanes: int) -> None:
+    """Their code began with the number of tokens in four bytes, in one lane as well, and had no list."""
+    model, data = load(gpt2), likely_text(gpt2)
+    assert isinstance(model, TokenModel)
+    tokens = model.encode(data) or []
+    code = token_segment.encode(model.start_tokens(lanes), tokens)[0 if lanes == 1 else len(number(len(tokens))) :]
+    frame = SegmentFrame(len(data), struct.pack("<I", len(tokens)) + code, checksum(0, data), coded=True, tokens=True)
+    named = model_frame(model, lanes, independent=True)
+    end = EndFrame(len(data), hashlib.blake2b(data, digest_size=16).digest())
+    for version in (b"\x02", b"\x03"):
+        old = MAGIC + version + b"M" + named.pack() + b"T" + frame.pack() + b"E" + end.pack()
+        assert compgen.decompress(old, model) == data
+        with pytest.raises(CorruptDataError):
+            compgen.decompress(MAGIC + version + compgen.compress(data, model)[5:], model)
 
 
 def segments(spec: str, data: bytes, segment_size: int | None = None) -> list[bytes]:
@@ -124,7 +215,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def test_a_file_of_unknown_size_has_the_segments_that_suit(gpt2: str) -> None:
-    assert list(map(len, segments(gpt2, bytes(300_000)))) == [1 << 17, 1 << 17, 300_000 - (1 << 18)]
+    assert list(map(len, segments(gpt2, bytes(300_000)))) == [1 << 18, 300_000 - (1 << 18)], "64 KB a lane"
 
 
 def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +228,7 @@ def test_memory_that_ends_after_the_network_halves_lanes(gpt2: str, monkeypatch:
             raise torch.OutOfMemoryError("CUDA out of memory")
         read(state, tokens)
 
-    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    likely = likely_text(gpt2)
     monkeypatch.setattr(TokenCoderState, "_read", small)
     blob = compgen.compress(likely, gpt2, lanes=8)
     named = FrameReader(io.BytesIO(blob)).read()
@@ -199,7 +290,7 @@ def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
 
 def test_other_floats_are_refused(gpt2: str) -> None:
     """The fingerprint is a digest of frequencies, and another type, device or build gives other frequencies."""
-    likely = compgen.sample(gpt2, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+    likely = likely_text(gpt2)
     blob = compgen.compress(likely, gpt2)
     frames = FrameReader(io.BytesIO(blob))
     named = frames.read()

@@ -357,16 +357,7 @@ def test_what_does_not_fit_is_said(pair: Pair) -> None:
 
 
 def test_a_byte_without_a_token_is_possible_all_the_same() -> None:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    every = "".join(c for c in sorted(pre_tokenizers.ByteLevel.alphabet()) if c not in "õö÷øùúûüýþÿ")
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=list(every), show_progress=False)
-    tokenizer.train_from_iterator(["the sea the sea"], trainer)
-    tokens = Tokeniser(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    tokens = Tokeniser(tiny.without_tokens_for_some_bytes())
     assert tokens.missing == frozenset(range(0xF5, 0x100))
     engine = CausalLM(tiny.llama(int(tokens.ids.max()) + 1).eval(), "cpu", "float32")
     data = b"the \xff sea\xfa\xfa the"

@@ -93,6 +93,17 @@ def sentence_piece(size: int = 420) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
 
 
+def without_tokens_for_some_bytes() -> PreTrainedTokenizerFast:
+    """Return byte-level BPE without tokens for the bytes from 0xF5 on, which valid UTF-8 never holds."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    every = "".join(c for c in sorted(pre_tokenizers.ByteLevel.alphabet()) if c not in "õö÷øùúûüýþÿ")
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=list(every), show_progress=False)
+    tokenizer.train_from_iterator(["the sea the sea"], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
 def gpt2(width: int, seed: int = 1) -> GPT2LMHeadModel:
     """Return a network of GPT-2's type with ``width`` logits."""
     torch.manual_seed(seed)
