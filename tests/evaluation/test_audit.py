@@ -159,29 +159,32 @@ def test_a_model_that_learns_in_the_audit_does_not_reach_the_decoder() -> None:
         check_normalised(Local(), TEXT)
 
 
-@pytest.mark.parametrize(
-    "form", [io.BytesIO, lambda data: iter([data[:10], b"", data[10:]]), lambda data: data.decode()]
-)
-def test_a_text_is_read_as_it_comes(form: Callable[[bytes], Any]) -> None:
-    found = audit("backoff:order=2", form(TEXT), segment=100)
+FORMS: dict[str, Callable[[bytes], Any]] = {
+    "file": io.BytesIO,
+    "blocks": lambda data: iter([data[:10], b"", data[10:]]),
+    "text": bytes.decode,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_text_is_read_as_it_comes(form: str) -> None:
+    found = audit("backoff:order=2", FORMS[form](TEXT), segment=100)
     assert (found.passed, found.segments, found.decoded_bytes) == (True, 3, len(TEXT))
     parts = [TEXT[:100], TEXT[100:200], TEXT[200:]]
     assert found.score_bits == pytest.approx(sum(compgen.score("backoff:order=2", p).surprisals.sum() for p in parts))
     assert found.text_sha256 == hashlib.sha256(TEXT).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "spec", ["gzip:rule=decoder", "xz:rule=calibrated", "gzip:rule=one-step", "history", "gzip+ppmd"]
-)
+@pytest.mark.parametrize("spec", ["gzip:rule=decoder", "gzip:rule=one-step+backoff:order=2", "zstd:rule=calibrated"])
 def test_models_of_the_package_pass(spec: str) -> None:
-    assert check_normalised(spec, TEXT[:120]).passed
+    assert check_normalised(spec, TEXT[:60]).passed
 
 
 def test_language_models_pass(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from tests.neural import tiny
 
-    found = check_normalised(f"llm:{tiny.make('gpt2', tmp_path)}", TEXT[:60] + b"\xff")
+    found = check_normalised(f"llm:{tiny.make('gpt2', tmp_path)}", TEXT[:20] + b"\xff")
     assert not found.reproducible
     assert found.parameters > 10_000
 
