@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import compgen
 from compgen.cli import run
+from compgen.coding.ordered_pool import OrderedPool
 from compgen.errors import UsageError
 from compgen.evaluation.audit import audit
 from compgen.models.base import PRECISION, ByteModel
@@ -180,13 +181,23 @@ def test_models_of_the_package_pass(spec: str) -> None:
     assert check_normalised(spec, TEXT[:60]).passed
 
 
-def test_language_models_pass(tmp_path: Path) -> None:
+def test_language_models_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     from tests.neural import tiny
 
+    monkeypatch.setattr("compgen.evaluation.audit.OrderedPool", lambda count: OrderedPool(1))  # torch starts slowly
     found = check_normalised(f"llm:{tiny.make('gpt2', tmp_path)}", TEXT[:20] + b"\xff")
     assert not found.reproducible
     assert found.parameters > 10_000
+
+
+@pytest.mark.parametrize("size", range(1, 40, 3))
+def test_short_codes_are_within_eight_bytes_of_their_scores(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that began with a checksum, as a file's segments do, was up to 65 bits longer than its score."""
+    monkeypatch.setattr("compgen.evaluation.audit.TOLERANCE", 1e-6)
+    monkeypatch.setattr("compgen.evaluation.audit.OrderedPool", lambda count: OrderedPool(1))  # a process is slow
+    for begin in range(20):
+        assert audit("backoff:order=2", TEXT[begin : begin + size]).passed
 
 
 def test_an_empty_text_is_refused() -> None:
