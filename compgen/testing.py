@@ -185,6 +185,7 @@ def check_normalised(
     Before each byte its frequencies are at least 1 and sum to 2**24; the score is the code's length to 0.05% and 8
     bytes; and a fresh process, which never sees the text, decodes the code to it. ``text`` may be bytes, a file open
     for reading bytes, or blocks of bytes. ``compgen/evaluation/audit.py`` says how it is done.
+    The decoder's process imports the caller's module, so a script calls this under ``if __name__ == "__main__":``.
 
     Raises:
         UsageError: the text is empty, or the model cannot be sent to another process.

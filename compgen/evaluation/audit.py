@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compgen.arguments import as_bytes
-from compgen.coding import byte_segment, rans
+from compgen.coding import rans
 from compgen.coding.ordered_pool import OrderedPool
 from compgen.compressors.base import Compressor
 from compgen.errors import CompgenError, UsageError
@@ -45,7 +45,7 @@ SEGMENT = 1 << 20
 TOLERANCE = 0.0005
 """How far a score may be from the length of its code, relative to the score: what 24 bits of precision cost at most."""
 SLACK = 64
-"""Bits by which they may differ besides: the code's last state."""
+"""Bits by which they may differ besides: 8 bytes, the entropy coder's last state."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _checked(
         low[place], width[place] = frequencies[:byte].sum(), frequencies[byte]
         state.extend(np.array([byte], dtype=np.uint8))
         watch(before.text_bytes + place + 1)
-    code = rans.encode(low, width, PRECISION, [byte_segment.initial_state(data)])
+    code = rans.encode(low, width, PRECISION, [rans.LEAST])
     bits = float(score(model, data).surprisals.sum())
     allowed = TOLERANCE * bits + SLACK
     if not abs(bits - 8 * len(code)) <= allowed:  # not a number is refused, too
@@ -231,10 +231,17 @@ def _frequencies(state: State, place: int) -> NDArray[np.int64]:
 
 def _decoded(model: ByteModel, code: bytes, length: int) -> bytes | str:
     """Return the bytes that ``code`` holds, or why it cannot be decoded. This runs in a process of its own."""
+    found = bytearray()
     try:
-        return byte_segment.decode(model.start([b""]), code, length)
+        state, decoder = model.start([b""]), rans.Decoder(code, 1, PRECISION)
+        for _ in range(length):
+            symbols, low, width = state.locate(decoder.points())
+            decoder.advance(low, width)
+            found += symbols.tobytes()
+            state.extend(symbols)
     except CompgenError as error:
         return str(error)
+    return bytes(found)
 
 
 def _came_back(found: Certificate, expected: bytes, decoded: bytes | str) -> Certificate:

@@ -216,7 +216,7 @@ class SetConfig:
     Attributes:
         name: name of the set in tables.
         loader: ``bytes``, ``text``, ``images``, ``speech`` or ``random``.
-        paths: files, and folders of files, under the data root; or anywhere, if they begin with ``/`` or ``.``.
+        paths: files, and folders of files, under the data root; elsewhere if they begin with ``/``, ``./`` or ``../``.
         models: the paths that models are scored on, if a model may have been trained on the others; all by default.
         made: the data that the project makes if there is no data root: ``text``, ``image`` or ``speech``.
         size: bytes of made or random data.
@@ -315,7 +315,7 @@ class SetConfig:
 
 def _is_anywhere(path: str) -> bool:
     """Return whether a path of a config is not one under the data root."""
-    return path.startswith(("/", "."))
+    return path.startswith(("/", "./", "../"))
 
 
 def permutation(count: int, seed: int, name: str) -> NDArray[np.int64]:

@@ -53,12 +53,14 @@ def test_rates_are_sums_over_shards() -> None:
     records = [
         {"chunks": 2, "raw": 100, "written": 60, "published": 70, "seven": 50, "lost": 100, "header": 21, "decoded": 1},
         {"chunks": 3, "raw": 200, "written": 90, "published": 95, "seven": 80, "lost": 200, "header": 21, "decoded": 0},
+        {"counted_chunks": 5, "counted": 300, "squares": 5500.0},
     ]
     found = Rates.total(records)
     assert (found.chunks, found.raw, found.written, found.header, found.decoded) == (5, 300, 150, 21, 1)
     assert found.honest == 150 / 300
     assert found.paper_code == (165 - 4 * 21) / 300
     assert found.paper_seven == pytest.approx((130 * 8 / 7 - 4 * 21) / 300)
+    assert found.paper_error == pytest.approx(math.sqrt((1100 - 33**2) / 4) / 60)
 
 
 def test_what_a_model_needs_once_counts_once_for_all_shards() -> None:
@@ -71,11 +73,14 @@ def test_what_a_model_needs_once_counts_once_for_all_shards() -> None:
 
 def test_a_model_pays_for_its_frame_and_its_weights() -> None:
     found = Rates(
-        chunks=1, raw=1000, written=200, bits=1400.0, once=50, parameters=10_000, shipped=9_000, seven=175, lost=1000
-    )
+        chunks=1, raw=1000, written=200, bits=1400.0, once=50, parameters=10_000, shipped=9_000, seven=175, lost=1000,
+        counted_chunks=1, counted=1000, dropped=125,
+    )  # fmt: skip
     assert found.honest == 0.25
     assert found.ideal == 0.175
     assert found.paper_code == found.paper_seven == pytest.approx(0.2)
+    assert found.paper_error is None
+    assert found.kept == pytest.approx(0.3)
     assert found.adjusted(0.25, 10**6) == pytest.approx(0.25 + 0.02)
     assert found.adjusted(0.25, 10**6, shipped=True) == pytest.approx(0.25 + 0.009)
 

@@ -165,7 +165,9 @@ def test_any_language_model_and_the_users_own_text(tmp_path: Path, prose: bytes)
     (folder / "a.md").write_bytes(prose)
     (folder / "b.png").write_bytes(b"no text")
     model = tiny.make("llama", tmp_path / "a model, so named")
-    config = (ROOT / "configs/recent.toml").read_text().replace("32_768", "4096").replace("8192", "4096")
+    config = (ROOT / "configs/recent.toml").read_text()
+    for long, short in (("[2048]", "[256]"), ("32_768", "512"), ("8192", "512"), ("coded = 2048", "coded = 256")):
+        config = config.replace(long, short)
     (tmp_path / "c.toml").write_text(
         config[: config.index('[[rows]]\nname = "llm')] + config[config.rindex("[[rows]]") :]
     )
@@ -177,8 +179,8 @@ def test_any_language_model_and_the_users_own_text(tmp_path: Path, prose: bytes)
     }  # fmt: skip
     assert result.provenance["identity"]["data"]["book of 1865"]["made"]
     counted: Sequence[dict[str, int]] = [r for r in result.records if r["row"] == "tiny" and "symbols" in r]
-    assert [one["counted"] for one in counted] == [2048] * 3
-    assert all(one["symbols"] < 2048 for one in counted)
+    assert [one["counted"] for one in counted] == [256] * 3
+    assert all(one["symbols"] < 256 for one in counted)
     (table, *_) = result.study.tables(result.records)
     assert any("tokens of a chunk" in note for note in table.notes)
     assert any("parameters add" in note for note in table.notes)
