@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from compgen.display import graphemes, readable, surprisal_level
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.cells import Cell
-from compgen.gallery.sound import levelled, loudest, spectrogram, waveform_path
+from compgen.gallery.sound import loudest, spectrogram, waveform_path
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
+from compgen.media.listening import levelled
 
 _SHOWN = 420
 """Bytes of a text prompt that a page shows, its last ones. Chosen: enough to know the text, few enough
