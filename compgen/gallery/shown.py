@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from compgen.display import graphemes, readable, surprisal_level
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.cells import Cell
-from compgen.gallery.sound import levelled, loudest, spectrogram, waveform_path
+from compgen.gallery.sound import loudest, spectrogram, waveform_path
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
+from compgen.media.listening import levelled
 
 _SHOWN = 420
 """Bytes of a text prompt that a page shows, its last ones. Chosen: enough to know the text, few enough
 to leave the samples in sight."""
-_WIDE = 256
-"""Width that small pictures are enlarged to, screen pixels. Chosen: pixels of a small picture show, and
-pictures still stand side by side."""
+_WIDTHS = (146, 240, 380)
+"""Screen pixels that small pictures are enlarged to at most, by a whole number: two side by side on a phone, in a card,
+and in a wide card. Chosen: pixels of a small picture show, and all have the same size."""
 _TALL = 192
 """Height to which rows that stand alone are stretched, screen pixels. Chosen: each row can be seen."""
 _TICKS = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
@@ -81,7 +82,7 @@ class Shown:
     @property
     def wide(self) -> bool:
         """Whether a picture is too wide for a card among others."""
-        return isinstance(self.prompt.medium, Image) and self.prompt.medium.width > _WIDE
+        return isinstance(self.prompt.medium, Image) and self.prompt.medium.width > _WIDTHS[1]
 
     def original(self) -> dict[str, Any]:
         """Return what really came, as a cell."""
@@ -120,8 +121,8 @@ class Shown:
         return {
             "image": f"{file}.png", "download": f"{file}.png", "width": width, "height": height, "rows": rows,
             "cut": 100 * cut,
-            # Enlarge by a whole number, so that all pixels of the picture have the same size.
-            "scale": max(_WIDE // width, 1), "stretch": max(_TALL // height, 1) if rows else max(_WIDE // width, 1),
+            "widths": [max(most // width, 1) * width for most in _WIDTHS],
+            "stretched": max(_TALL // height, 1) * height,
         }  # fmt: skip
 
     def _sound(self, cell: Cell, medium: Audio, file: str) -> dict[str, Any]:

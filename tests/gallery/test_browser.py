@@ -222,8 +222,8 @@ def test_labels_differ(browser: Any, rich: Path) -> None:
     visit(browser, page(rich))
     labels = run(
         browser,
-        """return [...document.querySelectorAll(
-            "#wall ~ section :is(button, summary, input, article, [download])")].map((one) => one.getAttribute("aria-label") || one.textContent)""",
+        """const all = document.querySelectorAll("#wall ~ section :is(button, summary, input, article, [download])");
+        return [...all].map((one) => one.getAttribute("aria-label") || one.textContent)""",
     )
     assert len(labels) > 40
     assert len(set(labels)) == len(labels)
@@ -434,6 +434,13 @@ def test_nothing_sticks_out_and_cards_align(browser: Any, rich: Path, width: int
             return [box.top, box.bottom, box.right, inside[0].top, inside[1].bottom]; })])""",
     )
     assert len(cards) == 4
+    zooms = run(
+        browser,
+        """return [...document.querySelectorAll(".cells img[width]")].map(
+            (one) => one.getBoundingClientRect().width / one.naturalWidth)""",
+    )
+    assert len(zooms) == 10
+    assert all(zoom == int(zoom) >= 2 for zoom in zooms), "all pixels of a picture have the same size"
     for edge, boxes in cards:
         for top in {box[0] for box in boxes}:
             line = np.array([box for box in boxes if box[0] == top])

@@ -27,8 +27,9 @@ soundfile = pytest.importorskip("soundfile")
 from compgen.gallery.config import GalleryRow, read_config  # noqa: E402
 from compgen.gallery.material import MADE  # noqa: E402
 from compgen.gallery.prompts import item  # noqa: E402
-from compgen.gallery.sound import level, levelled, loudest, spectrogram, waveform_path  # noqa: E402
+from compgen.gallery.sound import loudest, spectrogram, waveform_path  # noqa: E402
 from compgen.locks import alone_in  # noqa: E402
+from compgen.media.listening import level, levelled  # noqa: E402
 
 CONFIG = """
 title = "A <b>small</b> gallery"
