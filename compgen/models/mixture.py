@@ -159,8 +159,11 @@ class MixtureState(State):
 
     def freeze(self) -> None:
         """Stop learning in the mixers, the trackers and the members."""
-        for part in (*self._states, *self._mixers, *self._trackers):
-            part.freeze()
+        for state in self._states:
+            state.freeze()
+        for mixer, tracker in zip(self._mixers, self._trackers, strict=True):
+            mixer.freeze()
+            tracker.freeze()
 
     def fork(self, rows: Rows) -> MixtureState:
         """Return an independent state of the given rows."""
