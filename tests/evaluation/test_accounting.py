@@ -4,6 +4,7 @@ import gzip
 import io
 import lzma
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_its_png_is_pillows_but_for_the_filters() -> None:
 
 
 def test_rates_are_sums_over_shards() -> None:
-    records = [
+    records: list[dict[str, Any]] = [
         {"chunks": 2, "raw": 100, "written": 60, "published": 70, "seven": 50, "lost": 100, "header": 21, "decoded": 1},
         {"chunks": 3, "raw": 200, "written": 90, "published": 95, "seven": 80, "lost": 200, "header": 21, "decoded": 0},
         {"counted_chunks": 5, "counted": 300, "squares": 5500.0},

@@ -70,7 +70,7 @@ class Zero(HonestState):
 
 class Floats(HonestState):
     def frequencies(self) -> Frequencies:
-        return super().frequencies().astype(np.float64)  # type: ignore[return-value]
+        return super().frequencies().astype(np.float64)
 
 
 class PeekingInside(HonestState):

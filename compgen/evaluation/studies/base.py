@@ -156,13 +156,51 @@ class Study(ABC):
                 is_model = isinstance(compressor, ModelCompressor)
                 data = opened(one, place.root, self.seed, is_model and bool(one.models))
                 for length in row.lengths or self.lengths:
-                    size, begins = self._chunks(one, data, row, length, place.limit)
                     if is_model and self.paper:
-                        yield from self._counted(one, data, row, length, size, begins)
-                    yield from self._coded(one, data, row, length, size, begins, is_model)
+                        yield from self._counted(one, data, row, length, place.limit)
+                    yield from self._shards(one, data, row, length, place.limit)
+
+    def _shards(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[RateShard]:
+        """Yield the shards that compress the row's chunks."""
+        size, begins = self._chunks(one, data, row, length, limit)
+        if row.coded:
+            begins = begins[: max(1, row.coded // size)]
+        parts = list(batches(begins, max(1, (row.shard or self.shard) // size)))
+        decoded = self.decoded if row.decoded < 0 else row.decoded
+        for part, places in enumerate(parts):
+            yield RateShard(
+                id=f"{one.name}/{row.name}/{length}/{part}",
+                set=one.name,
+                row=row.name,
+                spec=row.spec,
+                length=length,
+                chunks=tuple(data.cut(begin, size) for begin in places),
+                decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
+                mapping=one.mapping if self.paper else "",
+                gpus=row.gpus,
+            )
+
+    def _counted(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[CountedShard]:
+        """Yield the shards that count a model's chunks by the paper's accounting."""
+        size, begins = self._chunks(one, data, row, length, limit)
+        for part, places in enumerate(batches(begins, max(1, (row.shard or self.shard) // size))):
+            yield CountedShard(
+                id=f"{one.name}/{row.name}/{length}/counted/{part}",
+                set=one.name,
+                row=row.name,
+                spec=row.spec,
+                length=length,
+                chunks=tuple(data.cut(begin, size) for begin in places),
+                mapping=one.mapping,
+                gpus=row.gpus,
+            )
 
     def _chunks(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> tuple[int, list[int]]:
-        """Return the bytes of a chunk, and where the row's chunks of ``data`` begin."""
+        """Return the bytes of a chunk, and where the row's chunks of ``data`` begin.
+
+        Raises:
+            UsageError: the set is shorter than a chunk.
+        """
         size = length or data.size
         begins = list(range(0, data.size - size + 1, size))
         if row.bytes and length:
@@ -178,43 +216,6 @@ class Study(ABC):
         if not begins:
             raise UsageError(f"set '{one.name}' has {data.size} bytes, less than one chunk of {size}")
         return size, begins
-
-    def _counted(
-        self, one: SetConfig, data: DataSet, row: StudyRow, length: int, size: int, begins: list[int]
-    ) -> Iterator[CountedShard]:
-        """Yield the shards that count a model's chunks by the paper's accounting."""
-        for part, places in enumerate(batches(begins, max(1, (row.shard or self.shard) // size))):
-            yield CountedShard(
-                id=f"{one.name}/{row.name}/{length}/counted/{part}",
-                set=one.name,
-                row=row.name,
-                spec=row.spec,
-                length=length,
-                chunks=tuple(data.cut(begin, size) for begin in places),
-                mapping=one.mapping,
-                gpus=row.gpus,
-            )
-
-    def _coded(
-        self, one: SetConfig, data: DataSet, row: StudyRow, length: int, size: int, begins: list[int], is_model: bool
-    ) -> Iterator[RateShard]:
-        """Yield the shards that compress the row's chunks."""
-        if row.coded:
-            begins = begins[: max(1, row.coded // size)]
-        parts = list(batches(begins, max(1, (row.shard or self.shard) // size)))
-        decoded = self.decoded if row.decoded < 0 else row.decoded
-        for part, places in enumerate(parts):
-            yield RateShard(
-                id=f"{one.name}/{row.name}/{length}/{part}",
-                set=one.name,
-                row=row.name,
-                spec=row.spec,
-                length=length,
-                chunks=tuple(data.cut(begin, size) for begin in places),
-                decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
-                mapping=one.mapping if self.paper and not is_model else "",
-                gpus=row.gpus,
-            )
 
     def rates(self, records: Sequence[Record]) -> dict[tuple[str, str, int], Rates]:
         """Return the sums over the records of rate shards, by row, set and chunk length."""

@@ -46,6 +46,8 @@ class Headline(RateTable):
         """Return the headline, and for each set the rate by position in a chunk."""
         made = [self._headline(self.rates(records), records)]
         for name, panel in self._positions(records).items():
+            if not panel:
+                continue
             edges = [f"to {edge:,}" for edge in positions(self.lengths[-1])]
             lines: list[tuple[Cell, ...]] = [(row, *(rate for _, rate in points)) for row, points in panel.items()]
             caption = f"{name}: rate by position in the chunk, bytes, % of raw size, as the paper counts"
