@@ -30,7 +30,7 @@ _FIRST = 6
 """Continuations on the first screen, at most. Chosen: with one prompt they fill a screen, and do not leave it."""
 LEAD = (
     "A compressor gives short codes to what it expects. So feed its decoder coin flips instead of a file, and it "
-    "writes what it expects. Here {count} of them go on from the same {what}, at the same time."
+    "writes what it expects. Here {count} of them {go} on from the same {what}, at the same time."
 )
 """The sentence of the first screen: what one sees, for somebody who has never heard of it."""
 _IDS = ("main", "theme", "prompt", "voices", "again", "building", "reload", "portraits", "portraits-title", "wall",
@@ -198,7 +198,9 @@ class _Site:
         first = self._first(rows)
         compared = self._compared(rows)
         lead = self._config.lead or LEAD.format(
-            count=_NUMBERS.get(len(first["cells"]), "some"), what="words" if first["kind"] == "text" else "beginning"
+            count=_NUMBERS.get(len(first["cells"]), "some"),
+            go="goes" if len(first["cells"]) == 1 else "go",
+            what="words" if first["kind"] == "text" else "beginning",
         )
         told = {
             "config": self._config, "rows": rows, "first": first, "lead": lead, "portraits": self._portraits(rows),

@@ -56,9 +56,9 @@ _COMPRESSORS = {
         "It paints in streaks: colours run on from their neighbours.",
     ),
     "flac": Words(
-        "hums on",
+        "hisses in tune",
         "Predicts each sample from the ones before it, and spends bits on what is left over.",
-        "It keeps the tone of what came last, and adds noise as loud as its errors.",
+        "It makes noise with the loudness and the colour of what came last.",
     ),
     "null": Words(
         "knows nothing",

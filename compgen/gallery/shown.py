@@ -28,7 +28,7 @@ and in a wide card. Chosen: pixels of a small picture show, and all have the sam
 _TALL = 192
 """Height to which rows that stand alone are stretched, screen pixels. Chosen: each row can be seen."""
 _TICKS = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
-"""Seconds between the ticks below a spectrogram: the least that gives six or fewer."""
+"""Seconds between the ticks below a spectrogram: the least that gives four or fewer."""
 _RETURN = "\N{SYMBOL FOR CARRIAGE RETURN}"
 """How a carriage return is shown."""
 _RULE = re.compile(r"\brule=([a-z-]+)")
@@ -133,7 +133,7 @@ class Shown:
         self._write(f"{file}-true.wav", self.prompt.file(cell.made, ".wav"))
         self._write(f"{file}.png", spectrogram(sound, medium.rate, self._top))
         seconds = len(sound) / medium.rate
-        step = next((tick for tick in _TICKS if seconds / tick <= 6), _TICKS[-1])
+        step = next((tick for tick in _TICKS if seconds / tick <= 4), _TICKS[-1])
         nyquist = medium.rate / 2000
         return {
             "audio": f"{file}.wav", "download": f"{file}-true.wav", "spectrogram": f"{file}.png",
