@@ -3,9 +3,9 @@
     python docs/cells.py docs/course/*.md            # exit code 1 if a page shows something else
     python docs/cells.py --write docs/course/*.md    # put what was printed into the pages
 
-A cell is a block of ``python``, or a block of ``console`` with commands behind ``$ ``. A block of ``text`` right after Python
-is what it prints; in ``console`` it stands below the command. All cells of a page run in order in one process, in an empty
-folder that holds the story (examples/prompts/lighthouse.txt). A line ``...`` stands for any lines.
+A cell is a block of ``python``, or a block of ``console`` with commands behind ``$ ``. What Python prints stands in a
+block of ``text`` right after it, and what a command prints stands below it. All cells of a page run in order in one
+process, in an empty folder that holds the story (examples/prompts/lighthouse.txt). A line ``...`` stands for any lines.
 """
 
 from __future__ import annotations

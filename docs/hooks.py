@@ -94,7 +94,7 @@ def notebook(markdown: str) -> dict[str, Any]:
     """Return a page as a notebook of format 4. Output and pictures are left out, and answers are not folded."""
     made: list[dict[str, Any]] = []
     for kind, text in cells.blocks(markdown):
-        more = {"cell_type": "code", "execution_count": None, "outputs": []} if kind == "python" else {}
+        more: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []} if kind == "python" else {}
         lines = re.sub(r"^!\[.*\n?|</?(details|summary).*?>", "", text, flags=re.MULTILINE).splitlines(keepends=True)
         made.append({"cell_type": "markdown", "id": str(len(made)), "metadata": {}, "source": lines, **more})
     return {"cells": made, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}

@@ -16,7 +16,7 @@ __all__ = ["site"]
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
-PAGES = {"home": "", "course": "course/one-step/", "reference": "reference/models/"}
+PAGES = {"home": "", "course": "course/one-step/", "reference": "reference/laws/"}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,8 @@ def test_cells_have_a_button_that_copies_them(browser: Any, address: str) -> Non
         const done = arguments[0], end = Date.now() + 5000;
         const looking = setInterval(() => {
             const cells = document.querySelectorAll(".language-python").length;
-            const buttons = [...document.querySelectorAll(".language-python button")].filter(b => b.title || b.ariaLabel);
+            const buttons = [...document.querySelectorAll(".language-python button")].filter(
+                button => button.title || button.ariaLabel);
             if (buttons.length || Date.now() > end) { clearInterval(looking); done([cells, buttons.length]); }
         }, 50);""")
     assert cells >= 4

@@ -1,4 +1,4 @@
-"""Draw the pictures of the course: what a continuation costs by its length, nested intervals, and a reliability diagram.
+"""Draw the pictures of the course: the price of a continuation by its length, nested intervals, a reliability diagram.
 
 python docs/pictures/course.py
 """
@@ -51,9 +51,9 @@ def reliability() -> None:
     plt.plot([0, 1], [0, 1], color="#999", linestyle=":")
     for rule, colour in (("decoder", "#c2410c"), ("calibrated", "#00695c")):
         state, rows = compgen.load("gzip", rule=rule).start([read]), []
-        for byte in asked:
+        for byte in truth:
             rows.append(state.frequencies()[0] / 2**24)
-            state.extend([byte])
+            state.extend(np.array([byte]))
         said, came = np.max(rows, axis=1), np.argmax(rows, axis=1) == truth
         bins = [(said >= low) & (said < low + 0.2) for low in np.arange(0, 1, 0.2)]
         sizes = [here.sum() for here in bins]
