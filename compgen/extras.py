@@ -66,6 +66,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "media": (("PIL", "scipy", "soundfile"), "pictures, sound, the compressor flac"),
     "imagecodecs": (("imagecodecs",), "the compressors jpegxl, jpegls and webp"),
     "gallery": (("PIL", "jinja2", "scipy", "soundfile"), "cgn gallery"),
+    "playground": (("jinja2", "starlette", "uvicorn"), "cgn playground"),
     "evaluation": (("fsspec", "jinja2", "matplotlib", "scipy"), "figures, reports and distant data of cgn evaluate"),
     "numcodecs": (("numcodecs",), "the codec for arrays"),
     "lm-eval": (("lm_eval",), "any compressor in lm-evaluation-harness"),

@@ -97,6 +97,10 @@ class Loops:
         """Whether calls now run compiled."""
         return self.spent + _AHEAD.get() >= self.cost and numba_is_installed()
 
+    def wait_no_longer(self) -> None:
+        """Run compiled from now on, in a process that is known to live long."""
+        self.spent = max(self.spent, self.cost)
+
     @contextmanager
     def fallback(self) -> Iterator[None]:
         """Add the time that the ``with`` block takes to ``spent``, for a fallback that is not a ``loop``."""

@@ -38,6 +38,7 @@ RANKS = {
     "evaluation": 8,
     "pages": 8.5,
     "gallery": 9,
+    "playground": 9.5,
     "cli": 10,
     "testing": 10,
     "__main__": 11,

@@ -27,6 +27,7 @@ from compgen.cli.help import HELP_OPTIONS, Command, Group
 from compgen.cli.inspect import inspect
 from compgen.cli.messages import PROGRAM, failure, tell
 from compgen.cli.ncd import ncd
+from compgen.cli.playground import playground
 from compgen.cli.sample import sample
 from compgen.cli.score import score
 from compgen.cli.shell_init import shell_init
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     sample, score, compress, decompress, inspect, verify, explain,
-    gallery, evaluate, train, convert, ncd, compressors, shell_init,
+    playground, gallery, evaluate, train, convert, ncd, compressors, shell_init,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command(name=command.__name__.replace("_", "-"), cls=Command)(command)

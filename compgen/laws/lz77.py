@@ -50,7 +50,6 @@ _LITERAL_SHIFT = MANTISSA + LITERAL_BITS - SCALE
 _PASS = 1024  # bytes after which the forward pass begins anew: what a start runs at most, with the next
 _RUN_UP = 264  # bytes that it begins before that: more than the longest match of DEFLATE, 258
 
-
 _NOTHING = np.empty(0, dtype=np.int64)
 """What compiled loops take for an array that nobody asked them to fill."""
 
@@ -138,8 +137,7 @@ DEFLATE_RENEWALS = Renewals(first=256, every=1024)
 """Reading the tables of one output is cheap."""
 
 _TABLES, _PRICES, _OF_A_BYTE, _BEFORE = 384 << 10, 768 << 10, 64, 16
-"""Bytes of memory of the tables of a pass, of a set of prices (490 KB were measured for both), of each byte of a pass,
-and of each byte of the text before all contexts (the items of their arrays, added up)."""
+"""Bytes of memory: a pass's tables, a set of prices (measured: 490 KB), a byte of a pass, a byte before all else."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +174,12 @@ class Lz77Law(Law):
         priced = prices if length >= self.renewals.first else 0
         return tables + priced + self.memory_of_a_byte * (length + self.renewals.every) + _BEFORE * len(self.before)
 
+    def span(self, length: int) -> tuple[int, int, int]:
+        """Return where prices are found, where the pass begins and where both are renewed, for a context's length."""
+        priced = self.renewals.last(length)
+        anew = max(priced, length // _PASS * _PASS)
+        return priced, max(0, anew - _RUN_UP), min(self.renewals.after(priced), (anew // _PASS + 1) * _PASS)
+
     def start(self, context: bytes) -> Lz77State:
         """Return the state after ``context``."""
         return Lz77State(self, context)
@@ -195,14 +199,10 @@ class Lz77State(LawState):
         self._open(context)
 
     def _open(self, context: bytes) -> None:
-        priced = self._law.renewals.last(len(context))
-        anew = max(priced, len(context) // _PASS * _PASS)
-        after = min(self._law.renewals.after(priced), (anew // _PASS + 1) * _PASS)
-        begin = max(0, anew - _RUN_UP)
-        before = self._law.before
-        self._next = len(before) + after
+        priced, begin, after = self._law.span(len(context))
+        self._next = len(self._law.before) + after
         self._prices = self._law.prices(context[:priced])
-        self._pass = self._prices.begun(before + context[:begin], after - begin)
+        self._pass = self._prices.begun(self._law.before + context[:begin], after - begin)
         self._pass.append(np.frombuffer(context[begin:], dtype=np.uint8))
         self._copies: Copies | None = None  # opened where someone asks for parts
 

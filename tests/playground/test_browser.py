@@ -1,0 +1,278 @@
+"""The playground in headless Chromium, as people use it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyppmd")
+
+from tests.browsers import WIDTHS, axe, logs, see, started, violations, visit
+from tests.playground.test_process import Playground
+
+MODES = ("text", "picture", "sound", "game")
+KEYS = 40
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)><b>&amp;"
+
+
+@pytest.fixture(scope="module")
+def playground() -> Iterator[Playground]:
+    one = Playground()
+    yield one
+    if one.process.poll() is None:
+        one.end()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    browser = started(tmp_path_factory.mktemp("profile"))
+    browser.set_script_timeout(60)
+    yield browser
+    browser.quit()
+
+
+def wait(browser: Any, script: str, seconds: float = 30) -> Any:
+    """Wait until a script returns something true, and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := browser.execute_script(f"return {script}"):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{script} is not true after {seconds} s; the page says: {text(browser, 'main')[:500]}")
+
+
+def text(browser: Any, selector: str) -> str:
+    return str(browser.execute_script("return document.querySelector(arguments[0]).innerText", selector))
+
+
+def press(browser: Any, selector: str) -> None:
+    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def write(browser: Any, value: str) -> None:
+    browser.execute_script(
+        "const t = document.getElementById('text'); t.value = arguments[0]; t.dispatchEvent(new Event('input'));", value
+    )
+
+
+def top(column: int = 1) -> str:
+    """A script for the labels of a column's bars, the first one first."""
+    return f"[...document.querySelectorAll('#columns article:nth-child({column}) .bar .label')].map(l => l.textContent)"
+
+
+def opened(browser: Any, playground: Playground, fragment: str = "mode=text&with=gzip,ppmd&text=") -> None:
+    see(browser)
+    logs(browser)
+    visit(browser, f"{playground.address}#{fragment}")
+    wait(browser, "document.querySelector('[aria-selected=true]') !== null")
+
+
+def quiet(browser: Any, playground: Playground) -> None:
+    """Check that the console said nothing, and that nothing was asked of anybody else."""
+    said, asked = logs(browser)
+    assert said == []
+    assert asked
+    assert [url for url in asked if not url.startswith((playground.address, "data:", "about:", "blob:"))] == []
+
+
+def test_bars_follow_what_is_typed(browser: Any, playground: Playground) -> None:
+    from selenium.webdriver.common.by import By
+
+    opened(browser, playground)
+    box = browser.find_element(By.ID, "text")
+    box.send_keys("abracadabra abracadabra abracad")
+    wait(browser, f"{top()}[0] === 'a' && {top(2)}[0] === 'a'")
+    before = browser.execute_script(f"return {top()}")
+    box.send_keys("a")
+    wait(browser, f"{top()}[0] === 'b' && {top(2)}[0] === 'b'")
+    assert browser.execute_script(f"return {top()}") != before
+    press(browser, "#columns article .bar")  # takes the likeliest
+    assert browser.execute_script("return document.getElementById('text').value").endswith("abracadab")
+    wait(browser, f"{top()}[0] === 'r'")
+    quiet(browser, playground)
+
+
+def test_continuations_stream_and_stop(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=text&with=gzip,gzip:rule=one-step,gzip%2Bhistory")
+    browser.execute_script("document.getElementById('length').value = 30;")
+    press(browser, "#continue")
+    wait(browser, "document.querySelectorAll('.sample button').length === 3")
+    assert "bits a byte, seed 1" in text(browser, ".sample")
+    assert browser.execute_script("return document.querySelectorAll('.sample .text span[class^=s]').length") >= 30
+    before = browser.execute_script("return document.getElementById('text').value")
+    press(browser, ".sample button")
+    assert browser.execute_script("return document.getElementById('text').value").startswith(before)
+    assert browser.execute_script("return document.getElementById('text').value") != before
+    browser.execute_script("document.getElementById('length').value = 4000;")
+    press(browser, "#continue")
+    wait(browser, "/[1-9]\\d* bytes …/.test(document.querySelectorAll('.sample .headline')[1].textContent)")
+    press(browser, "#stop")
+    wait(browser, "document.querySelectorAll('.sample .headline')[1].textContent.startsWith('stopped after')")
+    quiet(browser, playground)
+
+
+def test_a_touched_letter_tells_where_its_chance_came_from(browser: Any, playground: Playground) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    opened(browser, playground)
+    write(browser, "the woodchuck and the woodchuck")
+    wait(browser, "document.querySelectorAll('#line span').length === 31")
+    browser.execute_script("document.querySelectorAll('#line span')[28].click()")
+    wait(browser, "document.getElementById('explained').innerText.includes('copy from 18 bytes back')")
+    assert "u cost 0." in text(browser, "#explained")
+    assert browser.execute_script("return document.querySelectorAll('#line .source').length") > 4
+    assert browser.execute_script("return document.querySelectorAll('.parse .copy').length") > 0
+    browser.find_element(By.ID, "line").send_keys(Keys.HOME)
+    wait(browser, "document.getElementById('explained').innerText.startsWith('t cost 7.')")
+    browser.execute_script(
+        "const r = document.getElementById('reader'); r.value = 'ppmd'; r.dispatchEvent(new Event('change'))"
+    )
+    wait(browser, "document.querySelectorAll('#line span').length === 31")
+    browser.execute_script("document.querySelectorAll('#line span')[28].click()")
+    wait(browser, "document.getElementById('explained').innerText.includes('contexts of each length')")
+    quiet(browser, playground)
+
+
+def test_hostile_input_is_text(browser: Any, playground: Playground) -> None:
+    asked = {"mode": "<img>", "with": f"{EVIL},command:id,gzip", "text": "\0", "seed": EVIL, "temperature": "NaN"}
+    opened(browser, playground, urllib.parse.urlencode(asked))
+    wait(browser, "document.getElementById('columns').innerText.includes('not a spec')")
+    wait(browser, "document.getElementById('columns').innerText.includes(\"no compressor 'command'\")")
+    write(browser, EVIL + "\x01\x1b[31m\u202e")
+    wait(browser, "document.getElementById('line').innerText.includes('alert(1)')")
+    assert EVIL in text(browser, "#line").replace("\n", "")
+    assert "\u202e" not in text(browser, "#line")
+    assert browser.execute_script("return document.querySelectorAll('main script, main img').length") == 0
+    answers, _ = logs(browser)
+    assert all("400 (Bad Request)" in one for one in answers)
+
+
+def test_the_address_holds_what_is_seen(browser: Any, playground: Playground) -> None:
+    opened(browser, playground)
+    write(browser, "ein schöner Tag, ein schöner Ta")
+    browser.execute_script(
+        "const t = document.getElementById('temperature'); t.value = 0.5; t.dispatchEvent(new Event('input'))"
+    )
+    wait(browser, "location.hash.includes('temperature=0.5')")
+    time.sleep(0.5)
+    bars = wait(browser, f"{top()}[0] === 'g' && {top()}")
+    address = browser.current_url
+    visit(browser, address)
+    wait(browser, f"JSON.stringify({top()}) === JSON.stringify({bars})")
+    assert browser.execute_script("return document.getElementById('text').value") == "ein schöner Tag, ein schöner Ta"
+    assert browser.execute_script("return document.getElementById('temperature').value") == "0.5"
+    press(browser, "#columns article:nth-child(2) header button")  # drops ppmd
+    wait(browser, "location.hash.includes('with=gzip&')")
+    quiet(browser, playground)
+
+
+def test_a_picture_and_a_sound_go_on(browser: Any, playground: Playground, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    examples = Path(__file__).parent.parent.parent / "examples/prompts"
+    opened(browser, playground, "mode=picture&with=png")
+    browser.find_element(By.ID, "file-picture").send_keys(str(examples / "hills.png"))
+    wait(browser, "document.getElementById('shown-picture').height === 18")  # 48 x 36 pixels; half is given
+    browser.execute_script("document.getElementById('length').value = 96;")
+    press(browser, "#continue")
+    wait(browser, "document.querySelector('.sample canvas')?.height === 20 && document.querySelector('.sample button')")
+    browser.execute_script("""
+        const tile = document.getElementById('tile'), box = tile.getBoundingClientRect();
+        for (const [kind, at] of [["pointerdown", 0.3], ["pointermove", 0.6], ["pointerup", 0.6]])
+            tile.dispatchEvent(new PointerEvent(kind, {pointerId: 1, bubbles: true,
+                clientX: box.left + at * box.width, clientY: box.top + at * box.height}));""")
+    wait(browser, "document.getElementById('shown-picture').height === 12")
+    opened(browser, playground, "mode=sound&with=gzip")
+    browser.find_element(By.ID, "file-sound").send_keys(str(examples / "strings.wav"))
+    browser.execute_script("document.getElementById('length').value = 200;")
+    wait(browser, f"{top()}.length === 8")
+    press(browser, "#continue")
+    wait(browser, "document.querySelectorAll('.sample button').length === 2")
+    quiet(browser, playground)
+
+
+def test_the_game_is_scored(browser: Any, playground: Playground) -> None:
+    from selenium.webdriver.common.by import By
+
+    from compgen.playground import game
+
+    opened(browser, playground, "mode=game&passage=2")
+    wait(browser, "document.getElementById('passage').innerText.length >= 48")
+    answer = game.passages()[2].text[game.SHOWN]
+    wrong = "q" if answer != "q" else "z"
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(wrong)
+    wait(browser, "document.getElementById('verdict').innerText.includes('Guess again')")
+    assert browser.execute_script(f"return document.querySelector('[data-letter={wrong}]').disabled")
+    body.send_keys(answer)
+    wait(browser, "document.getElementById('verdict').innerText.includes('right at guess 2')")
+    rows = "[...document.querySelectorAll('#scores tbody tr')].map(row => row.cells[1].innerText)"
+    wait(browser, f"JSON.stringify({rows}) === JSON.stringify(['4.75', '4.75', '4.75', '4.75'])")
+    wait(browser, "location.hash.includes('ranks=2')")
+    visit(browser, browser.current_url)
+    wait(browser, f"JSON.stringify({rows}) === JSON.stringify(['4.75', '4.75', '4.75', '4.75'])")
+    quiet(browser, playground)
+
+
+def test_a_keystroke_is_cheap(browser: Any, playground: Playground, prose: bytes, capsys: Any) -> None:
+    """gzip's law at 8 KB of context: the server's own time for the bars, and all of its process's time."""
+    from selenium.webdriver.common.by import By
+
+    opened(browser, playground, "mode=text&with=gzip&text=")
+    write(browser, (prose.decode() * 2)[:8192])
+    wait(browser, f"{top()}.length === 8")
+    time.sleep(1)
+    browser.execute_script("performance.clearResourceTimings(); performance.setResourceTimingBufferSize(1000)")
+    box, before = browser.find_element(By.ID, "text"), playground.seconds()
+    for letter in ("it is not sent to anyone " * 2)[:KEYS]:
+        box.send_keys(letter)
+        time.sleep(0.05)
+    wait(browser, "performance.getEntriesByType('resource').length > 20")
+    time.sleep(1)
+    each = 1000 * (playground.seconds() - before) / KEYS
+    took = browser.execute_script(
+        "return performance.getEntriesByType('resource').filter(e => e.name.includes('/api/next'))"
+        ".map(e => [e.serverTiming[0].duration, e.duration])"
+    )
+    work, seen = (statistics.median(column) for column in zip(*took, strict=True))
+    with capsys.disabled():
+        print(
+            f"\nplayground, gzip's law at 8 KB: {work:.1f} ms of a thread for the bars of a keystroke (median of "
+            f"{len(took)}), {each:.1f} ms of the process with all else (mean), {seen:.0f} ms until the browser has them"
+        )
+    assert work < 100
+    assert each < 100
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("mode", MODES)
+def test_axe_finds_nothing_serious(
+    browser: Any, playground: Playground, tmp_path_factory: pytest.TempPathFactory, mode: str, dark: bool
+) -> None:
+    source = axe(tmp_path_factory.getbasetemp().parent / "axe")
+    opened(browser, playground, f"mode={mode}")
+    if mode == "text":
+        write(browser, "the woodchuck and the woodchuck")
+    if mode == "game":
+        wait(browser, "document.querySelectorAll('#scores tr').length === 5")
+    else:
+        wait(browser, f"{top()}.length === 8 && {top(2)}.length === 8")
+        browser.execute_script("document.getElementById('length').value = 40;")
+        press(browser, "#continue")
+        wait(browser, "document.querySelectorAll('.sample .controls button').length >= 3")
+    if mode == "text":
+        wait(browser, "document.querySelectorAll('#line span').length === 31")
+        browser.execute_script("document.querySelectorAll('#line span')[28].click()")
+        wait(browser, "document.getElementById('explained').innerText.includes('cost')")
+    for width in WIDTHS:
+        see(browser, width, dark)
+        assert violations(browser, source) == []
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    quiet(browser, playground)
