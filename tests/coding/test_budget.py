@@ -79,15 +79,6 @@ def test_a_law_that_must_be_fitted_counts_before_it_is_fitted(monkeypatch: pytes
     assert load("zstd-dict:rule=decoder").start_time > 2 * load("gzip:rule=decoder").start_time
 
 
-def test_the_lanes_of_a_model_of_integers_cost_no_fingerprint_of_their_own() -> None:
-    from compgen.coding import fingerprint
-
-    fingerprint.fingerprint(load("backoff:order=5"), 1)
-    before = fingerprint._fingerprint.cache_info().misses
-    assert fingerprint.fingerprint(load("backoff:order=5"), 7) == fingerprint.fingerprint(load("backoff:order=5"), 1)
-    assert fingerprint._fingerprint.cache_info().misses == before
-
-
 @pytest.mark.parametrize("spec", LARGE)
 def test_lanes_that_take_great_memory_start_no_row(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """33 KB with right checksums and 4,096 lanes once took 2.5 to 9 GB."""

@@ -13,6 +13,7 @@ import pytest
 import compgen
 from compgen.coding import independent_segment
 from compgen.coding.container import EndFrame, FrameReader, ModelFrame, SegmentFrame
+from compgen.coding.fingerprint import earlier_fingerprint
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
 from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
@@ -219,6 +220,27 @@ def test_other_floats_are_refused(gpt2: str) -> None:
         compgen.decompress(forged, gpt2)
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_older_files_open(gpt2: str, lanes: int) -> None:
+    """Their model had another window, no beam and another fingerprint: of all files, in as many rows as lanes."""
+    model = load(gpt2).earlier()
+    assert model is not None
+    assert str(model) == f"{gpt2},window=92,beam=0"
+    data = b"\xff" + compgen.sample(gpt2, length=300, temperature=0.1, seed=3)[0].data
+    for text in (data, data[1:]):
+        blob = compgen.compress(text, model, lanes=lanes)
+        frame = FrameReader(io.BytesIO(blob)).read()
+        assert isinstance(frame, ModelFrame)
+        for spec, print_of, opens in ((gpt2, model, True), (gpt2, load(f"{gpt2},window=92,beam=0"), False)):
+            older = dataclasses.replace(frame, spec=spec, fingerprint=earlier_fingerprint(print_of, lanes))
+            forged = blob.replace(frame.pack(), older.pack())
+            if opens:
+                assert compgen.decompress(forged, gpt2) == text
+            else:
+                with pytest.raises(IncompatibleError, match="behaves otherwise here"):
+                    compgen.decompress(forged, gpt2)
+
+
 def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from compgen.neural.tokens.byte_state import TokenisedState
 
@@ -253,8 +275,8 @@ def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> 
 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
-    assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
-    for option in ("beam=8", "dtype=bfloat16"):
+    assert str(load(f"{gpt2},beam=9")) == f"{gpt2},beam=9"
+    for option in ("beam=9", "dtype=bfloat16"):
         with pytest.raises(UsageError, match="for models with a tokeniser"):
             load(f"llm:{option}")
     with pytest.raises(UsageError, match="dtype"):
