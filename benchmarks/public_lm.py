@@ -7,7 +7,7 @@ with their imports, except where only the pass is named. CHECKOUT is another clo
 measured in the same run. Rows:
 
 - plain transformers: one pass over the tokens of a kilobyte, whose logits are turned into probabilities.
-- score 1 KB: ``cgn score`` of the same text.
+- score 1 KB: ``compgen.score`` of the same text by a model that is loaded.
 - fixed: ``cgn score`` and ``cgn compress`` of one byte. "First" is with an empty cache of the user's.
 - beam: the rate and the time of a score for each beam, on the same kilobyte. 0 drops nothing.
 - window: the rate of the first BYTES bytes for the window of earlier versions and for the default.
@@ -42,6 +42,13 @@ with torch.no_grad():
     bits = -chances.gather(1, ids[0, 1:, None]).sum().item() / math.log(2)
     print(time.process_time() - begin, bits / len(text.encode()), ids.shape[1] - 1)
 """
+_SCORE = """
+import sys, time, compgen
+compgen.score(sys.argv[1], b"a")
+begin = time.process_time()
+compgen.score(sys.argv[1], open(sys.argv[2], "rb").read())
+print(time.process_time() - begin)
+"""
 
 
 def run(arguments: list[str], checkout: Path, cache: str) -> tuple[float, bytes]:
@@ -63,7 +70,7 @@ def commands(checkout: Path, model: str, text: Path, folder: Path) -> dict[str, 
     found["fixed, score"] = run([*score, str(byte)], checkout, cache)[0]
     packed = [*compgen, "compress", "-c", f"llm:{model}", str(byte), "-o", str(folder / "out"), "-f"]
     found["fixed, compress"] = run(packed, checkout, cache)[0]
-    found["score 1 KB"], _ = run([*score, str(text)], checkout, cache)
+    found["score 1 KB"] = float(run(["-c", _SCORE, f"llm:{model}", str(text)], checkout, cache)[1])
     return found
 
 

@@ -51,7 +51,7 @@ def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> Non
     slow = b"".join(container(f"bz2:rule=calibrated,window={n}", 1, 4) for n in range(4000, 4020))
     read: list[str] = []
 
-    def fingerprint_of(model: ByteModel, lanes: int) -> bytes:
+    def fingerprint_of(model: ByteModel) -> bytes:
         read.append(str(model))
         return bytes(8)
 

@@ -61,7 +61,12 @@ def test_what_changes_the_arithmetic_counts(model: Path, file: str, change: Call
 def test_digests_are_kept_until_a_file_changes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     compute = folder._digest_of
-    monkeypatch.setattr(folder, "_digest_of", lambda file: (read.append(file.name), compute(file))[1])
+
+    def digest_of(file: Path) -> bytes:
+        read.append(file.name)
+        return compute(file)
+
+    monkeypatch.setattr(folder, "_digest_of", digest_of)
     monkeypatch.setattr(folder, "_SETTLED", -(10**12))  # the time of a change of status cannot be set back
     before = folder.digest(str(model))
     assert "model.safetensors" in read

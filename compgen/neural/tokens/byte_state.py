@@ -184,8 +184,10 @@ class TokenisedState(State):
     def _open(self, closed: list[list[TokenNode]]) -> None:
         """Open the given nodes of each row, parents before children, in as few forwards as memory allows."""
         most = max(1, _LOGITS // (self.rows * self._engine.vocab_size))
-        for begin in range(0, max(map(len, closed)), most):
-            self._open_together([nodes[begin : begin + most] for nodes in closed])
+        count = max(map(len, closed))
+        size = -(-count // -(-count // most))  # of forwards of nearly equal size
+        for begin in range(0, count, size):
+            self._open_together([nodes[begin : begin + size] for nodes in closed])
 
     def _open_together(self, closed: list[list[TokenNode]]) -> None:
         """Open the given nodes of each row in one forward."""

@@ -87,7 +87,7 @@ class Tables:
             end_tokens=() if eos is None else (int(eos),),
             lead=b"".join(spelling[token] for token in first if token in known).removesuffix(b"a"),
             byte_level=_is_byte_level(layout),
-            text=json.dumps(_bare(layout, special)),
+            text=json.dumps(_bare(layout, special), ensure_ascii=False, separators=(",", ":")),
         )
 
     @classmethod
@@ -125,9 +125,8 @@ class Tables:
             "byte_level": self.byte_level,
         }
         out = io.BytesIO()
-        texts = {"rest": json.dumps(rest), "text": self.text}
-        octets = {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
-        np.savez(out, ids=self.ids, sizes=self.sizes, buffer=self.buffer, **octets)
+        octets = [np.frombuffer(part.encode(), dtype=np.uint8) for part in (json.dumps(rest), self.text)]
+        np.savez(out, ids=self.ids, sizes=self.sizes, buffer=self.buffer, rest=octets[0], text=octets[1])
         return out.getvalue()
 
     @classmethod
