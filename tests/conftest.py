@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Tests leave the user's cache alone.
+os.environ["COMPGEN_CACHE"] = str(ROOT / ".pytest_cache" / "compgen")
+
 # Tests run side by side: networks of several threads each would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

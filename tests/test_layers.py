@@ -23,6 +23,7 @@ RANKS = {
     "signals": 0,
     "types": 0,
     "arguments": 0.5,
+    "cache": 0.5,
     "extras": 0.5,
     "locks": 0.5,
     "registry": 1,

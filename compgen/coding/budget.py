@@ -132,7 +132,7 @@ class Work:
 
     @classmethod
     def of_fingerprint(cls, model: ByteModel, lanes: int) -> Work:
-        """Return the work of computing the fingerprint of a model for a file of so many lanes."""
+        """Return the work of computing the fingerprint of a model for a file of so many lanes, of any version."""
         return cls(1 if model.reproducible else lanes, LONGEST_PROBE, 0)
 
     def memory(self, model: ByteModel) -> int:

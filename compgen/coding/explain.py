@@ -144,12 +144,12 @@ def explain(model: ByteModel, data: bytes, prompt: bytes = b"") -> Explanation:
     state = model.start([prompt])
     low, width = Fraction(0), Fraction(1)
     steps = []
-    for symbol in np.frombuffer(data, dtype=np.uint8):
-        frequencies = tuple(state.frequencies()[0].tolist())
+    symbols = np.frombuffer(data, dtype=np.uint8)
+    for symbol, row in zip(symbols.tolist(), state.read(symbols.reshape(-1, 1))[:, 0].tolist(), strict=True):
+        frequencies = tuple(row)
         low += width * Fraction(sum(frequencies[:symbol]), 1 << PRECISION)
         width *= Fraction(frequencies[symbol], 1 << PRECISION)
-        steps.append(Step(int(symbol), frequencies, low, width))
-        state.extend(symbol.reshape(1))
+        steps.append(Step(symbol, frequencies, low, width))
     return Explanation(tuple(steps))
 
 

@@ -21,25 +21,36 @@ LONGEST_PROBE = 4096
 _STEPS = 6
 """Bytes after each context whose frequencies go into the digest (docs/format.md)."""
 
+_FEW_STEPS, _SHORT = 2, 96
+"""The same if floats decide, and bytes of each context then (docs/format.md). Chosen: a large network takes a second
+for it, and another arithmetic shows in nearly every frequency."""
 
-def fingerprint(model: ByteModel, lanes: int = 1) -> bytes:
+
+def fingerprint(model: ByteModel) -> bytes:
     """Return the BLAKE2b digest of a model's behaviour.
 
     The digest is of two things: what the libraries behind the model make of a probe (``ByteModel.behaviour``), and the
-    model's frequencies after three fixed contexts, which are no bytes, text, and records. If floats decide, the
-    frequencies depend on the number of rows, and are those of a state with ``lanes`` rows.
+    model's frequencies in one row after three fixed contexts, which are no bytes, text, and records. If floats decide,
+    which may take a large network long, contexts are short and steps few.
     """
-    return _fingerprint(model, 1 if model.reproducible else lanes, model.versions)
+    if model.reproducible:
+        return _fingerprint(model, model.versions, 1, LONGEST_PROBE, _STEPS)
+    return _fingerprint(model, model.versions, 1, _SHORT, _FEW_STEPS)
+
+
+def earlier_fingerprint(model: ByteModel, lanes: int) -> bytes:
+    """Return the fingerprint that files of so many lanes had before format version 4."""
+    return _fingerprint(model, model.versions, 1 if model.reproducible else lanes, LONGEST_PROBE, _STEPS)
 
 
 @functools.lru_cache(maxsize=64)
-def _fingerprint(model: ByteModel, rows: int, versions: str) -> bytes:
+def _fingerprint(model: ByteModel, versions: str, rows: int, size: int, steps: int) -> bytes:
     # Versions are here for the cache's key alone: they tell apart the devices and weights that one spec may name.
     digest = hashlib.blake2b(digest_size=SIZE)
     digest.update(model.behaviour(_text() + _records() + _text()[::-1] + bytes(range(256)) * 2))
-    for context in (b"", _text(), _records()):
+    for context in (b"", _text()[:size], _records()[:size]):
         state = model.start([context] * rows)
-        for symbol in np.frombuffer(context[:_STEPS] or b"probe.", dtype=np.uint8):
+        for symbol in np.frombuffer((context or b"probe.")[:steps], dtype=np.uint8):
             digest.update(state.frequencies().astype("<i8").tobytes())
             state.extend(symbol.repeat(rows))
     return digest.digest()

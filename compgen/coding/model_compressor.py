@@ -20,6 +20,7 @@ from compgen.compressors.base import Compressor, Meter
 from compgen.errors import CorruptDataError
 from compgen.laws.base import Law, LawState
 from compgen.models import ByteModel, State, load
+from compgen.models.base import PRECISION
 from compgen.types import CodeLengths, Frequencies
 
 _HEAD = struct.Struct("<II")
@@ -160,6 +161,10 @@ class ModelMeter(Meter):
         """Return (n,) bits: the sum of -log2 p over the bytes of each continuation. All are measured side by side."""
         lengths = np.zeros(len(continuations))
         going = [i for i, y in enumerate(continuations) if y]
+        if len(going) == 1:
+            known = np.frombuffer(continuations[going[0]], dtype=np.uint8).reshape(-1, 1)
+            lengths[going] = (PRECISION - np.log2(self._state.fork([0]).measure(known))).sum()
+            return lengths
         state, rows = (
             self._state,
             [0] * len(going),
@@ -179,7 +184,7 @@ class ModelMeter(Meter):
 
     def extend(self, data: bytes) -> None:
         """Append ``data`` to the context."""
-        self._state.consume(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
+        self._state.measure(np.frombuffer(data, dtype=np.uint8).reshape(-1, 1))
 
     def flushed(self) -> None:
         """Return None: an arithmetic coder has no block to close."""

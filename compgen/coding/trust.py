@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from compgen.coding.budget import Budget, Starts, Work
 from compgen.coding.container import ModelFrame
-from compgen.coding.fingerprint import fingerprint
+from compgen.coding.fingerprint import earlier_fingerprint, fingerprint
 from compgen.compressors import COMPRESSORS
 from compgen.compressors.base import Compressor
 from compgen.errors import IncompatibleError, UsageError
@@ -165,11 +165,14 @@ def model_of(
     model = given if given is not None else load_from_file(frame.spec, starts)
     works = Work.of_fingerprint(model, frame.lanes), first
     budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
-    if frame.precision != PRECISION or not fingerprint(model, frame.lanes).startswith(frame.fingerprint):
+    if frame.precision == PRECISION and fingerprint(model).startswith(frame.fingerprint):
+        return model
+    earlier = model.earlier()
+    if earlier is None or earlier_fingerprint(earlier, frame.lanes) != frame.fingerprint:
         theirs = f"written with {frame.versions}; " if frame.versions else ""
         builds = f" ({theirs}here: {model.versions})" if model.versions else ""
         raise IncompatibleError(
             f"'{frame.spec}' behaves otherwise here than where this file was written{builds}, so that decoding would "
             f"fail; use the same build and weights"
         )
-    return model
+    return earlier

@@ -255,7 +255,7 @@ class Writer(io.RawIOBase):
 
 def model_frame(model: ByteModel, lanes: int, independent: bool) -> ModelFrame:
     """Return the frame that names ``model`` in a file whose segments have so many lanes."""
-    return ModelFrame(str(model), fingerprint(model, lanes), lanes, independent, model.versions, PRECISION)
+    return ModelFrame(str(model), fingerprint(model), lanes, independent, model.versions, PRECISION)
 
 
 def once(model: ByteModel) -> int:

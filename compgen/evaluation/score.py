@@ -17,11 +17,14 @@ from compgen.errors import UsageError
 from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
 from compgen.models.derived.model import CodeLengthModel
+from compgen.models.language import LanguageModel
 from compgen.registry import Spec
 
 _BLOCK = 256
-"""Bytes handed to ``State.consume`` at a time. Chosen: enough for a model that looks at many bytes at once, and few
-enough for progress to show."""
+"""Bytes handed to ``State.measure`` at a time. Chosen: few enough for progress to show."""
+
+_LANGUAGE_BLOCK = 2048
+"""The same for a language model. Chosen: the more bytes it reads at once, the fewer and larger its forwards are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +125,11 @@ def score(
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
     # Under a rule over code lengths each byte has a code waste of its own.
     block = 1 if isinstance(model, CodeLengthModel) and model.rule != "decoder" else _BLOCK
+    block = _LANGUAGE_BLOCK if isinstance(model, LanguageModel) else block
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()
-        _, width = state.consume(symbols[begin:end])
-        surprisals[begin:end] = PRECISION - np.log2(width[:, 0])
+        surprisals[begin:end] = PRECISION - np.log2(state.measure(symbols[begin:end])[:, 0])
         watch(end)
     seconds = time.perf_counter() - since
     own = own_rate(model, data, context) if isinstance(model, CodeLengthModel) else None

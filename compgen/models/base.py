@@ -84,6 +84,12 @@ def _find(frequencies: Any, points: Any, symbols: Any, low: Any, width: Any) -> 
         low[i] = end - width[i]
 
 
+def of_symbols(frequencies: Frequencies, symbols: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the frequencies, (T, B), of ``symbols``, (T, B), among all, (T, B, 256)."""
+    found: NDArray[np.int64] = np.take_along_axis(frequencies, symbols[..., None].astype(np.intp), axis=2)[..., 0]
+    return found
+
+
 def _as_symbols(symbols: Any, rows: int) -> Any:
     """Return one byte for each of ``rows`` as an array of integers.
 
@@ -171,6 +177,10 @@ class ByteModel(Configured, ABC):
         """
         return self
 
+    def earlier(self) -> ByteModel | None:
+        """Return the model that the same spec meant in older files; by default None, since it meant the same."""
+        return None
+
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return the model for bytes with ``layout``; by default itself, since most models see bytes in a line."""
         return self
@@ -227,6 +237,25 @@ class State(Growing):
             low[step], width[step] = self.intervals(column)
             self.extend(column)
         return low, width
+
+    def measure(self, symbols: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Extend each row by T bytes, and return their frequencies, (T, B); ``symbols`` is (T, B).
+
+        This is for scores. A model whose floats depend on the batch may compute them in a faster batch than ``extend``
+        does, so that the last bits differ. So what is coded takes the intervals of ``consume``.
+        """
+        return self.consume(symbols)[1]
+
+    def read(self, symbols: NDArray[np.uint8]) -> Frequencies:
+        """Extend each row by T bytes, and return all frequencies before each of them, (T, B, 256).
+
+        ``symbols`` is (T, B). It is for scores, as ``measure``.
+        """
+        found = np.empty((*symbols.shape, ALPHABET), dtype=np.int64)
+        for step, column in enumerate(symbols):
+            found[step] = self.frequencies()
+            self.extend(column)
+        return found
 
     @abstractmethod
     def fork(self, rows: Rows) -> State:

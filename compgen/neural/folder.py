@@ -6,19 +6,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.resources
+import itertools
 import json
 import math
+import os
 import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compgen.cache import keep, recall
 from compgen.errors import UsageError
 
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt")
-"""Patterns of the files that are fetched from a hub, and that a folder's digest covers."""
+"""Patterns of the files that are fetched from a hub."""
+
+_CONFIG = "config.json"
+"""The file that describes the network."""
+
+_TOKENISER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "vocab.txt", "merges.txt", "*.model",
+)  # fmt: skip
+"""Patterns of the files that transformers reads a tokeniser from."""
+
+_IDLE = frozenset((
+    "_name_or_path", "name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype", "use_cache",
+    "_commit_hash", "chat_template", "model_max_length", "is_local", "local_files_only", "clean_up_tokenization_spaces",
+    "padding_side", "truncation_side", "tokenizer_file", "processor_class",
+))  # fmt: skip
+"""Entries of JSON files that change no frequency: where a model comes from, which version saved it, the type in which
+its weights were saved (the spec chooses the type of the arithmetic), and what chats, padding and generation need.
+Chosen by reading transformers 5.24; an entry that is not here counts."""
+
+_FORMAT = 1
+"""Changes with how digests are computed."""
+
+_SETTLED = 2_000_000_000
+"""Nanoseconds that a file must be unchanged before its digest is kept: a second change in the same tick of the file
+system's clock might not show in its times. Chosen: the coarsest clock in use, FAT's, ticks every two seconds."""
 
 BYTE_SYMBOLS = 257
 """Symbols of a byte-level network: 256 bytes, and one that begins a text."""
@@ -63,9 +95,80 @@ def reason(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-@functools.lru_cache(maxsize=8)
+@dataclass(frozen=True)
+class Digests:
+    """Digests, 16 bytes each, of what decides the arithmetic of a folder's model.
+
+    Attributes:
+        weights: of the tensors' files.
+        config: of the network's description, without the entries in ``_IDLE``.
+        tokeniser: of the tokeniser's files, without these entries.
+    """
+
+    weights: bytes
+    config: bytes
+    tokeniser: bytes
+
+
 def digest(path: str) -> bytes:
-    """Return a digest, 16 bytes, of the files of a folder that match ``FILES``: weights, config and tokeniser."""
+    """Return a digest, 16 bytes, of all that decides the arithmetic of the model in a folder; see ``Digests``."""
+    found = digests(path)
+    return hashlib.blake2b(found.weights + found.config + found.tokeniser, digest_size=16).digest()
+
+
+def digests(path: str) -> Digests:
+    """Return the digests of a folder's files.
+
+    They are kept in the user's cache together with size, inode and times of every file, and computed anew if any of
+    these differs.
+    """
+    parts = [_matching(Path(path), patterns) for patterns in (("*.safetensors",), (_CONFIG,), _TOKENISER)]
+    status = _status(parts)
+    name = f"digests-{hashlib.blake2b(os.fsencode(Path(path).resolve()), digest_size=16).hexdigest()}"
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # what an older version stored
+        known = json.loads(recall(name) or b"{}")
+        if known.get("format") == _FORMAT and known.get("status") == status:
+            return Digests(*map(bytes.fromhex, known["digests"]))
+    found = [hashlib.blake2b(b"".join(sorted(map(_digest_of, files))), digest_size=16).digest() for files in parts]
+    settled = time.time_ns() - _SETTLED
+    if status == _status(parts) and all(times < settled for *_, times in status):
+        content = {"format": _FORMAT, "status": status, "digests": [one.hex() for one in found]}
+        keep(name, json.dumps(content).encode())
+    return Digests(*found)
+
+
+def _matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    return sorted({file for pattern in patterns for file in folder.glob(pattern)})
+
+
+def _status(parts: Sequence[Sequence[Path]]) -> list[list[Any]]:
+    """Return name, size, device, inode, time of change and time of writing of each file, the times in nanoseconds."""
+    found = []
+    for file in itertools.chain.from_iterable(parts):
+        of = file.stat()
+        found.append([file.name, of.st_size, of.st_dev, of.st_ino, of.st_ctime_ns, of.st_mtime_ns])
+    return found
+
+
+def _digest_of(file: Path) -> bytes:
+    """Return a digest of one file: of its bytes, or if it is JSON of its content without what plays no part."""
+    found = hashlib.blake2b(digest_size=16)
+    if file.suffix == ".json":
+        with contextlib.suppress(ValueError):
+            content = json.loads(file.read_bytes())
+            if isinstance(content, dict):
+                content = {key: value for key, value in content.items() if key not in _IDLE}
+            found.update(file.name.encode() + json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+            return found.digest()
+    with file.open("rb") as source:
+        while piece := source.read(1 << 20):
+            found.update(piece)
+    return found.digest()
+
+
+@functools.lru_cache(maxsize=8)
+def digest_of_all(path: str) -> bytes:
+    """Return the digest, 16 bytes, that files before format version 4 have: of all files that match ``FILES``."""
     found = hashlib.blake2b(digest_size=16)
     for file in sorted(file for pattern in FILES for file in Path(path).glob(pattern)):
         found.update(file.name.encode())

@@ -12,11 +12,12 @@ The environment variable ``COMPGEN_DEVICE`` says where to compute: ``cpu``, the 
 from __future__ import annotations
 
 import os
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from compgen.errors import UsageError
 from compgen.extras import check
 from compgen.jit import numba_is_installed
-from compgen.models.base import ROW, State
+from compgen.models.base import ROW, ByteModel, State
 from compgen.models.language import LanguageModel, TokenModel, TokenState
 from compgen.neural import folder
 from compgen.neural.loading import loading
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from compgen.neural.tokens.tokeniser import Tokeniser
 
 _WINDOW = 512
-"""The largest window that a model gets by itself, bytes or tokens."""
+"""The largest window that a network over bytes gets by itself, bytes."""
+
+_BEAM = 8
+"""The beam by default, bits. Chosen: it costs under 0.001 bits per byte (docs/language-models.md)."""
+
+_TOKEN_WINDOW = 2048
+"""The largest window that a model with a tokeniser gets by itself, tokens: that of ``tokens/tree.py``."""
+
 _FORWARD = 64 << 20
 """Bytes of memory that a forward pass takes beside the cache. Chosen: well above that of the shipped network."""
 
@@ -51,16 +59,16 @@ class LLM(LanguageModel):
         path: a folder in Hugging Face's layout (config.json, safetensors), or a name on its hub. Empty: the weights
             inside the package.
         window: N: a row looks back N to 2N bytes, or tokens for a model with a tokeniser. 0: half of what the network
-            was trained on, at most 512 tokens.
+            was trained on, at most 512 bytes or 2,048 tokens.
         dtype: the type in which a model with a tokeniser computes: float32, bfloat16 or float16.
         beam: bits: a model with a tokeniser drops token sequences that are so far behind (``tokens/byte_state.py``).
-            0 drops none.
+            0 drops none. Networks over bytes have no such sequences.
     """
 
     path: str = field(default="", metadata={"argument": True})
     window: int = 0
     dtype: str = "float32"
-    beam: int = 0
+    beam: int = _BEAM
 
     name: ClassVar[str] = "llm"
 
@@ -122,9 +130,12 @@ class LLM(LanguageModel):
         if device() == "cuda":
             return rows * ROW
         config = folder.read_config(self._folder)
-        positions = int(config.get("max_position_embeddings") or 2 * _WINDOW)
-        slots = min(2 * (self.window or _WINDOW), positions) + self._spare_slots
+        slots = self._slots(config, length) + self._spare_slots
         return _FORWARD + rows * (ROW + 3 * folder.cache_memory(config, slots, self._number_size) // 2)
+
+    @abstractmethod
+    def _slots(self, config: dict[str, Any], length: int) -> int:
+        """Slots of a row's cache for its window after ``length`` bytes, at most; ``config`` is the folder's."""
 
     @property
     @abstractmethod
@@ -147,7 +158,7 @@ class ByteLLM(LLM):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dtype != "float32" or self.beam:
+        if self.dtype != "float32" or self.beam != _BEAM:
             raise UsageError("dtype and beam are for models with a tokeniser; this one reads bytes: leave them out")
 
     @property
@@ -159,6 +170,9 @@ class ByteLLM(LLM):
     def most_lanes(self) -> int:
         """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 64, "cuda": 2048}[device()]
+
+    def _slots(self, config: dict[str, Any], length: int) -> int:
+        return min(2 * (self.window or _WINDOW), int(config.get("max_position_embeddings") or 2 * _WINDOW))
 
     @property
     def _spare_slots(self) -> int:
@@ -213,12 +227,16 @@ class TokenLLM(LLM, TokenModel):
         """The first digits of the files' digest; libraries, device and type."""
         from compgen.neural.tokens.engine import versions
 
-        return f"weights {self.behaviour(b'').hex()[:8]}, {versions()}, {device()}, {self.dtype}"
+        return f"weights {folder.digest(str(self._folder)).hex()[:8]}, {versions()}, {device()}, {self.dtype}"
 
     @property
     def most_lanes(self) -> int:
         """Rows from which on more gain no speed; docs/language-models.md and docs/gpu.md."""
         return {"cpu": 32, "cuda": 256}[device()]
+
+    def _slots(self, config: dict[str, Any], length: int) -> int:
+        positions = config.get("text_config", config).get("max_position_embeddings") or sys.maxsize
+        return min(2 * (self.window or _TOKEN_WINDOW), int(positions), length + 1)  # a token has a byte or more
 
     @property
     def _spare_slots(self) -> int:
@@ -229,8 +247,19 @@ class TokenLLM(LLM, TokenModel):
         return 4 if self.dtype == "float32" else 2
 
     def behaviour(self, probe: bytes) -> bytes:
-        """Return a digest of weights and tokeniser; they decide every probability, so ``probe`` is not used."""
-        return folder.digest(str(self._folder))
+        """Return a digest of weights and tokeniser, the window and the beam. ``probe`` is not used.
+
+        These decide every probability. The window by default is the model's own, and no probe is so long as to show it.
+        """
+        from compgen.neural.tokens.tree import fitting_window
+
+        window = fitting_window(*self.engine, self.window)
+        return folder.digest(str(self._folder)) + f"window={window.size},beam={self.beam}".encode()
+
+    def earlier(self) -> ByteModel:
+        """Return the model that files before format version 4 mean by the same spec; see ``EarlierTokenLLM``."""
+        beam = 0 if self.beam == _BEAM else self.beam
+        return EarlierTokenLLM(self.path, self.window or self.engine[0].earlier_window, self.dtype, beam)
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state of B rows after ``prompts``, B byte strings, that goes on byte by byte.
@@ -272,6 +301,14 @@ class TokenLLM(LLM, TokenModel):
 
         with loading():
             return load_pair(str(self._folder), device(), self.dtype)
+
+
+class EarlierTokenLLM(TokenLLM):
+    """A model with a tokeniser as files before format version 4 have it: a short window, no beam, another digest."""
+
+    def behaviour(self, probe: bytes) -> bytes:
+        """Return a digest of all files of the folder."""
+        return folder.digest_of_all(str(self._folder))
 
 
 def device() -> str:

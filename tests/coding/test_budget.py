@@ -51,7 +51,7 @@ def test_the_parts_of_a_joined_file_share_one_bound_of_time(prose: bytes) -> Non
     slow = b"".join(container(f"bz2:rule=calibrated,window={n}", 1, 4) for n in range(4000, 4020))
     read: list[str] = []
 
-    def fingerprint_of(model: ByteModel, lanes: int) -> bytes:
+    def fingerprint_of(model: ByteModel) -> bytes:
         read.append(str(model))
         return bytes(8)
 
@@ -77,15 +77,6 @@ def test_a_law_that_must_be_fitted_counts_before_it_is_fitted(monkeypatch: pytes
         compgen.decompress(container(spec, lanes=1, length=4))
     assert 3 < len(set(fits)) < 9
     assert load("zstd-dict:rule=decoder").start_time > 2 * load("gzip:rule=decoder").start_time
-
-
-def test_the_lanes_of_a_model_of_integers_cost_no_fingerprint_of_their_own() -> None:
-    from compgen.coding import fingerprint
-
-    fingerprint.fingerprint(load("backoff:order=5"), 1)
-    before = fingerprint._fingerprint.cache_info().misses
-    assert fingerprint.fingerprint(load("backoff:order=5"), 7) == fingerprint.fingerprint(load("backoff:order=5"), 1)
-    assert fingerprint._fingerprint.cache_info().misses == before
 
 
 @pytest.mark.parametrize("spec", LARGE)

@@ -90,7 +90,7 @@ def container(spec: str, lanes: int, length: int, right: bool = False, seed: int
         seed: of the code.
     """
     data = bytes(length)
-    printed = fingerprint(load_from_file(spec), 1) if right else bytes(8)
+    printed = fingerprint(load_from_file(spec)) if right else bytes(8)
     code = random.Random(seed).randbytes(8 * lanes)
     out = io.BytesIO()
     writer = FrameWriter(out)

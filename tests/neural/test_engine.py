@@ -16,9 +16,13 @@ safetensors = pytest.importorskip("safetensors.torch")
 from transformers.integrations.sdpa_attention import sdpa_attention_forward  # noqa: E402
 
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
+from compgen.models.base import State  # noqa: E402
 from compgen.neural.tokens.attention import GROUPED, grouped_query_attention  # noqa: E402
+from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import DTYPES, CausalLM  # noqa: E402
 from compgen.neural.tokens.loading import load_pair  # noqa: E402
+from compgen.neural.tokens.token_state import TokenCoderState  # noqa: E402
+from compgen.neural.tokens.tokeniser import Tokeniser  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 
@@ -62,6 +66,34 @@ def test_rows_at_different_places_with_branches_of_their_own_see_their_ancestors
             order = np.array([2, 0, 2])
             other = cache.fork(order)
             cache, texts, seen = other, [dict(texts[r]) for r in order], [dict(seen[r]) for r in order]
+
+
+@pytest.mark.parametrize("build", [tiny.gemma3, tiny.mistral], ids=["gemma3", "mistral"])
+def test_layers_with_a_sliding_window_see_its_tokens_and_other_layers_see_all(build: Any, tmp_path: Path) -> None:
+    """A cache has 64 slots at first, and these windows 8 tokens: whatever is read goes far beyond."""
+    tokenizer = tiny.like_gemma()
+    engine = CausalLM.load(str(tiny.save(tmp_path / "m", build(len(tokenizer)), tokenizer)))
+    assert engine.sliding_window == 8
+    assert engine.max_positions == 400
+    tokens = Tokeniser.load(str(tmp_path / "m"))
+    data = tiny.PROSE.read_bytes()[:300]
+    path = tokens.encode(data)
+    assert len(path) > 64
+    begin = [] if tokens.start_token is None else [tokens.start_token]
+    with torch.no_grad(), engine.plain_attention():
+        logits = engine.model(torch.tensor([begin + path])).logits[0].double()
+    chances = torch.softmax(logits[:, np.sort(tokens.ids)], dim=1).numpy()
+
+    coder = TokenCoderState.start(engine, tokens, [b""])
+    for place, token in enumerate(path[:80]):
+        expected = chances[place + len(begin) - 1, np.searchsorted(np.sort(tokens.ids), token)]
+        assert coder.append(np.array([token]))[1][0] == pytest.approx(expected * 2**30, rel=1e-3, abs=500)
+    known = TokenCoderState.start(engine, tokens, [data])  # read at once, up to the last token
+    found = np.diff(known._ends[0].numpy(), prepend=0)
+    np.testing.assert_allclose(found, chances[-1] * 2**30, rtol=2e-3, atol=500)
+    growing, reading = (TokenisedState.start(engine, tokens, [b""], beam=0) for _ in range(2))
+    symbols = np.frombuffer(data[:240], dtype=np.uint8)[:, None]
+    np.testing.assert_allclose(reading.read(symbols), State.read(growing, symbols), rtol=2e-3, atol=3)
 
 
 def test_a_fork_and_its_origin_are_apart(engine: CausalLM) -> None:

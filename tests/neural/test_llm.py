@@ -16,12 +16,13 @@ import pytest
 import compgen
 from compgen.coding import independent_segment, token_segment
 from compgen.coding.container import MAGIC, EndFrame, ModelFrame, SegmentFrame, checksum
+from compgen.coding.fingerprint import earlier_fingerprint
 from compgen.coding.frame_reader import FrameReader
 from compgen.coding.numbers import number
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
-from compgen.coding.writer import model_frame
-from compgen.errors import CorruptDataError, IncompatibleError, UsageError
+from compgen.coding.writer import Writer, model_frame
+from compgen.errors import CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import load
 from compgen.models.language import TokenModel
 from compgen.testing import check_model
@@ -291,9 +292,8 @@ def test_it_samples_scores_and_mixes(gpt2: str, prose: bytes) -> None:
 def test_other_floats_are_refused(gpt2: str) -> None:
     """The fingerprint is a digest of frequencies, and another type, device or build gives other frequencies."""
     likely = likely_text(gpt2)
-    blob = compgen.compress(likely, gpt2)
-    frames = FrameReader(io.BytesIO(blob))
-    named = frames.read()
+    blob = compgen.compress(likely, gpt2, lanes=2)  # a short container, of one lane, names no versions
+    named = FrameReader(io.BytesIO(blob)).read()
     assert isinstance(named, ModelFrame)
     assert "torch" in named.versions
     assert "float32" in named.versions
@@ -301,13 +301,60 @@ def test_other_floats_are_refused(gpt2: str) -> None:
         compgen.decompress(blob)
     with pytest.raises(UsageError, match="written with"):
         compgen.decompress(blob, f"{gpt2},dtype=bfloat16")
-    other = compgen.compress(likely, f"{gpt2},dtype=bfloat16", verify=False)
+    other = compgen.compress(likely, f"{gpt2},dtype=bfloat16", lanes=2, verify=False)
     frame = FrameReader(io.BytesIO(other)).read()
     assert isinstance(frame, ModelFrame)
     assert other.count(frame.pack()) == 1
     forged = other.replace(frame.pack(), dataclasses.replace(frame, spec=named.spec).pack())
     with pytest.raises(IncompatibleError, match="behaves otherwise here"):
         compgen.decompress(forged, gpt2)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_older_files_open(gpt2: str, lanes: int) -> None:
+    """Their model had another window, no beam and another fingerprint: of all files, in as many rows as lanes."""
+    model = load(gpt2).earlier()
+    assert model is not None
+    assert str(model) == f"{gpt2},window=92,beam=0"
+    data = b"\xff" + compgen.sample(gpt2, length=300, temperature=0.1, seed=3)[0].data
+    for text in (data, data[1:]):
+        out = io.BytesIO()
+        with Writer(out, model, lanes=lanes, segment_size=200) as writer:  # several segments have a model frame
+            writer.write(text)
+        blob = out.getvalue()
+        frame = FrameReader(io.BytesIO(blob)).read()
+        assert isinstance(frame, ModelFrame)
+        assert blob.count(frame.pack()) == 1
+        for spec, print_of, opens in ((gpt2, model, True), (gpt2, load(f"{gpt2},window=92,beam=0"), False)):
+            older = dataclasses.replace(frame, spec=spec, fingerprint=earlier_fingerprint(print_of, lanes))
+            forged = blob.replace(frame.pack(), older.pack())
+            if opens:
+                assert compgen.decompress(forged, gpt2) == text
+            else:
+                with pytest.raises(IncompatibleError, match="behaves otherwise here"):
+                    compgen.decompress(forged, gpt2)
+
+
+def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compgen.neural.llm import TokenLLM
+
+    asked: list[int] = []
+    start = TokenLLM.start_tokens
+
+    def small(self: TokenLLM, rows: int) -> object:
+        asked.append(rows)
+        if rows > 2:
+            raise OutOfMemoryError("no room")
+        return start(self, rows)
+
+    data = likely_text(gpt2)
+    monkeypatch.setattr(TokenLLM, "start_tokens", small)
+    blob = compgen.compress(data, gpt2, lanes=8)
+    assert asked[:3] == [8, 4, 2]
+    assert compgen.decompress(blob, gpt2) == data
+    monkeypatch.setattr(TokenLLM, "start_tokens", lambda *rest: (_ for _ in ()).throw(OutOfMemoryError("no room")))
+    with pytest.raises(OutOfMemoryError):
+        compgen.compress(data, gpt2, lanes=8)
 
 
 def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> None:
@@ -322,8 +369,8 @@ def test_the_command_line(gpt2: str, cgn: Run, tmp_path: Path, prose: bytes) -> 
 
 
 def test_options_of_the_one_kind_are_refused_by_the_other(gpt2: str) -> None:
-    assert str(load(f"{gpt2},beam=8")) == f"{gpt2},beam=8"
-    for option in ("beam=8", "dtype=bfloat16"):
+    assert str(load(f"{gpt2},beam=9")) == f"{gpt2},beam=9"
+    for option in ("beam=9", "dtype=bfloat16"):
         with pytest.raises(UsageError, match="for models with a tokeniser"):
             load(f"llm:{option}")
     with pytest.raises(UsageError, match="dtype"):

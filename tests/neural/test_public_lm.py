@@ -1,4 +1,4 @@
-"""A real public language model: COMPGEN_LM names its folder. Tiny models of random weights test the rest."""
+"""A real public model, if its folder is in ``COMPGEN_LM`` (CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,69 @@ import numpy as np
 import pytest
 
 import compgen
-from compgen.models import load
-from compgen.models.language import TokenModel
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+from compgen.coding import explain  # noqa: E402
+from compgen.models import load  # noqa: E402
+from compgen.models.base import PRECISION, State  # noqa: E402
+from compgen.models.language import TokenModel  # noqa: E402
+from compgen.neural.llm import TokenLLM  # noqa: E402
+from tests.neural import tiny  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def public() -> str:
     if "COMPGEN_LM" not in os.environ:
-        pytest.skip("COMPGEN_LM is not set; it names the folder of a public language model")
+        pytest.skip("COMPGEN_LM is not set; CONTRIBUTING.md says which folder it names")
     return f"llm:{os.environ['COMPGEN_LM']}"
+
+
+@pytest.fixture(scope="module")
+def model(public: str) -> TokenLLM:
+    model = load(public)
+    assert isinstance(model, TokenLLM)
+    return model
+
+
+def test_known_text_costs_what_plain_transformers_say_or_less(model: TokenLLM) -> None:
+    engine, tokens = model.engine
+    data = tiny.PROSE.read_bytes()[:700]
+    path = [*([] if tokens.start_token is None else [tokens.start_token]), *tokens.encode(tokens.lead + data)]
+    with torch.no_grad(), engine.plain_attention():
+        chances = torch.log_softmax(engine.model(torch.tensor([path])).logits[0, :-1].double(), dim=1)
+    plain = -float(chances.gather(1, torch.tensor(path[1:])[:, None]).sum()) / np.log(2)
+    symbols = np.frombuffer(data, dtype=np.uint8)[:, None]
+    bits = float((PRECISION - np.log2(model.start([b""]).measure(symbols))).sum())
+    assert 0.9 * plain < bits < plain + 0.001 * len(data)
+
+
+def test_read_in_batches_it_is_what_it_is_byte_by_byte(model: TokenLLM) -> None:
+    data = tiny.PROSE.read_bytes()[:40]
+    symbols = np.frombuffer(data, dtype=np.uint8)[:, None]
+    expected = State.read(model.start([b""]), symbols)
+    np.testing.assert_allclose(model.start([b""]).read(symbols), expected, rtol=1e-3, atol=5)
+    steps = explain.explain(model, data).steps
+    np.testing.assert_allclose([step.frequencies for step in steps], expected[:, 0], rtol=1e-3, atol=5)
+
+
+def test_its_context_is_longer_than_its_sliding_window(model: TokenLLM) -> None:
+    engine, tokens = model.engine
+    if not engine.sliding_window:
+        pytest.skip("this model has no sliding window")
+    count = engine.sliding_window + 40
+    path = ([tokens.start_token] if tokens.start_token is not None else []) + tokens.encode(tiny.PROSE.read_bytes())
+    path = path[:count]
+    with torch.no_grad(), engine.plain_attention():
+        plain = engine.model(torch.tensor([path])).logits[0, -1]
+    cache = engine.prefill([path[:-1]])
+    cache.reserve(count + 1)
+    here = np.array([[count]])
+    mask = np.zeros((1, 1, cache.slots), dtype=np.bool_)
+    mask[0, 0, 1 : count + 1] = True
+    found = engine.forward(cache, np.array([path[-1:]]), here - 1, here, mask)[0, 0]
+    assert float((found - plain).abs().max()) < 1e-3 * (1 + float(plain.abs().max()))
 
 
 def test_a_short_text_takes_its_tokens_cost_and_under_30_bytes(public: str, prose: bytes) -> None:

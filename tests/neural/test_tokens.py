@@ -7,6 +7,7 @@ import gc
 import itertools
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ pytest.importorskip("transformers")
 
 from compgen.coding import byte_segment, token_segment  # noqa: E402
 from compgen.errors import CorruptDataError, IncompatibleError, UsageError  # noqa: E402
-from compgen.models.base import PRECISION  # noqa: E402
+from compgen.models.base import PRECISION, State  # noqa: E402
 from compgen.models.window import Window  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import CausalLM  # noqa: E402
@@ -214,6 +215,42 @@ def test_the_beam_comes_to_the_exact_law_and_spares_forwards(pair: Pair, monkeyp
     np.testing.assert_allclose(alike, chances, rtol=2e-3, atol=1e-7)
     assert few < 0.9 * everything
     assert narrow < 2 * exact
+
+
+@pytest.mark.parametrize("beam", [0, 3, 8])
+@pytest.mark.parametrize("text", TEXTS)
+def test_known_text_has_the_frequencies_of_a_row_that_grows(pair: Pair, text: str, beam: int) -> None:
+    """Read in batches, with windows that reopen on the way; what comes after is as if the rows had grown, too."""
+    symbols = np.frombuffer((TEXTS[text] * 12)[:180], dtype=np.uint8)
+    symbols = np.stack([symbols, symbols[::-1], symbols], axis=1)
+    growing, reading = (TokenisedState.start(*pair, [b"", b"The sea", b""], window=25, beam=beam) for _ in range(2))
+    expected = State.read(growing, symbols)
+    found = np.concatenate([reading.read(symbols[:70]), reading.read(symbols[70:70]), reading.read(symbols[70:])])
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=3)
+    assert (found.sum(axis=2) == 1 << PRECISION).all()
+    assert (found >= 1).all()
+    nodes = [[sum(node.is_open for node in tree.nodes) for tree in state._trees] for state in (growing, reading)]
+    assert nodes[0] == nodes[1]
+    again = State.read(growing, symbols[:9]), State.read(reading.fork([0, 1, 2]), symbols[:9])
+    np.testing.assert_allclose(again[1], again[0], rtol=2e-3, atol=3)
+
+
+def test_known_text_takes_few_forwards(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    forward = CausalLM.forward
+
+    def counted(*given: Any, **options: Any) -> Any:
+        calls.append(given[2].shape[1])
+        return forward(*given, **options)
+
+    monkeypatch.setattr(CausalLM, "forward", counted)
+    data = TEXTS["words"] * 3
+    state = TokenisedState.start(*pair, [b""], beam=8)
+    calls.clear()
+    widths = state.measure(np.frombuffer(data, dtype=np.uint8)[:, None])
+    assert widths.shape == (len(data), 1)
+    assert len(calls) < len(data) / 8
+    assert sum(calls) < 2 * len(data)
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -9,7 +9,17 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from compgen.training.config import Architecture
@@ -126,6 +136,43 @@ def llama(width: int, seed: int = 2) -> LlamaForCausalLM:
         initializer_range=0.3,
     )
     return LlamaForCausalLM(config)
+
+
+def gemma3(width: int, seed: int = 3) -> Gemma3ForCausalLM:
+    """Return a network of Gemma 3's type with ``width`` logits: two layers see 8 tokens, and one sees all."""
+    torch.manual_seed(seed)
+    config = Gemma3TextConfig(
+        vocab_size=width,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        max_position_embeddings=400,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        initializer_range=0.3,
+    )
+    return Gemma3ForCausalLM(config)
+
+
+def mistral(width: int, seed: int = 4) -> MistralForCausalLM:
+    """Return a network of Mistral's type with ``width`` logits: all layers see 8 tokens."""
+    torch.manual_seed(seed)
+    config = MistralConfig(
+        vocab_size=width,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=400,
+        sliding_window=8,
+        initializer_range=0.3,
+    )
+    return MistralForCausalLM(config)
 
 
 def save(path: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> Path:

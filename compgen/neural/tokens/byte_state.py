@@ -43,12 +43,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compgen.models.base import ALPHABET, State
+from compgen.models.base import ALPHABET, State, of_symbols
 from compgen.models.quantise import frequencies_from_lengths
 from compgen.neural.memory import room_for
-from compgen.neural.tokens.engine import CausalLM, TreeCache
+from compgen.neural.tokens.engine import CausalLM
+from compgen.neural.tokens.known_text import KnownText
+from compgen.neural.tokens.nodes import NO_TOKEN, TokenNode
 from compgen.neural.tokens.tokeniser import Tokeniser
-from compgen.neural.tokens.tree import NO_TOKEN, PieceWindow, TokenNode, TokenTree, fitting_window
+from compgen.neural.tokens.tree import PieceWindow, TokenTree, fitting_window
+from compgen.neural.tokens.tree_cache import TreeCache
 from compgen.types import Frequencies, Rows, Symbols
 
 _LOGITS = 1 << 26
@@ -68,6 +71,8 @@ class TokenisedState(State):
         self._cache = cache
         self._trees = trees
         self._probabilities: NDArray[np.float64] | None = None
+        ends = np.array(tokeniser.end_tokens, dtype=np.int64)
+        self._columns = torch.from_numpy(np.concatenate([tokeniser.ids, ends])).to(engine.model.device)
 
     @classmethod
     def start(
@@ -107,6 +112,41 @@ class TokenisedState(State):
         self._open_nodes()
         self._probabilities = None
 
+    def read(self, symbols: NDArray[np.uint8]) -> Frequencies:
+        """Extend each row by T known bytes, and return the frequencies before each; see ``State.read``.
+
+        It opens the nodes of many bytes side by side (``known_text.py``). The last bits are those of other batches than
+        ``extend`` computes, so no coder may use it.
+        """
+        found = np.empty((*symbols.shape, ALPHABET), dtype=np.int64)
+        done = 0
+        while done < len(symbols):
+            rest = [np.ascontiguousarray(column).tobytes() for column in symbols[done:].T]
+            room = min(tree.room(data) for tree, data in zip(self._trees, rest, strict=True))
+            if room:
+                found[done : done + room] = self._read([data[:room] for data in rest])
+                done += room
+            if done < len(symbols):  # a window starts anew
+                found[done] = self.frequencies()
+                self.extend(symbols[done])
+                done += 1
+        return found
+
+    def measure(self, symbols: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Extend each row by T known bytes, and return their frequencies, (T, B); see ``read``."""
+        return of_symbols(self.read(symbols), symbols)
+
+    def _read(self, parts: list[bytes]) -> Frequencies:
+        """Do what ``read`` does, for one part of T bytes for each row, which the windows have room for."""
+        texts = [KnownText(tree, part) for tree, part in zip(self._trees, parts, strict=True)]
+        while any(closed := [text.settle() for text in texts]):
+            self._open(closed)
+        rows = [_frequencies(text.probabilities()) for text in texts]
+        for text in texts:
+            text.finish()
+        self._probabilities = None
+        return np.stack(rows, axis=1)
+
     def fork(self, rows: Rows) -> TokenisedState:
         """Return an independent state of the given rows, (k,): one gather of the cache."""
         chosen = np.asarray(rows, dtype=np.int64)
@@ -121,9 +161,7 @@ class TokenisedState(State):
 
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies; see ``State``. A byte that the law rules out gets the least frequency."""
-        with np.errstate(divide="ignore"):
-            lengths = -np.log2(self.probabilities()[:, :ALPHABET])
-        return frequencies_from_lengths(np.minimum(lengths, _IMPOSSIBLE))
+        return _frequencies(self.probabilities())
 
     def end_of_text(self) -> NDArray[np.float64]:
         """Return (B,) the probability that the text ends here, which coding leaves out."""
@@ -139,13 +177,19 @@ class TokenisedState(State):
     def _open_nodes(self) -> None:
         """Open the nodes that the trees name, in forwards of all rows side by side, and prune the trees."""
         while any(closed := [tree.nodes_to_open() for tree in self._trees]):
-            most = max(1, _LOGITS // (self.rows * self._engine.vocab_size))
-            for begin in range(0, max(map(len, closed)), most):
-                self._open([nodes[begin : begin + most] for nodes in closed])
+            self._open(closed)
         for tree in self._trees:
             tree.prune()
 
     def _open(self, closed: list[list[TokenNode]]) -> None:
+        """Open the given nodes of each row, parents before children, in as few forwards as memory allows."""
+        most = max(1, _LOGITS // (self.rows * self._engine.vocab_size))
+        count = max(map(len, closed))
+        size = -(-count // -(-count // most))  # of forwards of nearly equal size
+        for begin in range(0, count, size):
+            self._open_together([nodes[begin : begin + size] for nodes in closed])
+
+    def _open_together(self, closed: list[list[TokenNode]]) -> None:
         """Open the given nodes of each row in one forward."""
         shape = (self.rows, max(map(len, closed)))
         tokens, positions, slots = (np.zeros(shape, dtype=np.int64) for _ in range(3))
@@ -164,23 +208,28 @@ class TokenisedState(State):
                 mask[i, t] = _bits(closed[i][t].slots, self._cache.slots)
         with room_for(self.rows):
             logits = self._engine.forward(self._cache, tokens, positions, slots, mask)
-            shares = self._shares(logits[[i for i, _ in places], [t for _, t in places]])
         count = len(self._tokeniser.ids)
-        for (i, t), share in zip(places, shares, strict=True):
+        for i, t in places:
+            share = self._shares(logits[i, t])
             node, data = closed[i][t], self._trees[i].pieces.data
             if node.token == NO_TOKEN:  # the model has read nothing: all tokens are equally likely
                 share = np.full(count, 1 / count)
             node.open(self._tokeniser.trie, share[:count], float(share[count:].sum()), bytes(data[node.offset :]))
 
     def _shares(self, logits: torch.Tensor) -> NDArray[np.float64]:
-        """Return (k, n + m) probabilities from (k, vocab_size) logits.
+        """Return (n + m,) probabilities from (vocab_size,) logits.
 
         The n tokens that spell bytes come first, in their order; then the m tokens that end a text.
         """
-        ends = np.array(self._tokeniser.end_tokens, dtype=np.int64)
-        columns = torch.from_numpy(np.concatenate([self._tokeniser.ids, ends]))
-        shares: NDArray[np.float64] = torch.softmax(logits[:, columns.to(logits.device)].double(), dim=1).cpu().numpy()
+        shares: NDArray[np.float64] = torch.softmax(logits.index_select(0, self._columns).double(), dim=0).cpu().numpy()
         return shares
+
+
+def _frequencies(probabilities: NDArray[np.float64]) -> Frequencies:
+    """Return (B, 256) frequencies from (B, 257) probabilities, whose last column, the end of the text, is left out."""
+    with np.errstate(divide="ignore"):
+        lengths = -np.log2(probabilities[:, :ALPHABET])
+    return frequencies_from_lengths(np.minimum(lengths, _IMPOSSIBLE))
 
 
 def _bits(number: int, count: int) -> NDArray[np.bool_]:

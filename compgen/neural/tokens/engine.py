@@ -10,6 +10,7 @@ Slot 0 is padding. Tokens of a batch that stand for nothing are written there, a
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections.abc import Iterator
@@ -23,117 +24,18 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.cache_utils import Cache, CacheLayerMixin
 
 from compgen.errors import CompgenError, IncompatibleError, UsageError
 from compgen.neural.folder import reason
 from compgen.neural.memory import room_for
 from compgen.neural.tokens.attention import GROUPED
+from compgen.neural.tokens.tree_cache import BLOCK, LayerCache, TreeCache
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Types that weights, keys and values can have; the first is the default."""
 
-_BLOCK = 64
-"""Slots: a cache has a multiple of this number. Chosen: few copies while it grows, few empty slots to attend over."""
-
 _PREFILL = 64
 """Tokens of each row in one forward of ``CausalLM.prefill``. Chosen: it bounds the attention scores in memory."""
-
-
-class _LayerCache(CacheLayerMixin):
-    """Keys and values of one layer: two buffers, (rows, key heads, slots, width) each."""
-
-    def __init__(self, rows: int, slots: int, buffers: tuple[torch.Tensor, ...] = ()) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.rows = rows
-        self.slots = slots
-        self.buffers = buffers  # none before the first tokens: their keys and values show heads, width and type
-        self.write_slots: torch.Tensor  # (rows, T): where ``update`` writes
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Make empty buffers for states like these, (rows, key heads, any number, width)."""
-        self.buffers = tuple(
-            states.new_zeros(self.rows, states.shape[1], self.slots, states.shape[3])
-            for states in (key_states, value_states)
-        )
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write (rows, key heads, T, width) keys and values to ``write_slots``; return the buffers."""
-        if not self.buffers:
-            self.lazy_initialization(key_states, value_states)
-        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer.scatter_(2, self.write_slots[:, None, :, None].expand_as(states), states)
-        return self.buffers[0], self.buffers[1]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return the number of slots that a mask covers, and the first of them."""
-        return self.slots, 0
-
-    def get_seq_length(self) -> int:
-        """Return 0: callers give positions, so transformers need not count tokens."""
-        return 0
-
-    def get_max_length(self) -> int:
-        """Return -1: no limit."""
-        return -1
-
-    get_max_cache_shape = get_max_length  # the name in transformers before 5.13
-
-    def grow(self, slots: int) -> None:
-        """Append empty slots, up to ``slots`` of them."""
-        self.buffers = tuple(torch.nn.functional.pad(b, (0, 0, 0, slots - self.slots)) for b in self.buffers)
-        self.slots = slots
-
-    def overwrite(self, rows: torch.Tensor, other: _LayerCache) -> None:
-        """Write the rows of ``other`` over ``rows``, (k,); ``other`` has k rows and no more slots than this layer."""
-        if other.buffers and not self.buffers:
-            self.lazy_initialization(other.buffers[0], other.buffers[1])
-        for buffer, source in zip(self.buffers, other.buffers, strict=False):
-            buffer[rows, :, : other.slots] = source
-
-    def fork(self, rows: torch.Tensor) -> _LayerCache:
-        """Return an independent layer of ``rows``, (k,)."""
-        buffers = tuple(buffer.index_select(0, rows.to(buffer.device)) for buffer in self.buffers)
-        return _LayerCache(len(rows), self.slots, buffers)
-
-
-class TreeCache(Cache):
-    """The KV cache of B rows: in each row a tree of tokens, every token in a slot of its own."""
-
-    def __init__(self, layers: list[_LayerCache]) -> None:
-        """Cache the keys and values of ``layers``, which have equal numbers of rows and slots."""
-        super().__init__(layers=[*layers])
-        self._layers = layers
-
-    @property
-    def slots(self) -> int:
-        """Slots of each row."""
-        return self._layers[0].slots
-
-    def reserve(self, slots: int) -> None:
-        """Grow to at least ``slots`` slots a row; the contents stay."""
-        if slots > self.slots:
-            with room_for(self._layers[0].rows):
-                for layer in self._layers:
-                    layer.grow(-(-slots // _BLOCK) * _BLOCK)
-
-    def write_to(self, slots: torch.Tensor) -> None:
-        """Set the (B, T) slots that the next forward writes its tokens to."""
-        for layer in self._layers:
-            layer.write_slots = slots
-
-    def overwrite(self, rows: NDArray[np.int64], other: TreeCache) -> None:
-        """Write the k rows of ``other`` over ``rows``, (k,)."""
-        self.reserve(other.slots)
-        for layer, source in zip(self._layers, other._layers, strict=True):
-            layer.overwrite(torch.from_numpy(rows), source)
-
-    def fork(self, rows: NDArray[np.int64]) -> TreeCache:
-        """Return an independent cache of ``rows``, (k,)."""
-        with room_for(len(rows)):
-            return TreeCache([layer.fork(torch.from_numpy(rows)) for layer in self._layers])
 
 
 @dataclass(frozen=True)
@@ -205,15 +107,34 @@ class CausalLM:
 
     @property
     def max_positions(self) -> int:
-        """The most tokens that a text may have: the positions that the model knows, or its sliding window."""
+        """The most tokens that a text may have: the positions that the model knows.
+
+        Layers with a sliding window see the last tokens of it. Attention in chunks, which no mask here describes, must
+        see all of it in one chunk.
+        """
         config = self.model.config.get_text_config()
-        limits = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
+        limits = [getattr(config, name, None) for name in ("max_position_embeddings", "attention_chunk_size")]
         return min((int(limit) for limit in limits if limit), default=1 << 20)
+
+    @property
+    def earlier_window(self) -> int:
+        """The window by default, in tokens, in files before format version 4."""
+        width = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        return min(512, (min(self.max_positions, width or self.max_positions) - 72) // 2)
+
+    @functools.cached_property
+    def sliding_window(self) -> int:
+        """How many tokens, itself included, a token sees in layers with a sliding window; 0 if no layer has one."""
+        config = self.model.config.get_text_config()
+        kinds = getattr(config, "layer_types", None)
+        slides = not kinds or "sliding_attention" in kinds
+        return int(getattr(config, "sliding_window", None) or 0) if slides else 0
 
     def new_cache(self, rows: int) -> TreeCache:
         """Return an empty cache of ``rows`` rows."""
         layers = self.model.config.get_text_config().num_hidden_layers
-        return TreeCache([_LayerCache(rows, _BLOCK) for _ in range(layers)])
+        positions = torch.zeros((rows, BLOCK), dtype=torch.int64, device=self.model.device)
+        return TreeCache([LayerCache(rows, BLOCK) for _ in range(layers)], positions)
 
     def forward(
         self,
@@ -256,18 +177,34 @@ class CausalLM:
         logits_to_keep: int = 0,
     ) -> torch.Tensor:
         """Do the same as ``forward`` with tensors on the device, so that a CUDA graph can capture the call."""
-        cache.write_to(slots)
-        blocked = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
+        cache.write_to(slots, positions)
         output = self.model(
             input_ids=tokens,
             position_ids=positions,
-            attention_mask=torch.where(attention_mask[:, None], torch.zeros_like(blocked), blocked),
+            attention_mask=self._masks(cache, positions, attention_mask),
             use_cache=True,
             logits_to_keep=logits_to_keep,
             **{cache_argument(self.model): cache},
         )
         logits: torch.Tensor = output.logits.float()
         return logits
+
+    def _masks(
+        self, cache: TreeCache, positions: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor | dict[str, torch.Tensor]:
+        """Return what transformers adds to attention scores, (B, 1, T, slots), for each kind of layer if it has two."""
+        blocked = torch.full((), torch.finfo(self.model.dtype).min, dtype=self.model.dtype, device=self.model.device)
+
+        def added(mask: torch.Tensor) -> torch.Tensor:
+            return torch.where(mask[:, None], torch.zeros_like(blocked), blocked)
+
+        if not self.sliding_window or cache.slots <= self.sliding_window:
+            return added(attention_mask)
+        near = attention_mask & (positions[:, :, None] - cache.positions[:, None, :] < self.sliding_window)
+        kinds = set(getattr(self.model.config.get_text_config(), "layer_types", None) or ())
+        if kinds <= {"sliding_attention"}:
+            return added(near)
+        return {"full_attention": added(attention_mask), "sliding_attention": added(near)}
 
     def prefill(self, texts: list[list[int]]) -> TreeCache:
         """Return a cache with one row for each list of tokens; token i of a text lies in slot i + 1."""

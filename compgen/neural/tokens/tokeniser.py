@@ -29,8 +29,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,10 +36,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
-from compgen.errors import CompgenError, IncompatibleError, UsageError
-from compgen.neural.folder import reason
+from compgen.neural.tokens.tables import CHARACTERS, Spelling, Tables
 
 PIECE_BYTES = 64
 """Bytes of a piece after which any character begins the next one. A piece has at most 3 bytes more.
@@ -52,10 +48,8 @@ Chosen: longer than nearly all words, so that few are cut, and short enough that
 PROBES = (b"x", b"1", b".", b" ", b"\n")
 """One character of each kind that the pre-tokenisers of GPT-2, Llama 3 and Qwen look ahead for."""
 
-_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")  # any of them is enough for transformers
 _STAND_INS = ("x", ".", "中")  # a letter, a punctuation mark and an ideograph: what a cut-off character may become
 _SPACE = 0x20
-_NEVER_IN_TEXT = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))  # bytes that valid UTF-8 never holds: RFC 3629, section 3
 _CACHED_PIECES = 1 << 16  # chosen: some 20 MB for each of a tokeniser's two caches
 
 
@@ -120,38 +114,27 @@ class Tokeniser:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        """Read a fast tokeniser of transformers.
+        """Read a fast tokeniser of transformers, or ``Tables`` made from one.
 
         Raises:
             IncompatibleError: the tokeniser is not a fast one, or cannot spell every byte string.
         """
-        if not getattr(tokenizer, "is_fast", False):
-            raise IncompatibleError(
-                f"{type(tokenizer).__name__} is no fast tokeniser; save one with a tokenizer.json beside the weights"
-            )
-        backend = tokenizer.backend_tokenizer
-        layout = json.loads(backend.to_str())
-        special = set(tokenizer.all_special_ids) | {t["id"] for t in layout["added_tokens"] if t["special"]}
-        spelling = _spelling(layout, backend.get_vocab(with_added_tokens=True))
-        spelled = sorted((data, token) for token, data in spelling.items() if token not in special and data)
-        self._spelling = {token: data for data, token in spelled}
-        self.ids = np.array([token for _, token in spelled], dtype=np.int64)
-        self.sizes = np.array([len(data) for data, _ in spelled], dtype=np.int64)
-        self.buffer = np.frombuffer(b"".join(data for data, _ in spelled), dtype=np.uint8)
+        tables = tokenizer if isinstance(tokenizer, Tables) else Tables.of(tokenizer)
+        self.ids, self.sizes, self.buffer = tables.ids, tables.sizes, tables.buffer
         self.places = np.cumsum(self.sizes) - self.sizes
         self.longest = int(self.sizes.max(initial=0))
-        self.missing = frozenset(range(256)) - {data[0] for data, _ in spelled if len(data) == 1}
-        _check(layout, self.missing)
-        eos = tokenizer.eos_token_id
-        self.start_token: int | None = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else eos
-        self.end_tokens = () if eos is None else (int(eos),)
-        self.trie = TrieNode(self, 0, len(spelled), 0)
-        inside_tokens = {data[i - 1] for data, _ in spelled for i in range(1, len(data)) if data[i] == _SPACE}
-        self._cut_before_space = frozenset(range(0x21, 0x7F)) - inside_tokens
-        self._byte_level = _is_byte_level(layout)
-        self._preferred = _preferred(layout, spelled)
-        self._text = Tokenizer.from_str(json.dumps(_bare(layout, special)))
-        self.lead = self.spell(backend.encode("a", add_special_tokens=False).ids).removesuffix(b"a")
+        self.missing = frozenset(range(256)) - set(self.buffer[self.places[self.sizes == 1]].tolist())
+        self.start_token = tables.start_token
+        self.end_tokens = tables.end_tokens
+        self.lead = tables.lead
+        self.trie = TrieNode(self, 0, len(self.ids), 0)
+        inside = np.flatnonzero(self.buffer == _SPACE)
+        inside = inside[~np.isin(inside, self.places)]  # spaces that do not begin a token
+        self._cut_before_space = frozenset(range(0x21, 0x7F)) - set(self.buffer[inside - 1].tolist())
+        self._byte_level = tables.byte_level
+        self._fallback = tables.fallback
+        self._spelling = Spelling(self.ids, self.places, self.sizes, self.buffer)
+        self._text = Tokenizer.from_str(tables.text)
         self.encode_piece = functools.lru_cache(_CACHED_PIECES)(self._encode_piece)
         """The canonical encoding of a piece, a tuple of tokens. Cached."""
         self.candidates = functools.lru_cache(_CACHED_PIECES)(self._candidates)
@@ -159,25 +142,17 @@ class Tokeniser:
 
     @classmethod
     def load(cls, path: str) -> Tokeniser:
-        """Read the tokeniser of a folder or hub id. Code that comes with it is never run.
+        """Read the tokeniser of a folder. Code that comes with it is never run.
 
         Raises:
             UsageError: there is no tokeniser, or it is damaged.
             IncompatibleError: the tokeniser is not a fast one, or cannot spell every byte string.
         """
-        folder = Path(path)
-        if folder.is_dir() and not any((folder / file).exists() for file in _FILES):  # transformers would make up one
-            raise UsageError(f"no tokeniser at '{path}': save one with a tokenizer.json beside the weights")
-        try:
-            return cls(AutoTokenizer.from_pretrained(path, trust_remote_code=False, use_fast=True))
-        except CompgenError:
-            raise
-        except Exception as error:  # a damaged tokenizer.json fails anywhere in transformers and tokenizers
-            raise UsageError(f"no tokeniser at '{path}': {reason(error)}") from error
+        return cls(Tables.load(Path(path)))
 
     def spell(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes that ``tokens`` spell; special tokens spell none."""
-        return b"".join(self._spelling.get(token, b"") for token in tokens)
+        return b"".join(self._spelling[token] for token in tokens if token in self._spelling)
 
     def begins_piece(self, length: int, last: int, symbol: int) -> bool:
         """Return whether the byte ``symbol`` begins a piece, after one of ``length`` bytes that ends with ``last``."""
@@ -257,6 +232,16 @@ class Tokeniser:
             data = data[size:]
         return tokens
 
+    @functools.cached_property
+    def _preferred(self) -> dict[bytes, int]:
+        """The token to use for each byte string: the lowest one that spells it, byte fallbacks last."""
+        preferred: dict[bytes, int] = {}
+        for token in self.ids.tolist():
+            data = self._spelling[token]
+            if data not in preferred or preferred[data] in self._fallback:
+                preferred[data] = token
+        return preferred
+
     def _candidates(self, piece: bytes) -> tuple[tuple[int, ...], ...]:
         """Return the candidates for the tokens of an open piece: the canonical encoding first, then those by probes."""
         found = {self.encode_piece(piece): None}
@@ -281,105 +266,11 @@ class Tokeniser:
         whole = piece[: len(piece) - tail].decode(errors="ignore")
         if not self._byte_level or len(whole.encode()) + tail < len(piece):
             return
-        rest = "".join(_CHARACTERS[byte] for byte in piece[len(piece) - tail :])
+        rest = "".join(CHARACTERS[byte] for byte in piece[len(piece) - tail :])
         for stand_in in _STAND_INS:
             words = [word for word, _ in self._text.pre_tokenizer.pre_tokenize_str(whole + stand_in)]
             words[-1] = words[-1][: len(words[-1]) - len(stand_in.encode())] + rest
             yield tuple(token.id for word in words for token in self._text.model.tokenize(word))
-
-
-def _byte_characters() -> list[str]:
-    """Return the 256 characters that byte-level BPE writes for bytes: visible ones as they are, others from U+0100 on.
-
-    The table is ``bytes_to_unicode`` of GPT-2's encoder.
-    """
-    visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = itertools.count(0x100)
-    return [chr(byte if byte in visible else next(others)) for byte in range(256)]
-
-
-_CHARACTERS = _byte_characters()
-_BYTE_OF = {character: byte for byte, character in enumerate(_CHARACTERS)}
-
-
-def _parts(layout: Any) -> Iterator[dict[str, Any]]:
-    """Yield every part with a ``type`` in the JSON of a normaliser, pre-tokeniser or decoder, at any depth."""
-    if isinstance(layout, dict):
-        if "type" in layout:
-            yield layout
-        for value in layout.values():
-            yield from _parts(value)
-    elif isinstance(layout, list):
-        for value in layout:
-            yield from _parts(value)
-
-
-def _is_byte_level(layout: dict[str, Any]) -> bool:
-    return any(part["type"] == "ByteLevel" for part in _parts([layout["pre_tokenizer"], layout["decoder"]]))
-
-
-def _spelling(layout: dict[str, Any], vocabulary: dict[str, int]) -> dict[int, bytes]:
-    """Return the bytes that each token spells; none for a token of byte-level BPE whose name is not made of bytes."""
-    added = {token["id"]: token["content"].encode() for token in layout["added_tokens"]}
-    spaced = "▁" in json.dumps([layout["normalizer"], layout["pre_tokenizer"], layout["decoder"]], ensure_ascii=False)
-    byte_level = _is_byte_level(layout)
-    spelling = {}
-    for name, token in vocabulary.items():
-        if byte_level:
-            data = bytes(_BYTE_OF[c] for c in name) if all(c in _BYTE_OF for c in name) else b""
-        elif layout["model"].get("byte_fallback") and (match := re.fullmatch(r"<0x([0-9A-F]{2})>", name)):
-            data = bytes([int(match[1], 16)])
-        else:
-            data = (name.replace("▁", " ") if spaced else name).encode()
-        spelling[token] = data
-    return spelling | {token: data for token, data in added.items() if not re.fullmatch(rb"<0x[0-9A-F]{2}>", data)}
-
-
-def _check(layout: dict[str, Any], missing: frozenset[int]) -> None:
-    """Raise IncompatibleError if the tokeniser cannot spell every byte string of valid UTF-8."""
-    model = layout["model"]
-    if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
-        raise IncompatibleError("a tokeniser that marks the parts of words does not keep bytes; use another model")
-    if missing - _NEVER_IN_TEXT:
-        raise IncompatibleError(
-            f"the tokeniser has no token for {len(missing)} of 256 bytes; "
-            "use a model with byte-level BPE, or SentencePiece with byte fallback"
-        )
-
-
-def _preferred(layout: dict[str, Any], spelled: list[tuple[bytes, int]]) -> dict[bytes, int]:
-    """Return the token to use for each byte string: the lowest one that spells it, byte fallbacks last."""
-    fallback = set()
-    if layout["model"].get("byte_fallback"):
-        vocabulary = dict(layout["model"]["vocab"]) if isinstance(layout["model"]["vocab"], dict) else {}
-        fallback = {vocabulary.get(f"<0x{byte:02X}>") for byte in range(256)}
-    preferred: dict[bytes, int] = {}
-    for data, token in spelled:
-        if data not in preferred or preferred[data] in fallback:
-            preferred[data] = token
-    return preferred
-
-
-def _bare(layout: dict[str, Any], special: set[int]) -> dict[str, Any]:
-    """Return the tokeniser's JSON without special tokens and without steps that touch only the two ends of a text."""
-    bare = json.loads(json.dumps(layout))
-    bare |= {"post_processor": None, "truncation": None, "padding": None}
-    bare["added_tokens"] = [token for token in layout["added_tokens"] if token["id"] not in special]
-    for part in _parts([bare["normalizer"], bare["pre_tokenizer"]]):
-        if part["type"] == "Sequence":
-            for key in ("normalizers", "pretokenizers"):
-                if key in part:
-                    part[key] = [inner for inner in part[key] if inner["type"] != "Prepend"]
-        elif part["type"] == "ByteLevel":
-            part["add_prefix_space"] = False
-        elif part["type"] == "Metaspace":
-            part["prepend_scheme"] = "never"
-            part.pop("add_prefix_space", None)
-    if bare["normalizer"] and bare["normalizer"]["type"] == "Prepend":
-        bare["normalizer"] = None
-    if bare["model"].get("dropout"):
-        bare["model"]["dropout"] = None
-    return bare  # type: ignore[no-any-return]
 
 
 def _runs(data: bytes) -> Iterator[str | bytes]:

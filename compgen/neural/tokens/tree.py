@@ -36,21 +36,22 @@ import copy
 import functools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compgen.errors import IncompatibleError, UsageError
-from compgen.models.base import ALPHABET
 from compgen.models.window import Window
 from compgen.neural.tokens.engine import CausalLM
-from compgen.neural.tokens.tokeniser import PIECE_BYTES, Tokeniser, TrieNode
+from compgen.neural.tokens.nodes import NO_TOKEN, TokenNode, nodes_to_open, probabilities, pruned
+from compgen.neural.tokens.tokeniser import PIECE_BYTES, Tokeniser
 
-WINDOW = 512
+WINDOW = 2048
 """N, tokens: the context window by default, if the model has enough positions.
 
-Chosen: a longer window predicts better, and costs more memory and time for each token-forward.
+Chosen: a row then sees 2,048 to 4,096 tokens, some 8 to 16 KB of English. Its keys and values take 144 MiB for a small
+model (Gemma 3 270M, float32), two gigabytes for one of 8 billion parameters. Twice as much would cost twice the memory
+and let attention take most of the time.
 """
 
 SPARE_POSITIONS = PIECE_BYTES + 8
@@ -58,15 +59,6 @@ SPARE_POSITIONS = PIECE_BYTES + 8
 
 An open piece has at most ``PIECE_BYTES + 3`` tokens, one for each byte. The start token needs a position, too. The rest
 is to spare.
-"""
-
-NO_TOKEN = -1
-"""The token of a root node if the tokeniser has no token that begins a text."""
-
-_BITS_PER_BYTE = 3.0
-"""Bits for each byte that the beam assumes a closed node to lose until it opens.
-
-Chosen among 2 to 4, which did alike when the beam was made (commit 069b390).
 """
 
 
@@ -164,86 +156,6 @@ class PieceWindow:
         return pieces
 
 
-def _log2(share: float) -> float:
-    """Return log2 of ``share``, and a very small number for 0."""
-    return float(np.log2(max(share, 1e-300)))
-
-
-@dataclass(slots=True, eq=False)
-class TokenNode:
-    """A token sequence s that spells the beginning of a row's window; once open, with what may follow it.
-
-    Attributes:
-        parent: the sequence without its last token; None at the root, and for open nodes after pruning.
-        token: the last token, or ``NO_TOKEN``.
-        offset: how many bytes of the window the sequence spells.
-        children: the nodes one token longer, by that token.
-        is_open: True once the model has read the tokens.
-        slots: a set of slots as the bits of a number: those of the sequence's own tokens. A closed root holds those of
-            the tokens before it.
-        log2_prob: log2 p(s), but for a constant that is the same for all nodes of the row.
-        trie: the trie's node for the bytes after the sequence; None if no token goes on with them.
-        shares: (trie.end - trie.begin,) float64: p(token | s) of the trie node's tokens.
-        log2_shares: log2 p(token | s) of the tokens that spell bytes which came after the sequence.
-        end: p(end of text | s).
-    """
-
-    parent: TokenNode | None
-    token: int
-    offset: int
-    children: dict[int, TokenNode] = field(default_factory=dict)
-    is_open: bool = False
-    slots: int = 0
-    log2_prob: float = 0.0
-    trie: TrieNode | None = None
-    shares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    log2_shares: dict[int, float] = field(default_factory=dict)
-    end: float = 0.0
-
-    def open(self, trie: TrieNode, shares: NDArray[np.float64], end: float, following: bytes) -> None:
-        """Open the node.
-
-        Args:
-            trie: the trie's root.
-            shares: (n,) p(token | s) of all tokens that spell bytes, in the trie's order.
-            end: p(end of text | s).
-            following: the window's bytes after the sequence.
-        """
-        if self.parent is not None:
-            self.log2_prob = self.parent.log2_prob + self.parent.log2_shares[self.token]
-        self.is_open, self.trie, self.shares, self.end = True, trie, shares, end
-        for symbol in following:
-            self.advance(symbol)
-
-    def advance(self, symbol: int) -> None:
-        """Drop the tokens that do not go on with the byte ``symbol``, which the window just got."""
-        if self.trie is None:
-            return
-        child = self.trie.child(symbol)
-        if child is None:
-            self.trie, self.shares = None, np.zeros(0)
-            return
-        begin = child.begin - self.trie.begin
-        part = self.shares[begin : begin + child.end - child.begin]
-        # A view would keep the shares of a whole vocabulary alive.
-        self.trie, self.shares = child, part.copy() if len(part) < len(self.shares) // 2 else part
-        for token, share in zip(child.complete, self.shares, strict=False):
-            self.log2_shares[token] = _log2(share)
-
-    def copy(self, parent: TokenNode | None) -> TokenNode:
-        """Return a copy without children whose parent is ``parent``."""
-        return TokenNode(
-            parent, self.token, self.offset, {}, self.is_open, self.slots, self.log2_prob,
-            self.trie, self.shares, self.log2_shares.copy(), self.end,
-        )  # fmt: skip
-
-    def log2_mass(self) -> float:
-        """Return log2 of p(s) times the sum of p(token | s) over the tokens that begin with the bytes after s."""
-        if self.trie is None:
-            return -np.inf
-        return self.log2_prob + _log2(self.shares.sum())
-
-
 class TokenTree:
     """One row: its window, and the set N of token sequences (``byte_state.py``) as a tree over its last pieces.
 
@@ -252,6 +164,7 @@ class TokenTree:
         nodes: the nodes of the tree, parents before children.
         trunk: the tokens before the tree.
         base: the node of the canonical encoding of the complete pieces.
+        beam: K, bits, or 0 for no beam.
     """
 
     def __init__(self, tokeniser: Tokeniser, pieces: PieceWindow, beam: int) -> None:
@@ -263,7 +176,7 @@ class TokenTree:
             beam: K, bits, or 0 for no beam; see ``byte_state.py``.
         """
         self._tokeniser = tokeniser
-        self._beam = beam
+        self.beam = beam
         self.pieces = pieces
         self.nodes: list[TokenNode] = []
         self.trunk: list[int] = []
@@ -326,60 +239,35 @@ class TokenTree:
 
     def nodes_to_open(self) -> list[TokenNode]:
         """Return the nodes to open next, parents before children; none if the tree is ready."""
-        closed = [node for node in self.nodes if not node.is_open]
-        if not self._beam or not closed:
-            return closed
-        path = []
-        node: TokenNode | None = self.base
-        while node is not None and not node.is_open:
-            path.append(node)
-            node = node.parent
-        if path:
-            return path[::-1]
-        here = len(self.pieces.data)
-        guesses = [
-            (node.parent.log2_prob + node.parent.log2_shares[node.token] - _BITS_PER_BYTE * (here - node.offset), node)
-            for node in closed
-            if node.parent is not None and node.parent.is_open
-        ]
-        total = np.logaddexp2.reduce([node.log2_mass() for node in self.nodes if node.is_open])
-        return [node for guess, node in guesses if guess >= total - self._beam]
+        return nodes_to_open(self.nodes, self.base, len(self.pieces.data), self.beam)
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return (257,): P(b | x) of the bytes, then P(end | x). All are equal if no node of the tree goes on."""
-        masses = np.zeros(ALPHABET + 1)
-        here = len(self.pieces.data)
-        alive = [node for node in self.nodes if node.is_open and (node.trie or node.offset == here)]
-        top = max((node.log2_mass() for node in alive), default=0.0)
-        for node in alive:
-            scale = np.exp2(node.log2_prob - top)
-            if node.trie:
-                masses[node.trie.next_bytes] += scale * node.trie.masses(node.shares)
-            if node.offset == here:
-                masses[ALPHABET] += scale * node.end
-        total = masses.sum()
-        if not np.isfinite(total) or total <= 0:
-            masses[:], total = 1.0, ALPHABET + 1
-        masses /= total
-        return masses
+        """Return (257,): P(b | x) of the bytes, then P(end | x); see ``probabilities``."""
+        return probabilities(self.nodes, len(self.pieces.data))
 
     def prune(self) -> None:
         """Drop the nodes that no token follows any more, except for the base and its descendants."""
-        base = self.base
-        self.nodes = [n for n in self.nodes if n is base or n.offset > base.offset or (n.is_open and n.trie)]
+        self.nodes = pruned(self.nodes, self.base, len(self.pieces.data))
         for node in self.nodes:
             if node.is_open:
                 node.parent = None  # its probability is known: what lies before it may go
 
+    def room(self, data: bytes) -> int:
+        """Return how many bytes of ``data`` may be appended before one starts the window anew."""
+        pieces = self.pieces.copy()
+        for count, symbol in enumerate(data):
+            if symbol in self._tokeniser.missing or (pieces.append(symbol) and pieces.is_full):
+                return count
+        return len(data)
+
     def free_slots(self, count: int) -> list[int]:
         """Return ``count`` slots, without slot 0, that hold no token of a node."""
-        used = functools.reduce(operator.or_, (node.slots for node in self.nodes), 1)
+        free = ~functools.reduce(operator.or_, (node.slots for node in self.nodes), 1)
         slots: list[int] = []
-        slot = 0
         while len(slots) < count:
-            if not used >> slot & 1:
-                slots.append(slot)
-            slot += 1
+            lowest = free & -free
+            slots.append(lowest.bit_length() - 1)
+            free ^= lowest
         return slots
 
     def copy(self) -> TokenTree:
