@@ -21,7 +21,7 @@ def test_damage_is_found_and_named(prose: bytes) -> None:
         for wrong, message in (
             (b"", "magic number"),
             (b"not a file of ours", "magic number"),
-            (blob[:4] + b"\x04" + blob[5:], "format version 4"),
+            (blob[:4] + b"\x05" + blob[5:], "format version 5"),
             (blob[: len(blob) // 2], "cut short"),
             (blob[:-1], "cut short"),
             (blob + b"x", "follow the end of the file"),
@@ -111,7 +111,7 @@ def test_damage_in_a_later_container_is_found(prose: bytes) -> None:
         (one + two[:3], "follow the end of the file"),
         (one + two[:4], "cut short"),
         (one + bytes(9), "follow the end of the file"),
-        (one + two[:4] + b"\x04" + two[5:], "format version 4"),
+        (one + two[:4] + b"\x05" + two[5:], "format version 5"),
         (one + two[:60] + b"\xff" + two[61:], "damaged"),
         (one[:-25] + two, "damaged|cut short"),
     ):
