@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.display import graphemes, readable, surprisal_level
+from compgen.display import RETURN, graphemes, readable_lines, surprisal_level
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.cells import Cell
 from compgen.gallery.sound import loudest, spectrogram, waveform_path
@@ -29,8 +29,6 @@ _TALL = 192
 """Height to which rows that stand alone are stretched, screen pixels. Chosen: each row can be seen."""
 _TICKS = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 """Seconds between the ticks below a spectrogram: the least that gives four or fewer."""
-_RETURN = "\N{SYMBOL FOR CARRIAGE RETURN}"
-"""How a carriage return is shown."""
 _RULE = re.compile(r"\brule=([a-z-]+)")
 """A rule in the spec of a model, where each is named."""
 
@@ -63,7 +61,7 @@ class Shown:
     def given(self) -> str:
         """The end of the prompt, if it is text."""
         text = self.prompt.given[0]
-        return ("…" if len(text) > _SHOWN else "") + readable(text[-_SHOWN:]).replace(_RETURN + "\n", "\n")
+        return ("…" if len(text) > _SHOWN else "") + readable_lines(text[-_SHOWN:])
 
     @property
     def about(self) -> str:
@@ -148,7 +146,7 @@ def _lines(letters: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     """Return letters in which a carriage return before a line feed is part of it, and not a sign of its own."""
     found: list[tuple[str, float]] = []
     for letter, bits in letters:
-        if letter == "\n" and found and found[-1][0] == _RETURN:
+        if letter == "\n" and found and found[-1][0] == RETURN:
             bits += found.pop()[1]
         found.append((letter, bits))
     return found

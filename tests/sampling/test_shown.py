@@ -99,7 +99,7 @@ def test_sound_gets_a_player() -> None:
 
 
 def test_help_starts_with_the_functions() -> None:
-    told = pydoc.render_doc(compgen, renderer=pydoc.plaintext)
+    told = pydoc.plain(pydoc.render_doc(compgen))
     start = told.index("Functions::")
     assert told[:start].count("\n") < 8
     names = re.findall(r"^ +(\w+)\(", told[start : told.index("A compressor is named")], re.MULTILINE)
