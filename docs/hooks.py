@@ -45,9 +45,10 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the live demo to the navigation, where there is one."""
-    if (ROOT / "docs/demo/index.md").exists() and config.nav is not None:
-        config.nav.insert(2, {"Demo": "demo/index.md"})
+    """Add the playground and the live demo to the navigation, where there are pages of them."""
+    for title, page in (("Playground", "playground.md"), ("Demo", "demo/index.md")):
+        if (ROOT / "docs" / page).exists() and config.nav is not None:
+            config.nav.insert(2, {title: page})
     return config
 
 
