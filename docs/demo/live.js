@@ -12,7 +12,7 @@ function show(id, shares) {
     const row = document.createElement("button");
     row.type = "button";
     row.className = "bar";
-    for (const [name, text] of [["label", label(byte)], ["fill", ""], ["share", `${(100 * shares[byte]).toFixed(1)}%`]]) {
+    for (const [name, text] of [["label", label(byte)], ["fill", ""], ["share", shares[byte] < 0.001 ? "<0.1%" : `${(100 * shares[byte]).toFixed(1)}%`]]) {
       const part = document.createElement("span");
       part.className = name;
       part.textContent = text;
