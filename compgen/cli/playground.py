@@ -21,10 +21,11 @@ def playground(
         ),
     ] = 0,
 ) -> None:
-    """Watch what compressors expect, in a browser.
+    """See what compressors expect, in a browser.
 
-    Type a text, drop a picture or a sound, draw a tile, record a second, or play Shannon's guessing game. The page is served to this machine alone, at an address with a token that changes with each start. It loads nothing
-    from the network. Ctrl-C ends it.
+    Type a text, drop a picture or a sound, draw a tile, record a second, or play Shannon's guessing game. The page is
+    served to this machine alone, at an address with a token that changes with each start. It loads nothing from the
+    network. Ctrl-C ends it.
 
     Examples:
         cgn playground

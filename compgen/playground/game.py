@@ -104,7 +104,7 @@ def standing(desk: Desk, number: int, place: int, ranks: Sequence[int]) -> dict[
         if name not in missing():
             guessed, bits = _guesses(desk, model(name, Layout()), passage, place)
             players.append(_player(name, guessed, bits))
-    nothing = [1 + (7 * i * i + 11 * i + number) % len(LETTERS) for i in range(place)]
+    nothing = np.random.default_rng(number).integers(1, len(LETTERS) + 1, GUESSED)[:place].tolist()
     players.append(_player("knows nothing", nothing, [float(np.log2(len(LETTERS)))] * place))
     return {
         "passage": number,

@@ -82,7 +82,7 @@ export class Game {
     by("scores").replaceChildren(element("table", {}, element("caption", { className: "visually-hidden" }, "scores"),
       element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
     by("fairness").textContent = `Passage ${this.passage + 1} of ${passages}, ${left} letters left. gzip and ppmd have read ${read.toLocaleString("en")} letters of such passages, and you have read all your life. `
-      + `One code prices the numbers of all players: it learns how often each number comes, so the first letters cost most. Who knows nothing guesses in any order, and by own chances pays ${NOTHING.toFixed(2)} bits.`;
+      + `One code prices the numbers of all players: it learns how often each number comes, so the first letters cost most. One who knows nothing guesses in any order, and by own chances pays ${NOTHING.toFixed(2)} bits.`;
     this.changed();
   }
 }

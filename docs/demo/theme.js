@@ -1,0 +1,1 @@
+../../compgen/pages/site/theme.js
