@@ -34,7 +34,7 @@ def token_bits(
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Return (ends, bits) for each text; see ``TokenModel.token_bits``.
 
-    A text has the tokeniser's own encoding, or its canonical one where that spells other bytes (``tokeniser.py``).
+    A text has the tokeniser's own encoding, with other tokens where that spells other bytes (``tokeniser.py``).
     Probabilities are over all logits of the model. A text of more tokens than the model has positions is read in
     stretches, each after half as many tokens of what came before.
 
@@ -57,14 +57,11 @@ def token_bits(
 
 
 def _encoded(tokeniser: Tokeniser, text: bytes) -> list[int]:
-    tokens = tokeniser.encode_text(text)
-    if tokens is not None:
-        return tokens
     if missing := sorted(set(text) & tokeniser.missing):
         raise UsageError(
             f"the tokeniser has no token for the byte 0x{missing[0]:02X}; use a model that spells any bytes"
         )
-    return tokeniser.encode(tokeniser.lead + text)
+    return tokeniser.encode_text(text)
 
 
 def _ends(tokeniser: Tokeniser, tokens: Sequence[int]) -> NDArray[np.int64]:
