@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -49,7 +50,7 @@ def _write(alone: str, made: str, source: Path) -> None:
     """Write the model of ``alone``/model.gguf to the folder ``made``; ``source`` is its name in errors."""
     with quiet(), room_for(0):
         try:
-            model = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.bfloat16)
+            model: Any = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.bfloat16)
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
         except (MemoryError, RuntimeError, OSError):
             raise  # ``room_for`` tells a lack of memory from other errors
