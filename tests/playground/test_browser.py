@@ -17,7 +17,7 @@ from tests.browsers import WIDTHS, axe, logs, see, started, violations, visit
 from tests.playground.test_process import Playground
 
 MODES = ("text", "picture", "sound", "game")
-KEYS = 40
+KEYS = 24
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)><b>&amp;"
 
 
@@ -195,6 +195,17 @@ def test_a_picture_and_a_sound_go_on(browser: Any, playground: Playground, tmp_p
     wait(browser, f"{top()}.length === 8")
     press(browser, "#continue")
     wait(browser, "document.querySelectorAll('.sample button').length === 2")
+    quiet(browser, playground)
+
+
+def test_a_dropped_text_is_read(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=game")
+    browser.execute_script("""
+        const data = new DataTransfer();
+        data.items.add(new File(["dropped & <b>bold</b>"], "<i>.txt", {type: "text/plain"}));
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));""")
+    wait(browser, "document.getElementById('text').value === 'dropped & <b>bold</b>'")
+    wait(browser, "document.querySelectorAll('#line span').length === 21")
     quiet(browser, playground)
 
 
