@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+RETURN = "\N{SYMBOL FOR CARRIAGE RETURN}"
+"""How a carriage return is shown."""
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 """The picture of each control character (Unicode block Control Pictures), except newline and tab."""
 
@@ -56,6 +58,11 @@ class TextStream:
 def readable(data: bytes) -> str:
     """Return ``data`` as text that is safe to show. Newlines and tabs are kept; nothing else controls a terminal."""
     return TextStream().feed(data, final=True)
+
+
+def readable_lines(data: bytes) -> str:
+    """Return what ``readable`` does, but for a carriage return before a line feed: both are one end of a line."""
+    return readable(data).replace(RETURN + "\n", "\n")
 
 
 def joins(before: str, character: str) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from compgen.display import TextStream, characters, readable, surprisal_colour, surprisal_html
+from compgen.display import TextStream, characters, readable, readable_lines, surprisal_colour, surprisal_html
 
 
 def test_what_could_control_a_terminal_is_shown_instead() -> None:
@@ -12,6 +12,10 @@ def test_what_could_control_a_terminal_is_shown_instead() -> None:
     assert readable("\u202e\u0085\u2028x".encode()) == "\ufffd\ufffd\ufffdx"
     assert readable(b"\xff\xc3") == "\ufffd\ufffd"
     assert readable("naïve 日本 🙂".encode()) == "naïve 日本 🙂"
+
+
+def test_an_end_of_a_line_is_one() -> None:
+    assert readable_lines(b"a\r\nb\rc\n") == "a\nb\u240dc\n"
 
 
 @given(st.binary(max_size=60))

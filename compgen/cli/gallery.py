@@ -62,7 +62,7 @@ def gallery(
     Examples:
         cgn gallery configs/gallery_demo.toml -o site
 
-    Docs: docs/evaluation.md, docs/data.md
+    Docs: docs/gallery.md, docs/data.md
     """
     if jobs < 0:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")

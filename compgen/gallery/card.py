@@ -50,7 +50,7 @@ def card(title: str, lead: str, first: dict[str, Any], pictures: list[dict[str, 
         for number, cell in enumerate([one for one in first["cells"] if one.get("spans")][:4]):
             y = top + 80 * number
             draw.text((_EDGE, y), cell["name"][:18], fill=_ACCENT, font=ImageFont.load_default(28))
-            x = _EDGE + 270
+            x = _EDGE + 270.0
             for text, level in cell["spans"]:
                 for letter in text.replace("\n", " "):
                     width = draw.textlength(letter, font=ImageFont.load_default(28))

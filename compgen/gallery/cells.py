@@ -66,7 +66,8 @@ class Cell:
         """(n, 256) probabilities before each of the first real bytes; of rows, of the middle one."""
         steps = np.frombuffer(zlib.decompress(base64.b64decode(self.expected)), dtype="<u2").reshape(-1, 256)
         shares: NDArray[np.float64] = 2.0 ** (-steps / _FINENESS)
-        return shares / shares.sum(axis=1, keepdims=True)
+        shares /= shares.sum(axis=1, keepdims=True)
+        return shares
 
 
 def real(prompt: Item) -> tuple[bytes, bytes]:

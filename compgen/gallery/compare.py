@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.display import readable
+from compgen.display import readable_lines
 from compgen.errors import UsageError
 from compgen.gallery.cells import Cell, real
 from compgen.gallery.config import Explorer
@@ -94,7 +94,7 @@ def _place(
     medium = prompt.medium.name
     told = [_likely(shares, data[step], medium) for shares in (one, other)]
     known = context + data[:step]
-    before = readable(known[-_BEFORE:]) if medium == "text" else _where(prompt, len(known))
+    before = readable_lines(known[-_BEFORE:]) if medium == "text" else _where(prompt, len(known))
     return {"bits": round(bits, 3), "before": before, "came": label(data[step], medium), "bars": told}
 
 

@@ -30,9 +30,13 @@ _FIRST = 6
 """Continuations on the first screen, at most. Chosen: with one prompt they fill a screen, and do not leave it."""
 LEAD = (
     "A compressor gives short codes to what it expects. So feed its decoder coin flips instead of a file, and it "
-    "writes what it expects. Here {count} of them go on from the same words, at the same time."
+    "writes what it expects. Here {count} of them {go} on from the same {what}, at the same time."
 )
 """The sentence of the first screen: what one sees, for somebody who has never heard of it."""
+_IDS = ("main", "theme", "prompt", "voices", "again", "building", "reload", "portraits", "portraits-title", "wall",
+        "wall-title", "controls", "medium", "rule", "find", "sort", "count", "keys", "closer", "letters",
+        "compared")  # fmt: skip
+"""What pages call their own parts, so that no row may."""
 _NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _FIGURES = ("real_bpb", "own_bpb", "bits_per_byte", "reference_bpb", "copy_rate", "distinct_4", "spectrum_distance_db",
             "gradient_distance", "histogram_distance", "louder")  # fmt: skip
@@ -98,18 +102,19 @@ class _Site:
         self._config, self._items, self._out = config, items, out
         self._templates = environment("compgen.gallery")
         taken: set[str] = {"original"}
-        self._columns = [
+        self._columns: list[dict[str, Any]] = [
             {"name": column.name or column.compressor, "slug": slug(column.name or column.compressor, taken),
              "words": words(column), "spec": column.compressor}
             for column in config.columns
         ]  # fmt: skip
-        taken = {"main", "controls", "portraits", "about"}
+        taken = set(_IDS)
         self._slugs = [slug(row.name, taken) for row in config.rows]
         self._shown = [Shown(prompt, config.rows[n].name, n, self._file) for n, prompt in enumerate(items)]
         self._originals = [shown.original() for shown in self._shown]
         self._wanted = list(pairs(config, items))
         self._cells: dict[tuple[int, int], Cell] = {}
         self._values: dict[tuple[int, int], dict[str, Any]] = {}
+        self._distances: dict[tuple[int, int], dict[str, Any]] = {}
         for package, names in ((None, SHARED), ("compgen.gallery", _STATIC)):
             for name in names:
                 self._file(name, static(name, package) if package else static(name))
@@ -141,7 +146,7 @@ class _Site:
                 "row": self._config.rows[number], "slug": self._slugs[number], "kind": shown.prompt.medium.name,
                 "about": shown.about, "wide": shown.wide, "across": _across(len(cells) + 1),
                 "cells": [self._originals[number], *cells],
-                "given": shown.given[0] if shown.prompt.medium.name == "text" else "", "columns": self._columns,
+                "given": shown.given if shown.prompt.medium.name == "text" else "", "columns": self._columns,
             })  # fmt: skip
         return rows
 
@@ -181,8 +186,10 @@ class _Site:
         for number, row in enumerate(rows):
             drawn = {place: cell for (one, place), cell in self._cells.items() if one == number}
             if len(drawn) > 1:
+                if (number, len(drawn)) not in self._distances:  # cells only come, so their number tells them
+                    self._distances[number, len(drawn)] = compared(self._items[number], drawn)
                 told = {"slug": row["slug"], "name": row["row"].name, "kind": row["kind"]}
-                found.append({**told, **compared(self._items[number], drawn)})
+                found.append({**told, **self._distances[number, len(drawn)]})
         return found
 
     def write(self, explored: dict[str, Any] | None) -> None:
@@ -190,7 +197,11 @@ class _Site:
         rows = self._rows()
         first = self._first(rows)
         compared = self._compared(rows)
-        lead = self._config.lead or LEAD.format(count=_NUMBERS.get(len(first["cells"]), "some"))
+        lead = self._config.lead or LEAD.format(
+            count=_NUMBERS.get(len(first["cells"]), "some"),
+            go="goes" if len(first["cells"]) == 1 else "go",
+            what="words" if first["kind"] == "text" else "beginning",
+        )
         told = {
             "config": self._config, "rows": rows, "first": first, "lead": lead, "portraits": self._portraits(rows),
             "compared": compared, "columns": self._columns, "explored": explored is not None, "letters": _letters(rows),

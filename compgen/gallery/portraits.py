@@ -56,9 +56,9 @@ _COMPRESSORS = {
         "It paints in streaks: colours run on from their neighbours.",
     ),
     "flac": Words(
-        "hums on",
+        "hisses in tune",
         "Predicts each sample from the ones before it, and spends bits on what is left over.",
-        "It keeps the tone of what came last, and adds noise as loud as its errors.",
+        "It makes noise with the loudness and the colour of what came last.",
     ),
     "null": Words(
         "knows nothing",
@@ -87,9 +87,9 @@ def words(column: Column) -> Words:
 
 
 def _found(column: Column) -> Words:
-    members = [Spec.parse(one) for one in column.compressor.split("+")] if "+" in column.compressor else []
-    if members:
-        names = " and ".join(one.name for one in members)
+    members = [] if column.compressor.startswith("command:") else column.compressor.split("+")
+    if len(members) > 1:
+        names = " and ".join(Spec.parse(one).name for one in members)
         return Words(
             "a mixture",
             f"{names[0].upper()}{names[1:]}, mixed: at each byte, whoever has been right lately counts for more.",

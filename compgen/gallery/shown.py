@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compgen.display import graphemes, readable, surprisal_level
+from compgen.display import RETURN, graphemes, readable_lines, surprisal_level
 from compgen.evaluation.metrics import metrics
 from compgen.gallery.cells import Cell
-from compgen.gallery.sound import levelled, loudest, spectrogram, waveform_path
+from compgen.gallery.sound import loudest, spectrogram, waveform_path
 from compgen.media.audio import Audio
 from compgen.media.image import Image
 from compgen.media.items import Item
+from compgen.media.listening import levelled
 
 _SHOWN = 420
 """Bytes of a text prompt that a page shows, its last ones. Chosen: enough to know the text, few enough
 to leave the samples in sight."""
-_WIDE = 256
-"""Width that small pictures are enlarged to, screen pixels. Chosen: pixels of a small picture show, and
-pictures still stand side by side."""
+_WIDTHS = (146, 240, 380)
+"""Screen pixels that small pictures are enlarged to at most, by a whole number: two side by side on a phone, in a card,
+and in a wide card. Chosen: pixels of a small picture show, and all have the same size."""
 _TALL = 192
 """Height to which rows that stand alone are stretched, screen pixels. Chosen: each row can be seen."""
 _TICKS = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
-"""Seconds between the ticks below a spectrogram: the least that gives six or fewer."""
+"""Seconds between the ticks below a spectrogram: the least that gives four or fewer."""
 _RULE = re.compile(r"\brule=([a-z-]+)")
 """A rule in the spec of a model, where each is named."""
 
@@ -57,10 +58,10 @@ class Shown:
             self._top = loudest(prompt.medium.waveform(self._given + prompt.rest[0]), prompt.medium.rate)
 
     @property
-    def given(self) -> list[Any]:
+    def given(self) -> str:
         """The end of the prompt, if it is text."""
         text = self.prompt.given[0]
-        return [("…" if len(text) > _SHOWN else "") + readable(text[-_SHOWN:])]
+        return ("…" if len(text) > _SHOWN else "") + readable_lines(text[-_SHOWN:])
 
     @property
     def about(self) -> str:
@@ -79,7 +80,7 @@ class Shown:
     @property
     def wide(self) -> bool:
         """Whether a picture is too wide for a card among others."""
-        return isinstance(self.prompt.medium, Image) and self.prompt.medium.width > _WIDE
+        return isinstance(self.prompt.medium, Image) and self.prompt.medium.width > _WIDTHS[1]
 
     def original(self) -> dict[str, Any]:
         """Return what really came, as a cell."""
@@ -104,7 +105,7 @@ class Shown:
         else:
             self._write(f"{file}.txt", self.prompt.file(cell.made, ".txt"))
             bits = cell.surprisals or [0.0] * len(cell.made)
-            shown.update(download=f"{file}.txt", letters=list(graphemes(cell.made, np.array(bits))))
+            shown.update(download=f"{file}.txt", letters=_lines(graphemes(cell.made, np.array(bits))))
             shown["spans"] = spans(shown["letters"])
         return shown
 
@@ -118,8 +119,8 @@ class Shown:
         return {
             "image": f"{file}.png", "download": f"{file}.png", "width": width, "height": height, "rows": rows,
             "cut": 100 * cut,
-            # Enlarge by a whole number, so that all pixels of the picture have the same size.
-            "scale": max(_WIDE // width, 1), "stretch": max(_TALL // height, 1) if rows else max(_WIDE // width, 1),
+            "widths": [max(most // width, 1) * width for most in _WIDTHS],
+            "stretched": max(_TALL // height, 1) * height,
         }  # fmt: skip
 
     def _sound(self, cell: Cell, medium: Audio, file: str) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class Shown:
         self._write(f"{file}-true.wav", self.prompt.file(cell.made, ".wav"))
         self._write(f"{file}.png", spectrogram(sound, medium.rate, self._top))
         seconds = len(sound) / medium.rate
-        step = next((tick for tick in _TICKS if seconds / tick <= 6), _TICKS[-1])
+        step = next((tick for tick in _TICKS if seconds / tick <= 4), _TICKS[-1])
         nyquist = medium.rate / 2000
         return {
             "audio": f"{file}.wav", "download": f"{file}-true.wav", "spectrogram": f"{file}.png",
@@ -139,6 +140,16 @@ class Shown:
             "seconds_at": [(f"{n * step:g}", 100 * n * step / seconds) for n in range(int(seconds / step) + 1)],
             "hertz_at": [(f"{nyquist * share:g}", 100 - 100 * share) for share in (0, 0.5, 1)],
         }  # fmt: skip
+
+
+def _lines(letters: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return letters in which a carriage return before a line feed is part of it, and not a sign of its own."""
+    found: list[tuple[str, float]] = []
+    for letter, bits in letters:
+        if letter == "\n" and found and found[-1][0] == RETURN:
+            bits += found.pop()[1]
+        found.append((letter, bits))
+    return found
 
 
 def spans(letters: list[tuple[str, float]]) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from compgen.display import one_line, readable, surprisal_html, surprisal_legend
 from compgen.media.audio import Audio
 from compgen.media.base import Medium
 from compgen.media.image import Image
+from compgen.media.listening import levelled
 
 _LINE = 100
 """Characters of a sample that are printed. Chosen: a line of a terminal."""
@@ -110,9 +111,7 @@ def _body(sample: Sample, given: bytes, medium: Medium | None) -> str:
     if isinstance(medium, Image) and medium.width:
         return _picture(medium, [given], [sample.data])
     if isinstance(medium, Audio):
-        wav = _data("audio/wav", medium.decode(given + sample.data, ".wav"))
-        seconds = len(given) / medium.layout.pixel / medium.rate
-        return f'<audio controls src="{wav}"></audio><p><small>the given part ends at {seconds:.2f} s</small></p>'
+        return _player(medium, given, sample.data)
     before = readable(given[-_BEFORE:]).lstrip("\N{REPLACEMENT CHARACTER}")
     return surprisal_html(sample.data, sample.surprisals, ("…" if len(given) > _BEFORE else "") + before)
 
@@ -128,6 +127,15 @@ def _picture(medium: Image, given: Sequence[bytes], made: Sequence[bytes]) -> st
         f'<img alt="a picture, of which {where}" width="{medium.width * zoom}" style="image-rendering:pixelated" '
         f'src="{_data("image/png", file)}"><p><small>{where}</small></p>'
     )
+
+
+def _player(medium: Audio, given: bytes, made: bytes) -> str:
+    """Return a player of a sound at a level for listening, with the true level of what was made."""
+    played = levelled(medium.waveform(given), medium.waveform(made), medium.rate)
+    ends = f"the given part ends at {len(given) / medium.layout.pixel / medium.rate:.2f} s"
+    told = f"what was made has {played.true[1]:.0f} dBFS, and is played {played.gains[1]:+.0f} dB"
+    wav = _data("audio/wav", played.wav)
+    return f'<audio controls src="{wav}"></audio><p><small>{ends}; {told}</small></p>'
 
 
 def _data(kind: str, file: bytes) -> str:

@@ -212,7 +212,21 @@ def test_filters_rows_and_cells_have_an_address(browser: Any, rich: Path) -> Non
         assert run(browser, "return document.getElementById('closer').open")
         assert run(browser, "return document.getElementById('closer').dataset.of") == f"{row}/{column}"
     visit(browser, page(rich, "index.html#nothing/here?medium=wrong&rule=&x=1"))
+    for name in ("index.html#%E0%A4%A", "distances.html#%E0%A4%A", "distances.html#log/none/gzip", "explorer.html#x"):
+        visit(browser, page(rich, name))
     assert logs(browser)[0] == [], "an address that nobody made is no error"
+
+
+def test_labels_differ(browser: Any, rich: Path) -> None:
+    """Who hears the page rather than sees it can tell its buttons and links apart."""
+    visit(browser, page(rich))
+    labels = run(
+        browser,
+        """const all = document.querySelectorAll("#wall ~ section :is(button, summary, input, article, [download])");
+        return [...all].map((one) => one.getAttribute("aria-label") || one.textContent)""",
+    )
+    assert len(labels) > 40
+    assert len(set(labels)) == len(labels)
 
 
 def test_a_closer_look_at_a_picture(browser: Any, rich: Path) -> None:
@@ -420,6 +434,13 @@ def test_nothing_sticks_out_and_cards_align(browser: Any, rich: Path, width: int
             return [box.top, box.bottom, box.right, inside[0].top, inside[1].bottom]; })])""",
     )
     assert len(cards) == 4
+    zooms = run(
+        browser,
+        """return [...document.querySelectorAll(".cells img[width]")].map(
+            (one) => one.getBoundingClientRect().width / one.naturalWidth)""",
+    )
+    assert len(zooms) == 10
+    assert all(zoom == int(zoom) >= 2 for zoom in zooms), "all pixels of a picture have the same size"
     for edge, boxes in cards:
         for top in {box[0] for box in boxes}:
             line = np.array([box for box in boxes if box[0] == top])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import compgen
 from compgen.errors import UsageError
@@ -27,8 +28,9 @@ soundfile = pytest.importorskip("soundfile")
 from compgen.gallery.config import GalleryRow, read_config  # noqa: E402
 from compgen.gallery.material import MADE  # noqa: E402
 from compgen.gallery.prompts import item  # noqa: E402
-from compgen.gallery.sound import level, levelled, loudest, spectrogram, waveform_path  # noqa: E402
+from compgen.gallery.sound import loudest, spectrogram, waveform_path  # noqa: E402
 from compgen.locks import alone_in  # noqa: E402
+from compgen.media.listening import level, levelled  # noqa: E402
 
 CONFIG = """
 title = "A <b>small</b> gallery"
@@ -72,13 +74,14 @@ keep = 0.9
 [[rows]]
 name = "Rows"
 made = "tiles"
+crop = [0, 0, 48, 12]
 by_row = true
 [[rows]]
 name = "Strings"
 made = "plucked"
 medium = "audio:coding=linear,rate=4000"
 keep = 0.75
-length = 400
+length = 300
 [[columns]]
 name = "gzip"
 [[columns]]
@@ -205,7 +208,7 @@ def test_the_pages_are_there_before_the_first_cell(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A build once showed nothing until its last cell was drawn."""
-    from compgen.gallery import page
+    from compgen.gallery import cells, page
 
     seen: list[tuple[str, int]] = []
 
@@ -213,7 +216,7 @@ def test_the_pages_are_there_before_the_first_cell(
         text = path.read_text()
         seen.append((text, text.count("being drawn")))
 
-    drawn = page.draw_all
+    drawn = cells.draw_all
 
     def one_by_one(*arguments: object) -> object:
         for where, cell in drawn(*arguments):  # type: ignore[arg-type]
@@ -286,7 +289,9 @@ def test_what_is_downloaded_is_the_sound_as_it_is(tmp_path: Path) -> None:
     made = bytes(range(256)) * (len(prompt.rest[0]) // 256)
     shown = Shown(prompt, "strings", 0, files.__setitem__).cell(Cell(made, [], "x", 0.0, {}, ""), "x", "x")
     assert files[shown["download"]] == prompt.file(made, ".wav")
-    played, _ = soundfile.read(io.BytesIO(bytes(files[shown["audio"]])))  # type: ignore[arg-type]
+    wav = files[shown["audio"]]
+    assert isinstance(wav, bytes)
+    played, _ = soundfile.read(io.BytesIO(wav))
     given = len(prompt.given[0])
     assert np.abs(played).max() <= 0.9
     for part, true, gain in zip(
@@ -319,7 +324,7 @@ def test_spectrograms_of_a_row_have_one_scale() -> None:
     top = loudest(tone, 8000)
     assert top == pytest.approx(0, abs=0.1), "a sine at full scale is 0 dB"
 
-    def bright(sound: np.ndarray, top: float | None) -> int:
+    def bright(sound: NDArray[np.float64], top: float | None) -> int:
         return int(np.asarray(image.open(io.BytesIO(spectrogram(sound, 8000, top)))).astype(int).sum(axis=2).max())
 
     assert bright(tone, top) == bright(tone / 100, None)

@@ -71,6 +71,7 @@ function benchOfPicture(article) {
   const bench = make("div", { class: "bench", tabindex: "0", role: "region", "aria-label": "picture" }, both);
   const zoomed = make("output", { class: "zoomed" });
   const range = make("input", { type: "range", min: 0, max: 100, step: 0.1, value: cut, id: "handle", oninput: () => slide(Number(range.value)) });
+  const room = () => innerHeight * 0.6;
   let zoom = 1;
   const slide = (share) => {
     range.value = share;
@@ -84,11 +85,11 @@ function benchOfPicture(article) {
     const most = Math.max(Math.floor(4096 / Math.max(width, height)), 1);
     zoom = Math.min(Math.max(wanted, 1), most);
     // Rows that stand alone are stretched, so that each can be seen.
-    const up = sideways ? zoom * Math.max(Math.floor(288 / height), 1) : zoom;
+    const up = sideways ? Math.max(zoom, Math.floor(room() / height)) : zoom;
     for (const one of [made, before]) Object.assign(one.style, { width: `${width * zoom}px`, height: `${height * up}px` });
     zoomed.textContent = up === zoom ? `${zoom} ×` : `${zoom} × wide, ${up} × high`;
   };
-  const fit = () => resize(Math.floor(Math.min((bench.clientWidth - 40) / made.naturalWidth, (sideways ? Infinity : innerHeight * 0.6) / made.naturalHeight)));
+  const fit = () => resize(Math.floor(Math.min((bench.clientWidth - 40) / made.naturalWidth, room() / made.naturalHeight)));
   const drag = (event) => {
     if (!event.buttons) return;
     const box = both.getBoundingClientRect();

@@ -40,7 +40,9 @@ function show(row, one, other) {
 }
 
 function obey() {
-  const [slug, one, other] = decodeURIComponent(location.hash.slice(1)).split("/");
+  let place = "";
+  try { place = decodeURIComponent(location.hash.slice(1)); } catch { /* an address that was cut is no error */ }
+  const [slug, one, other] = place.split("/");
   const row = compared.rows.find((entry) => entry.slug === slug);
   const pair = [one, other].map((name) => compared.columns.indexOf(name)).sort((a, b) => a - b);
   if (row && row.places[pair.join("-")]) {

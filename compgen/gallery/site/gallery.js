@@ -6,8 +6,13 @@ const rows = [...document.querySelectorAll("section.row")];
 const shown = () => rows.filter((row) => !row.hidden).flatMap((row) => [...row.querySelectorAll("article:not([hidden])")]);
 const letters = JSON.parse(by("letters").textContent);
 
+// An address that was cut or mistyped is no error.
+function plain(text) {
+  try { return decodeURIComponent(text); } catch { return ""; }
+}
+
 function address() {
-  const [place, query] = decodeURIComponent(location.hash.slice(1)).split(/\?(.*)/s);
+  const [place, query] = plain(location.hash.slice(1)).split(/\?(.*)/s);
   return { place, filters: new URLSearchParams(query || "") };
 }
 
@@ -75,7 +80,7 @@ for (const link of document.querySelectorAll('a[href^="#"]')) {
     event.preventDefault();
     const wanted = `${link.getAttribute("href")}${filterWords()}`;
     const place = link.getAttribute("href").slice(1);
-    if (decodeURIComponent(location.hash) === wanted) obey();
+    if (plain(location.hash) === wanted) obey();
     else location.hash = wanted;
     if (!document.getElementById(place)?.matches("article")) document.getElementById(place)?.scrollIntoView();
   });
