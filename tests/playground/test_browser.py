@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("pyppmd")
 
-from tests.browsers import WIDTHS, axe, logs, see, started, violations, visit
+from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations, visit
 from tests.playground.test_process import Playground
 
 MODES = ("text", "picture", "sound", "game")
@@ -152,6 +152,32 @@ def test_hostile_input_is_text(browser: Any, playground: Playground) -> None:
     assert browser.execute_script("return document.querySelectorAll('main script, main img').length") == 0
     answers, _ = logs(browser)
     assert all("400 (Bad Request)" in one for one in answers)
+
+
+def test_a_page_of_another_origin_cannot_use_it(browser: Any, playground: Playground, tmp_path: Path) -> None:
+    """Even one that knows the token: it reads no answer, and runs no script from here. That its
+    requests do no work is in test_server.py."""
+    (tmp_path / "evil.html").write_text("<!doctype html><title>evil</title><body>")
+    with serving(tmp_path) as evil:
+        browser.get(f"{evil}/evil.html")
+        logs(browser)
+        found = browser.execute_async_script(
+            """
+            const [address, done] = arguments;
+            const ask = (mode) => fetch(address + "api/next?spec=null", {method: "POST", body: "x", mode})
+                .then((answer) => `${answer.type} ${answer.status}`, () => "refused");
+            const script = () => new Promise((resolve) => {
+                const made = document.createElement("script");
+                made.src = address + "play.js";
+                made.onload = () => resolve("loaded");
+                made.onerror = () => resolve("refused");
+                document.body.append(made);
+            });
+            Promise.all([ask("cors"), ask("no-cors"), script()]).then(done);""",
+            playground.address,
+        )
+        browser.get_log("browser")
+    assert found == ["refused"] * 3
 
 
 def test_the_address_holds_what_is_seen(browser: Any, playground: Playground) -> None:
