@@ -1,10 +1,10 @@
 """The ways in which an LZ77 decoder may write one byte, one by one: what the sum of ``lz77.py`` is made of.
 
 For readers, not for coding: the pass here is that of ``lz77.py`` in floats, over the same bytes and by the same prices.
-So its probabilities are those of the law, to within a percent; behind a copy that has run for over 30 bytes the integers
-there are coarser, by up to a tenth. A *source* is a distance that the byte may be copied from. A *parse* says how the
-last bytes are cut into instructions. Several distances may serve one copy, so a parse sums over them, and names the
-likeliest.
+So its probabilities are those of the law, to within a percent. Behind a copy that has run for over 30 bytes the
+integers there are coarser, by up to a tenth. A *source* is a distance that the byte may be copied from. A *parse* says
+how the last bytes are cut into instructions. Several distances may serve one copy, so a parse sums over them, and names
+the likeliest.
 """
 
 from __future__ import annotations

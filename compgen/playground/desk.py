@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compgen.errors import LimitError
 from compgen.models.base import PRECISION, ByteModel, State
-from compgen.playground.limits import MEMORY
+from compgen.playground.limits import MEMORY, READING
 
 STEP = 512
 """Bytes. A reading begins at a multiple of so many, with so many or more before the end. Chosen: some lines of text."""
+
+
+_SLICE = 0.1
+"""Seconds of a part of a reading; after each one the clock is looked at. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,27 @@ class Reading:
 def begin_of(text: bytes) -> int:
     """Return where a reading of ``text`` begins. It depends on the length alone."""
     return max(0, len(text) // STEP * STEP - STEP)
+
+
+def _consumed(state: State, text: bytes) -> Iterator[NDArray[np.float64]]:
+    """Extend a state by ``text``, and yield the surprisals of its parts, bits.
+
+    Raises:
+        LimitError: it takes too long.
+    """
+    begin = before = time.monotonic()
+    done, size = 0, 1
+    while done < len(text):
+        part = np.frombuffer(text[done : done + size], dtype=np.uint8)[:, None]
+        _, widths = state.consume(part)
+        yield PRECISION - np.log2(widths[:, 0])
+        done += size
+        now = time.monotonic()
+        if now - begin > READING and done < len(text):
+            raise LimitError(f"reading {len(text)} bytes takes over {READING:g} seconds; read by a faster compressor")
+        if now - before < _SLICE:
+            size *= 2
+        before = now
 
 
 class Desk:
@@ -67,10 +95,7 @@ class Desk:
             return found
         else:
             state, bits, begin, done = found.state, found.bits, found.begin, len(found.text)
-        if done < len(text):
-            rest = np.frombuffer(text[done:], dtype=np.uint8)[:, None]
-            _, widths = state.consume(rest)
-            bits = np.append(bits, PRECISION - np.log2(widths[:, 0]))
+        bits = np.concatenate([bits, *_consumed(state, text[done:])])
         state.frequencies()
         reading = Reading(begin, text, bits, state)
         self._keep(model, reading)

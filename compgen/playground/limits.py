@@ -14,6 +14,10 @@ LENGTH = 4096
 SECONDS = 60.0
 """Seconds that a continuation may take. Chosen: nobody watches for longer."""
 
+READING = 10.0
+"""Seconds that reading a text byte by byte may take. Chosen: xz's one-step rule reads some 20 bytes in that time. A
+start, which nothing interrupts, took 8 seconds at most: bz2, calibrated, after 32 KB."""
+
 MEMBERS = 4
 """Compressors in a blend at most. Chosen: each costs as much as one alone."""
 

@@ -13,11 +13,11 @@ import pytest
 
 pytest.importorskip("pyppmd")
 
-from tests.browsers import WIDTHS, axe, logs, see, started, violations, visit
+from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations, visit
 from tests.playground.test_process import Playground
 
 MODES = ("text", "picture", "sound", "game")
-KEYS = 40
+KEYS = 24
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)><b>&amp;"
 
 
@@ -154,6 +154,32 @@ def test_hostile_input_is_text(browser: Any, playground: Playground) -> None:
     assert all("400 (Bad Request)" in one for one in answers)
 
 
+def test_a_page_of_another_origin_cannot_use_it(browser: Any, playground: Playground, tmp_path: Path) -> None:
+    """Even one that knows the token: it reads no answer, and runs no script from here. That its
+    requests do no work is in test_server.py."""
+    (tmp_path / "evil.html").write_text("<!doctype html><title>evil</title><body>")
+    with serving(tmp_path) as evil:
+        browser.get(f"{evil}/evil.html")
+        logs(browser)
+        found = browser.execute_async_script(
+            """
+            const [address, done] = arguments;
+            const ask = (mode) => fetch(address + "api/next?spec=null", {method: "POST", body: "x", mode})
+                .then((answer) => `${answer.type} ${answer.status}`, () => "refused");
+            const script = () => new Promise((resolve) => {
+                const made = document.createElement("script");
+                made.src = address + "play.js";
+                made.onload = () => resolve("loaded");
+                made.onerror = () => resolve("refused");
+                document.body.append(made);
+            });
+            Promise.all([ask("cors"), ask("no-cors"), script()]).then(done);""",
+            playground.address,
+        )
+        browser.get_log("browser")
+    assert found == ["refused"] * 3
+
+
 def test_the_address_holds_what_is_seen(browser: Any, playground: Playground) -> None:
     opened(browser, playground)
     write(browser, "ein schöner Tag, ein schöner Ta")
@@ -195,6 +221,17 @@ def test_a_picture_and_a_sound_go_on(browser: Any, playground: Playground, tmp_p
     wait(browser, f"{top()}.length === 8")
     press(browser, "#continue")
     wait(browser, "document.querySelectorAll('.sample button').length === 2")
+    quiet(browser, playground)
+
+
+def test_a_dropped_text_is_read(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=game")
+    browser.execute_script("""
+        const data = new DataTransfer();
+        data.items.add(new File(["dropped & <b>bold</b>"], "<i>.txt", {type: "text/plain"}));
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));""")
+    wait(browser, "document.getElementById('text').value === 'dropped & <b>bold</b>'")
+    wait(browser, "document.querySelectorAll('#line span').length === 21")
     quiet(browser, playground)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from compgen.errors import LimitError
 from compgen.media.layout import Layout
 from compgen.models import load
 from compgen.playground.desk import STEP, Desk, begin_of
@@ -52,6 +53,13 @@ def test_memory_has_an_end(prose: bytes) -> None:
         desk.after(chosen, prose[:end])
     assert len(desk._kept) <= 4
     assert desk._taken <= 4 * size
+
+
+def test_a_reading_that_takes_too_long_ends(prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compgen.playground.desk.READING", -1.0)
+    with pytest.raises(LimitError, match="faster compressor"):
+        Desk().surprisals(model("gzip", Layout()), prose)
+    Desk().after(model("gzip", Layout()), prose)  # what needs no reading goes on
 
 
 def test_threads_may_share_it(prose: bytes) -> None:
