@@ -211,3 +211,14 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert json.loads(capsys.readouterr().out)["model"] == "gzip:rule=decoder"
     assert run(["score", str(tmp_path / "text"), "--audit", "--context", "5"]) == 2
     assert "leave out --control, --context and --offset" in capsys.readouterr().err
+
+
+def test_the_command_fails_where_a_check_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = audit(Mock("WrongSum"), TEXT)
+    monkeypatch.setattr("compgen.evaluation.audit.audit", lambda *given, **options: failed)
+    assert run(["score", "--text", "sea shells", "--audit"]) == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["passed"] is False
+    assert "sum to 16,777,217" in shown.err
