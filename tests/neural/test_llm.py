@@ -17,7 +17,7 @@ from compgen.coding.fingerprint import earlier_fingerprint
 from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
 from compgen.errors import IncompatibleError, OutOfMemoryError, UsageError
-from compgen.models import load
+from compgen.models import ByteModel, load
 from compgen.testing import check_model
 from tests.conftest import Run
 
@@ -223,15 +223,17 @@ def test_other_floats_are_refused(gpt2: str) -> None:
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_older_files_open(gpt2: str, lanes: int) -> None:
     """Their model had another window, no beam and another fingerprint: of all files, in as many rows as lanes."""
-    model = load(gpt2).earlier()
-    assert model is not None
+    model, named = load(gpt2).earlier()
     assert str(model) == f"{gpt2},window=92,beam=0"
+    assert str(named) == f"{gpt2},window=92"
+    assert [str(model) for model in load(f"{gpt2},window=9,beam=3").earlier()] == [f"{gpt2},window=9,beam=3"]
     data = b"\xff" + compgen.sample(gpt2, length=300, temperature=0.1, seed=3)[0].data
     for text in (data, data[1:]):
         blob = compgen.compress(text, model, lanes=lanes)
         frame = FrameReader(io.BytesIO(blob)).read()
         assert isinstance(frame, ModelFrame)
-        for spec, print_of, opens in ((gpt2, model, True), (gpt2, load(f"{gpt2},window=92,beam=0"), False)):
+        alike = load(f"{gpt2},window=92,beam=0")  # with the digest of today
+        for spec, print_of, opens in ((gpt2, model, True), (gpt2, alike, False)):
             older = dataclasses.replace(frame, spec=spec, fingerprint=earlier_fingerprint(print_of, lanes))
             forged = blob.replace(frame.pack(), older.pack())
             if opens:
@@ -239,6 +241,16 @@ def test_older_files_open(gpt2: str, lanes: int) -> None:
             else:
                 with pytest.raises(IncompatibleError, match="behaves otherwise here"):
                     compgen.decompress(forged, gpt2)
+    older = dataclasses.replace(frame, spec=f"{gpt2},beam=10", fingerprint=earlier_fingerprint(named, lanes))
+    forged = compgen.compress(data, named, lanes=lanes).replace(model_frame_of(data, named, lanes), older.pack())
+    assert compgen.decompress(forged, f"{gpt2},beam=10") == data
+
+
+def model_frame_of(data: bytes, model: ByteModel, lanes: int) -> bytes:
+    """Return the bytes of the frame that names ``model`` in a file of ``data``."""
+    frame = FrameReader(io.BytesIO(compgen.compress(data, model, lanes=lanes))).read()
+    assert isinstance(frame, ModelFrame)
+    return frame.pack()
 
 
 def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
