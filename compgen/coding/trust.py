@@ -18,6 +18,7 @@ from compgen.compressors.base import Compressor
 from compgen.errors import IncompatibleError, UsageError
 from compgen.models import MODELS, ByteModel, load
 from compgen.models.base import PRECISION
+from compgen.models.language import BEAM
 from compgen.models.mixture import members_of
 from compgen.registry import Spec, split_mixture
 
@@ -143,6 +144,8 @@ def _comparable(spec: str) -> list[tuple[str, str | None, frozenset[tuple[str, s
         options = dict(member.options)
         if member.name not in MODELS:
             options.setdefault("rule", DEFAULT_RULE)
+        if member.name == "llm" and options.get("beam") == str(BEAM):
+            del options["beam"]  # files may name it that were written before it became the default
         found.append((member.name, None if member.name == "llm" else member.argument, frozenset(options.items())))
     return found
 
@@ -167,12 +170,12 @@ def model_of(
     budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)
     if frame.precision == PRECISION and fingerprint(model).startswith(frame.fingerprint):
         return model
-    earlier = model.earlier()
-    if earlier is None or earlier_fingerprint(earlier, frame.lanes) != frame.fingerprint:
-        theirs = f"written with {frame.versions}; " if frame.versions else ""
-        builds = f" ({theirs}here: {model.versions})" if model.versions else ""
-        raise IncompatibleError(
-            f"'{frame.spec}' behaves otherwise here than where this file was written{builds}, so that decoding would "
-            f"fail; use the same build and weights"
-        )
-    return earlier
+    for earlier in model.earlier():
+        if earlier_fingerprint(earlier, frame.lanes) == frame.fingerprint:
+            return earlier
+    theirs = f"written with {frame.versions}; " if frame.versions else ""
+    builds = f" ({theirs}here: {model.versions})" if model.versions else ""
+    raise IncompatibleError(
+        f"'{frame.spec}' behaves otherwise here than where this file was written{builds}, so that decoding would "
+        f"fail; use the same build and weights"
+    )

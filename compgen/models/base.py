@@ -177,9 +177,9 @@ class ByteModel(Configured, ABC):
         """
         return self
 
-    def earlier(self) -> ByteModel | None:
-        """Return the model that the same spec meant in older files; by default None, since it meant the same."""
-        return None
+    def earlier(self) -> Sequence[ByteModel]:
+        """Return the other models that the same spec may mean in older files; by default none."""
+        return ()
 
     def laid_out(self, layout: Layout) -> ByteModel:
         """Return the model for bytes with ``layout``; by default itself, since most models see bytes in a line."""

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from compgen.growing import Growing
 from compgen.models.base import ByteModel
 
+BEAM = 10
+"""The beam of a model with a tokeniser by default, bits (``neural/tokens/byte_state.py``). Chosen: it costs under 0.001
+bits per byte on the texts measured (docs/language-models.md)."""
+
 
 class LanguageModel(ByteModel):
     """A model for which many rows side by side take little more time than one."""

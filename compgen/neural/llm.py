@@ -26,7 +26,7 @@ from compgen.errors import UsageError
 from compgen.extras import check
 from compgen.jit import numba_is_installed
 from compgen.models.base import ROW, ByteModel, State
-from compgen.models.language import LanguageModel, TokenModel, TokenState
+from compgen.models.language import BEAM, LanguageModel, TokenModel, TokenState
 from compgen.neural import folder
 from compgen.neural.loading import loading
 from compgen.registry import Spec
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 _WINDOW = 512
 """The largest window that a network over bytes gets by itself, bytes."""
-
-_BEAM = 8
-"""The beam by default, bits. Chosen: it costs under 0.001 bits per byte (docs/language-models.md)."""
 
 _TOKEN_WINDOW = 2048
 """The largest window that a model with a tokeniser gets by itself, tokens: that of ``tokens/tree.py``."""
@@ -68,7 +65,7 @@ class LLM(LanguageModel):
     path: str = field(default="", metadata={"argument": True})
     window: int = 0
     dtype: str = "float32"
-    beam: int = _BEAM
+    beam: int = BEAM
 
     name: ClassVar[str] = "llm"
 
@@ -158,7 +155,7 @@ class ByteLLM(LLM):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dtype != "float32" or self.beam != _BEAM:
+        if self.dtype != "float32" or self.beam != BEAM:
             raise UsageError("dtype and beam are for models with a tokeniser; this one reads bytes: leave them out")
 
     @property
@@ -256,10 +253,14 @@ class TokenLLM(LLM, TokenModel):
         window = fitting_window(*self.engine, self.window)
         return folder.digest(str(self._folder)) + f"window={window.size},beam={self.beam}".encode()
 
-    def earlier(self) -> ByteModel:
-        """Return the model that files before format version 4 mean by the same spec; see ``EarlierTokenLLM``."""
-        beam = 0 if self.beam == _BEAM else self.beam
-        return EarlierTokenLLM(self.path, self.window or self.engine[0].earlier_window, self.dtype, beam)
+    def earlier(self) -> Sequence[ByteModel]:
+        """Return the models that files before format version 4 may mean by the same spec; see ``EarlierTokenLLM``.
+
+        Today's default beam may have been named, or not, which meant none.
+        """
+        window = self.window or self.engine[0].earlier_window
+        beams = {self.beam, 0} if self.beam == BEAM else {self.beam}
+        return [EarlierTokenLLM(self.path, window, self.dtype, beam) for beam in sorted(beams)]
 
     def start(self, prompts: Sequence[bytes]) -> State:
         """Return a state of B rows after ``prompts``, B byte strings, that goes on byte by byte.

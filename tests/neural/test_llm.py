@@ -23,7 +23,7 @@ from compgen.coding.segmenter import Segmenter
 from compgen.coding.sizing import Sizes, sizes
 from compgen.coding.writer import Writer, model_frame
 from compgen.errors import CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
-from compgen.models import load
+from compgen.models import ByteModel, load
 from compgen.models.language import TokenModel
 from compgen.testing import check_model
 from tests.conftest import Run
@@ -313,20 +313,15 @@ def test_other_floats_are_refused(gpt2: str) -> None:
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_older_files_open(gpt2: str, lanes: int) -> None:
     """Their model had another window, no beam and another fingerprint: of all files, in as many rows as lanes."""
-    model = load(gpt2).earlier()
-    assert model is not None
+    model, named = load(gpt2).earlier()
     assert str(model) == f"{gpt2},window=92,beam=0"
+    assert str(named) == f"{gpt2},window=92"
+    assert [str(model) for model in load(f"{gpt2},window=9,beam=3").earlier()] == [f"{gpt2},window=9,beam=3"]
     data = b"\xff" + compgen.sample(gpt2, length=300, temperature=0.1, seed=3)[0].data
     for text in (data, data[1:]):
-        out = io.BytesIO()
-        # One segment of one lane would have no model frame.
-        with Writer(out, model, lanes=lanes, segment_size=200 if lanes == 1 else None) as writer:
-            writer.write(text)
-        blob = out.getvalue()
-        frame = FrameReader(io.BytesIO(blob)).read()
-        assert isinstance(frame, ModelFrame)
-        assert blob.count(frame.pack()) == 1
-        for spec, print_of, opens in ((gpt2, model, True), (gpt2, load(f"{gpt2},window=92,beam=0"), False)):
+        blob, frame = with_model_frame(text, model, lanes)
+        alike = load(f"{gpt2},window=92,beam=0")  # with the digest of today
+        for spec, print_of, opens in ((gpt2, model, True), (gpt2, alike, False)):
             older = dataclasses.replace(frame, spec=spec, fingerprint=earlier_fingerprint(print_of, lanes))
             forged = blob.replace(frame.pack(), older.pack())
             if opens:
@@ -334,6 +329,21 @@ def test_older_files_open(gpt2: str, lanes: int) -> None:
             else:
                 with pytest.raises(IncompatibleError, match="behaves otherwise here"):
                     compgen.decompress(forged, gpt2)
+    blob, frame = with_model_frame(data, named, lanes)
+    older = dataclasses.replace(frame, spec=f"{gpt2},beam=10", fingerprint=earlier_fingerprint(named, lanes))
+    assert compgen.decompress(blob.replace(frame.pack(), older.pack()), f"{gpt2},beam=10") == data
+
+
+def with_model_frame(data: bytes, model: ByteModel, lanes: int) -> tuple[bytes, ModelFrame]:
+    """Return a file of ``data`` that is no short container, and the frame that names its model."""
+    out = io.BytesIO()
+    # One segment of one lane would have no model frame.
+    with Writer(out, model, lanes=lanes, segment_size=200 if lanes == 1 else None) as writer:
+        writer.write(data)
+    frame = FrameReader(io.BytesIO(out.getvalue())).read()
+    assert isinstance(frame, ModelFrame)
+    assert out.getvalue().count(frame.pack()) == 1
+    return out.getvalue(), frame
 
 
 def test_lanes_are_halved_until_memory_suffices(gpt2: str, monkeypatch: pytest.MonkeyPatch) -> None:
