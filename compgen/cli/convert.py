@@ -32,7 +32,9 @@ def convert(
     ],
     force: ForceFolder = False,
 ) -> None:
-    """Convert a language model from GGUF to a folder for --compressor llm:DIR. It needs the extras llm and gguf.
+    """Convert a language model from GGUF. The folder is a model for --compressor llm:DIR.
+
+    It needs the extras llm and gguf.
 
     Examples:
         cgn convert gemma-3-270m.gguf -o gemma

@@ -184,9 +184,8 @@ class Tokeniser:
     def encode_text(self, data: bytes) -> list[int]:
         """Return tokens that spell the lead and ``data``, which holds no ``missing`` byte.
 
-        They are the tokeniser's own encoding, if they spell the data. The tokeniser does not give back what is not
-        valid UTF-8, nor what it normalises. Then the data is halved until the tokeniser gives back all but a few parts
-        of at most ``PIECE_BYTES``. These are encoded as pieces.
+        They are the tokeniser's own encoding, if that spells the data. What is not valid UTF-8, or is normalised, does
+        not come back: then data is halved until few parts of ``PIECE_BYTES`` are left, which are encoded as pieces.
         """
         return self._encode_stretch(self.lead + data)
 
@@ -197,16 +196,10 @@ class Tokeniser:
                 return tokens
         if len(data) <= PIECE_BYTES:
             return list(self.encode_piece(data))
-        middle = self._cut(data)
-        return self._encode_stretch(data[:middle]) + self._encode_stretch(data[middle:])
-
-    def _cut(self, data: bytes) -> int:
-        """Return a place near the middle of ``data``: before a space that begins a piece, or else a character."""
-        middle = len(data) // 2
-        near = range(middle, middle + PIECE_BYTES // 2)
-        spaces = (here for here in near if self.begins_piece(0, data[here - 1], data[here]))
-        characters = (here for here in near if data[here] & 0xC0 != 0x80)
-        return next(itertools.chain(spaces, characters), middle)
+        near = range(len(data) // 2, len(data) // 2 + PIECE_BYTES // 2)
+        # At best before a space that begins a piece, or else between two characters.
+        cut = max(near, key=lambda i: (self.begins_piece(0, data[i - 1], data[i]), data[i] & 0xC0 != 0x80))
+        return self._encode_stretch(data[:cut]) + self._encode_stretch(data[cut:])
 
     def _spells(self, tokens: Sequence[int], data: bytes) -> bool:
         """Return whether ``tokens`` spell ``data``, with no special token among them."""
