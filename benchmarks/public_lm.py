@@ -107,10 +107,12 @@ def main() -> None:
         found["plain"] = {"seconds": seconds, "bpb": rate, "tokens": tokens}
         print(f"plain transformers, the pass over 1 KB: {seconds:.2f} s, {rate:.4f} bits per byte, {tokens:.0f} tokens")
         found["now"] = commands(ROOT, model, kilobyte, folder)
-        found["before"] = commands(options.before.resolve(), model, kilobyte, folder) if options.before else {}
-    for row, seconds in found["now"].items():
-        then = found["before"].get(row)
-        print(f"{row:22} {seconds:7.1f} s" + (f"   before {then:7.1f} s, {then / seconds:.1f} times" if then else ""))
+        for row, seconds in found["now"].items():
+            print(f"{row:22} {seconds:7.1f} s", flush=True)
+        if options.before:
+            found["before"] = commands(options.before.resolve(), model, kilobyte, folder)
+            for row, seconds in found["before"].items():
+                print(f"before: {row:22} {seconds:7.1f} s, {seconds / found['now'][row]:.1f} times")
     beams = [f",beam={beam}" for beam in options.beams.split(",") if beam]
     found["beams"] = rates(model, data[:1024], beams)
     found["windows"] = rates(model, data[: options.context], [",window=220", ""]) if options.context else {}
