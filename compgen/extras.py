@@ -61,7 +61,7 @@ def _missing_modules(extra: str) -> list[str]:
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "fast": (("numba",), "loops compiled by numba: the same results, sooner"),
     "llm": (("accelerate", "torch", "transformers"), "language models, cgn train"),
-    "gguf": (("gguf",), "cgn convert: language models in llama.cpp's files"),
+    "gguf": (("accelerate", "gguf", "torch", "transformers"), "cgn convert: language models in llama.cpp's files"),
     "ppmd": (("pyppmd",), "the compressor ppmd"),
     "media": (("PIL", "scipy", "soundfile"), "pictures, sound, the compressor flac"),
     "imagecodecs": (("imagecodecs",), "the compressors jpegxl, jpegls and webp"),

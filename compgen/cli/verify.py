@@ -20,7 +20,7 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Decode files and check every checksum, without writing anything.
+    """Decode and check files; write nothing.
 
     Examples:
         cgn verify story.txt.cgn

@@ -163,12 +163,10 @@ class ModelMeter(Meter):
         going = [i for i, y in enumerate(continuations) if y]
         if len(going) == 1:
             known = np.frombuffer(continuations[going[0]], dtype=np.uint8).reshape(-1, 1)
-            lengths[going] = (PRECISION - np.log2(self._state.fork([0]).measure(known))).sum()
+            bits = PRECISION - np.log2(self._state.fork([0]).measure(known))
+            lengths[going] = np.cumsum(bits)[-1]  # byte after byte, as below: other orders round otherwise
             return lengths
-        state, rows = (
-            self._state,
-            [0] * len(going),
-        )  # row rows[k] of the state stands for going[k]
+        state, rows = self._state, [0] * len(going)  # row rows[k] of the state stands for going[k]
         step = 0
         while going:
             symbols = np.array([continuations[i][step] for i in going], dtype=np.uint8)

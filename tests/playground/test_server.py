@@ -11,7 +11,7 @@ import pytest
 import compgen
 
 pytest.importorskip("starlette")
-pytest.importorskip("httpx")
+pytest.importorskip("httpx2")
 pytest.importorskip("jinja2")
 
 from starlette.testclient import TestClient
