@@ -17,6 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward  # n
 
 from compgen.errors import CompgenError, IncompatibleError, OutOfMemoryError, UsageError  # noqa: E402
 from compgen.models.base import State  # noqa: E402
+from compgen.neural.tokens import loading  # noqa: E402
 from compgen.neural.tokens.attention import GROUPED, grouped_query_attention  # noqa: E402
 from compgen.neural.tokens.byte_state import TokenisedState  # noqa: E402
 from compgen.neural.tokens.engine import DTYPES, CausalLM  # noqa: E402
@@ -139,6 +140,14 @@ def test_heads_of_a_group_attend_as_heads_of_their_own(heads: int, count: int) -
         torch.testing.assert_close(found, expected)
 
 
+@pytest.fixture
+def checked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget which models were found sound."""
+    monkeypatch.setenv("COMPGEN_CACHE", str(tmp_path / "cache"))
+    load_pair.cache_clear()
+
+
+@pytest.mark.usefixtures("checked_anew")
 def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path) -> None:
     config = transformers.BloomConfig(vocab_size=400, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.5)
     tiny.save(tmp_path, transformers.BloomForCausalLM(config), tiny.byte_level())  # its bias follows the keys' order
@@ -147,12 +156,14 @@ def test_a_model_whose_attention_does_not_follow_masks_is_refused(tmp_path: Path
             load_pair(str(tmp_path), "cpu", dtype)
 
 
+@pytest.mark.usefixtures("checked_anew")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "no-bos"])
 def test_models_that_follow_masks_are_taken_in_every_type(kind: str, dtype: str, tmp_path: Path) -> None:
     load_pair(str(tiny.make(kind, tmp_path)), "cpu", dtype)
 
 
+@pytest.mark.usefixtures("checked_anew")
 def test_a_mask_that_is_not_followed_is_noticed_in_every_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tiny.make("llama", tmp_path))
     forward = CausalLM.forward_tensors
@@ -165,6 +176,23 @@ def test_a_mask_that_is_not_followed_is_noticed_in_every_type(tmp_path: Path, mo
     for dtype in DTYPES:
         with pytest.raises(IncompatibleError, match="does not follow attention masks"):
             load_pair(path, "cpu", dtype)
+
+
+@pytest.mark.usefixtures("checked_anew")
+def test_masks_are_checked_once_for_each_type_and_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[str] = []
+    monkeypatch.setattr(loading, "check_masks", lambda engine, tokeniser: checks.append(engine.dtype))
+    path = tiny.make("llama", tmp_path / "model")
+    for dtype in ("float32", "float32", "bfloat16"):
+        load_pair.cache_clear()
+        load_pair(str(path), "cpu", dtype)
+    assert checks == ["float32", "bfloat16"]
+    tensors = safetensors.load_file(path / "model.safetensors")
+    tensors["model.norm.weight"] *= 2
+    safetensors.save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    load_pair.cache_clear()
+    load_pair(str(path), "cpu", "float32")
+    assert checks == ["float32", "bfloat16", "float32"]
 
 
 def test_what_cannot_be_loaded_is_said_in_a_line(tmp_path: Path) -> None:
