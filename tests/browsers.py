@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 BROWSER, DRIVER, NPM = shutil.which("chromium"), shutil.which("chromedriver"), shutil.which("npm")
 AXE = "axe-core@4.11"
 """What npm installs: the checks of accessibility that are run on every page."""
+_PATIENCE = 600
+"""Seconds for which npm is not asked again once it failed. Chosen: a run of the tests waits for it once."""
 WIDTHS = (1440, 1024, 390)
 """Widths of windows, pixels: a desktop, a tablet, a phone."""
 
@@ -92,10 +95,12 @@ def axe(folder: Path) -> str:
     if NPM is None:
         pytest.skip("npm is not installed, so axe-core cannot be")
     folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "node_modules/axe-core/axe.min.js"
+    source, failure = folder / "node_modules/axe-core/axe.min.js", folder / "failure"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not source.exists():
+            if failure.exists() and time.time() - failure.stat().st_mtime < _PATIENCE:
+                pytest.skip(failure.read_text(encoding="utf-8"))
             words = [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
             try:
                 done = subprocess.run(words, capture_output=True, timeout=60, check=False)
@@ -103,7 +108,8 @@ def axe(folder: Path) -> str:
             except subprocess.TimeoutExpired:
                 said = ["it took over a minute"]
             if not source.exists():
-                pytest.skip(f"npm could not install {AXE}: {said[-1] if said else 'it does not say why'}")
+                failure.write_text(f"npm could not install {AXE}: {said[-1] if said else 'it does not say why'}")
+                pytest.skip(failure.read_text(encoding="utf-8"))
     return source.read_text(encoding="utf-8")
 
 
