@@ -232,7 +232,7 @@ def test_a_kill_leaves_the_old_file_or_the_new(existed: bool, tmp_path: Path, pr
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing_half_written(sent: signal.Signals, tmp_path: Path, prose: bytes) -> None:
     source = tmp_path / "long"
-    source.write_bytes(prose * 10)
+    source.write_bytes(prose * 200)  # takes over half a minute
     for extra in ([], ["--jobs", "2"]):
         words = [sys.executable, "-m", "compgen", "compress", str(source), *extra]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
