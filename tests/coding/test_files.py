@@ -234,7 +234,7 @@ def test_an_interrupt_leaves_nothing_half_written(sent: signal.Signals, tmp_path
     source = tmp_path / "long"
     source.write_bytes(prose * 200)  # takes over half a minute
     for extra in ([], ["--jobs", "2"]):
-        words = [sys.executable, "-m", "compgen", "compress", str(source), *extra]
+        words = [sys.executable, "-m", "compgen", "compress", "-q", str(source), *extra]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         time.sleep(3)
         process.send_signal(sent)
