@@ -338,10 +338,11 @@ def with_model_frame(data: bytes, model: ByteModel, lanes: int) -> tuple[bytes, 
     """Return a file of ``data`` that is no short container, and the frame that names its model."""
     out = io.BytesIO()
     # One segment of one lane would have no model frame.
-    with Writer(out, model, lanes=lanes, segment_size=200 if lanes == 1 else None) as writer:
+    with Writer(out, model, lanes=lanes, segment_size=len(data) - 1 if lanes == 1 else None) as writer:
         writer.write(data)
-    frame = FrameReader(io.BytesIO(out.getvalue())).read()
-    assert isinstance(frame, ModelFrame)
+    frames = FrameReader(io.BytesIO(out.getvalue()))
+    while not isinstance(frame := frames.read(), ModelFrame):  # a stored segment may come first
+        assert not isinstance(frame, EndFrame)
     assert out.getvalue().count(frame.pack()) == 1
     return out.getvalue(), frame
 
