@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.help import FILES, OUTPUT
-from compgen.cli.options import ForceFolder
+from compgen.cli.help import FILES
+from compgen.cli.options import ForceFolder, ModelFolder
 from compgen.display import one_line
 from compgen.errors import UsageError
 from compgen.extras import check, need
@@ -20,16 +20,7 @@ def convert(
         Path,
         typer.Argument(metavar="FILE", help="A language model as a GGUF file.", rich_help_panel=FILES),
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="DIR",
-            help="The folder for the model.",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
+    out: ModelFolder,
     force: ForceFolder = False,
 ) -> None:
     """Convert a language model from GGUF. The folder is a model for --compressor llm:DIR.

@@ -176,6 +176,10 @@ Force: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+ModelFolder: TypeAlias = Annotated[
+    Path,
+    typer.Option("-o", "--out", metavar="DIR", help="The folder for the model.", rich_help_panel=OUTPUT),
+]
 ForceFolder: TypeAlias = Annotated[
     bool,
     typer.Option(

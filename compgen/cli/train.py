@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from compgen.cli import files
-from compgen.cli.help import FILES, OUTPUT
+from compgen.cli.help import FILES
 from compgen.cli.messages import report
-from compgen.cli.options import DataRoot, ForceFolder
+from compgen.cli.options import DataRoot, ForceFolder, ModelFolder
 from compgen.display import one_line
 from compgen.extras import need
 
@@ -25,16 +25,7 @@ def train(
             rich_help_panel=FILES,
         ),
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="DIR",
-            help="The folder for the model.",
-            rich_help_panel=OUTPUT,
-        ),
-    ],
+    out: ModelFolder,
     data: DataRoot = None,
     force: ForceFolder = False,
 ) -> None:
