@@ -267,6 +267,11 @@ def test_a_keystroke_is_cheap(browser: Any, playground: Playground, prose: bytes
     wait(browser, f"{top()}.length === 8")
     time.sleep(1)
     browser.execute_script("performance.clearResourceTimings(); performance.setResourceTimingBufferSize(1000)")
+    for _ in range(60):  # after an install, loops compile first
+        spent = playground.seconds()
+        time.sleep(1)
+        if playground.seconds() - spent < 0.1:
+            break
     box, before = browser.find_element(By.ID, "text"), playground.seconds()
     for letter in ("it is not sent to anyone " * 2)[:KEYS]:
         box.send_keys(letter)
