@@ -3,15 +3,14 @@
     python -m benchmarks.mixtures [--data DIR] [--llm DIR] [--quick] [--specs SPEC ...]
 
 Each text is read once, from nothing known; its rates after 256, 1,024, 2,048 and 4,096 bytes are those of files of that
-size. `excess` is the mixture's rate less that of its best member at that size: it should stay below 0.01. `mixer alone`
-is what bit by bit mixing gives without the members beside it (``compgen/models/tracking.py``). With --llm DIR, mixtures
-of the language model in DIR are measured, too; that takes about four forward passes for each five bytes. The last line
-is JSON.
+size. `excess` is the mixture's rate less that of its best member at that size: it should stay below 0.01. With --llm
+DIR, mixtures of the language model in DIR are measured, too. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from typing import Any
 
@@ -19,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.real_data import parsed, read
-from compgen.models import load
-from compgen.models.mixture import Mixture, MixtureState
+from compgen.models import ByteModel, load
+from compgen.models.base import PRECISION
+from compgen.models.mixture import Mixture
 
 SPECS = ("gzip+history", "gzip+ppmd", "ppmd+history", "gzip+xz+zstd+brotli+ppmd", "png+signal")
 LLM_SPECS = ("llm:{}+ppmd", "llm:{}+history")
@@ -39,16 +39,11 @@ TEXTS = {
 """The files, and where in them the text begins. Chosen: kinds of text, records and samples."""
 
 
-def surprisals(model: Mixture, data: bytes) -> NDArray[np.float64]:
-    """Return (E + 2, n) bits of each byte: by the E members, the mixer alone, and the mixture."""
-    state = model.start([b""])
-    assert isinstance(state, MixtureState)
-    bits = np.empty((len(model.members) + 2, len(data)))
-    for place, symbol in enumerate(np.frombuffer(data, dtype=np.uint8)):
-        whole = state.frequencies()[0, symbol]
-        bits[:, place] = 24 - np.log2([*state.experts(0)[:, symbol], whole])
-        state.extend(symbol[None])
-    return bits
+@functools.lru_cache
+def surprisals(model: ByteModel, data: bytes) -> NDArray[np.float64]:
+    """Return (n,) bits of each byte."""
+    widths = model.start([b""]).measure(np.frombuffer(data, dtype=np.uint8)[:, None])
+    return PRECISION - np.log2(widths[:, 0])
 
 
 def main() -> None:
@@ -64,17 +59,18 @@ def main() -> None:
     for spec in specs:
         model = load(spec)
         assert isinstance(model, Mixture), f"{spec} is no mixture"
-        heads = f"{'members':>{8 * len(model.members)}} {'mixer':>8} {'mixture':>8} excess"
+        heads = f"{'members':>{8 * len(model.members)}} {'mixture':>8} excess"
         print(f"\n{spec}\n{'text':12} {'bytes':>5}{heads}")
         for name, (path, begin) in texts.items():
-            bits = surprisals(model, read(arguments.data, path)[begin : begin + sizes[-1]])
+            data = read(arguments.data, path)[begin : begin + sizes[-1]]
+            bits = np.stack([surprisals(each, data) for each in (*model.members, model)])
             for size in sizes:
-                *members, mixer, mixture = bits[:, :size].mean(axis=1).round(4).tolist()
+                *members, mixture = bits[:, :size].mean(axis=1).round(4).tolist()
                 excess = mixture - min(members)
                 print(f"{name:12} {size:5}" + "".join(f"{rate:8.4f}" for rate in members), end=" ")
-                print(f"{mixer:8.4f} {mixture:8.4f} {excess:+.4f}", flush=True)
-                rows.append({"spec": spec, "text": name, "bytes": size, "members": members, "mixer": mixer,
-                             "mixture": mixture, "excess": round(excess, 4)})  # fmt: skip
+                print(f"{mixture:8.4f} {excess:+.4f}", flush=True)
+                rows.append({"spec": spec, "text": name, "bytes": size, "members": members, "mixture": mixture,
+                             "excess": round(excess, 4)})  # fmt: skip
     worst = max(row["excess"] for row in rows)
     print(f"\nlargest excess: {worst:+.4f} bits per byte")
     print(json.dumps({"benchmark": "mixtures", "quick": arguments.quick, "largest_excess": worst, "results": rows}))

@@ -219,20 +219,26 @@ class Writer(io.RawIOBase):
         check = checksum(self._number, data)
         coded = SegmentFrame(len(data), code, check, coded=True, tokens=tokens)
         stored = SegmentFrame(len(data), data, check, coded=False)
-        model = None if self._model_is_written else model_frame(self._model, self._lanes, self._independent)
-        coded_size, coded_is_short = self._size(coded, model)
-        stored_size, stored_is_short = self._size(stored, None)
-        if coded_size < stored_size:
-            self._put_frame(coded, data, model, coded_is_short)
-            read = -(-len(data) // self._lanes) if self._independent else self._read
-            for work in (Work(self._lanes, read, len(data)), Work.of_fingerprint(self._model, self._lanes)):
-                self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
-        else:
-            self._put_frame(stored, data, None, stored_is_short)
+        size, is_short = self._size(stored, None)
+        # The fingerprint of a model takes time, so it is not computed for a code that is too long anyway.
+        if len(code) >= len(data) or not self._put_coded(coded, data, size):
+            self._put_frame(stored, data, None, is_short)
             self._states = None
         self._number += 1
         self._done += len(data)
         self._watch(self._done)
+
+    def _put_coded(self, coded: SegmentFrame, data: bytes, limit: int) -> bool:
+        """Write a coded segment if it and the model, where that must come first, take fewer bytes than ``limit``."""
+        model = None if self._model_is_written else model_frame(self._model, self._lanes, self._independent)
+        size, is_short = self._size(coded, model)
+        if size >= limit:
+            return False
+        self._put_frame(coded, data, model, is_short)
+        read = -(-len(data) // self._lanes) if self._independent else self._read
+        for work in (Work(self._lanes, read, len(data)), Work.of_fingerprint(self._model, self._lanes)):
+            self.memory_to_decode = max(self.memory_to_decode, work.memory(self._model))
+        return True
 
     def _size(self, segment: SegmentFrame, model: ModelFrame | None) -> tuple[int, bool]:
         """Return the bytes that a segment and its model take, and whether a short container can hold them."""

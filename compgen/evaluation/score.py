@@ -18,13 +18,15 @@ from compgen.models import load
 from compgen.models.base import PRECISION, ByteModel
 from compgen.models.derived.model import CodeLengthModel
 from compgen.models.language import LanguageModel
+from compgen.models.mixture import Mixture
 from compgen.registry import Spec
 
 _BLOCK = 256
 """Bytes handed to ``State.measure`` at a time. Chosen: few enough for progress to show."""
 
 _LANGUAGE_BLOCK = 2048
-"""The same for a language model. Chosen: the more bytes it reads at once, the fewer and larger its forwards are."""
+"""The same if the model is a language model or a mixture of one. Chosen: the more bytes it reads at once, the fewer and
+larger its forwards are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,8 @@ def score(
     symbols = np.frombuffer(data, dtype=np.uint8).reshape(-1, 1)
     # Under a rule over code lengths each byte has a code waste of its own.
     block = 1 if isinstance(model, CodeLengthModel) and model.rule != "decoder" else _BLOCK
-    block = _LANGUAGE_BLOCK if isinstance(model, LanguageModel) else block
+    members = model.members if isinstance(model, Mixture) else (model,)
+    block = _LANGUAGE_BLOCK if any(isinstance(member, LanguageModel) for member in members) else block
     for begin in range(0, len(data), block):
         end = min(len(data), begin + block)
         waste[begin:end] = state.code_waste()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compgen.errors import UsageError
 from compgen.media.layout import Layout
-from compgen.models.base import ByteModel, State
+from compgen.models.base import ALPHABET, ByteModel, State, of_symbols
 from compgen.models.bit_mixing import WEIGHT_ONE, BitMixer
 from compgen.models.tracking import Tracker
 from compgen.registry import Spec, split_mixture
@@ -139,22 +139,42 @@ class MixtureState(State):
     def frequencies(self) -> Frequencies:
         """Return (B, 256) frequencies."""
         if self._frequencies is None:
-            self._frequencies = np.stack([tracker.mix(self.experts(row)) for row, tracker in enumerate(self._trackers)])
+            self._frequencies = self._mixed([state.frequencies() for state in self._states])
         return self._frequencies
-
-    def experts(self, row: int) -> NDArray[np.int64]:
-        """Return (E + 1, 256) frequencies of one row: by each of the E members, and by their mix bit by bit."""
-        members = np.stack([state.frequencies()[row] for state in self._states])
-        return np.vstack((members, self._mixers[row].mix(members, [0])))
 
     def extend(self, symbols: Symbols) -> None:
         """Append one byte to each row. The mixers and the trackers learn which members predicted it."""
         self.frequencies()
+        self._learn(symbols)
+        for state in self._states:
+            state.extend(symbols)
+
+    def read(self, symbols: NDArray[np.uint8]) -> Frequencies:
+        """Extend each row by T known bytes, and return the frequencies before each, (T, B, 256), as members read."""
+        members = [state.read(symbols) for state in self._states]
+        found = np.empty((*symbols.shape, ALPHABET), dtype=np.int64)
+        for step, column in enumerate(symbols):
+            found[step] = self._mixed([frequencies[step] for frequencies in members])
+            self._learn(column)
+        return found
+
+    def measure(self, symbols: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Extend each row by T known bytes, and return their frequencies, (T, B); see ``read``."""
+        return of_symbols(self.read(symbols), symbols)
+
+    def _mixed(self, members: Sequence[Frequencies]) -> Frequencies:
+        """Return (B, 256) frequencies for those of the members, (B, 256) each."""
+        found = []
+        for row, (mixer, tracker) in enumerate(zip(self._mixers, self._trackers, strict=True)):
+            shares = np.stack([frequencies[row] for frequencies in members])
+            found.append(tracker.mix(np.vstack((shares, mixer.mix(shares, [0])))))
+        return np.stack(found)
+
+    def _learn(self, symbols: Symbols) -> None:
+        """Let mixers and trackers learn from ``symbols``, (B,), which followed the last mix."""
         for mixer, tracker, symbol in zip(self._mixers, self._trackers, symbols.tolist(), strict=True):
             mixer.learn(symbol)
             tracker.learn(symbol)
-        for state in self._states:
-            state.extend(symbols)
         self._frequencies = None
 
     def freeze(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import compgen
 from compgen.models import ByteModel, load
+from compgen.models.base import of_symbols
 from compgen.models.tracking import Tracker
 
 
@@ -49,6 +50,20 @@ def test_no_text_costs_more_than_the_best_members_and_a_few_bits(spec: str, pros
         bits = compgen.score(spec, data).surprisals.sum()
         best = min(compgen.score(member, data).surprisals.sum() for member in spec.split("+"))
         assert bits - best < 4 + 0.002 * len(data)
+
+
+def test_reading_many_bytes_at_once_gives_what_steps_give(prose: bytes) -> None:
+    model = load("gzip+backoff:order=2")
+    symbols = np.frombuffer(prose[:240], dtype=np.uint8).reshape(2, 120).T
+    stepping, reading = model.start([b"", b"the "]), model.start([b"", b"the "])
+    steps = []
+    for column in symbols:
+        steps.append(stepping.frequencies())
+        stepping.extend(column)
+    reading.frequencies()
+    assert (reading.read(symbols[:70]) == np.stack(steps[:70])).all()
+    assert (reading.measure(symbols[70:]) == of_symbols(np.stack(steps[70:]), symbols[70:])).all()
+    assert (reading.frequencies() == stepping.frequencies()).all()
 
 
 def costs(experts: Sequence[Sequence[float]], symbols: Sequence[int]) -> float:
