@@ -73,19 +73,17 @@ cached = functools.lru_cache(maxsize=2)(build)
 
 
 @dataclass(frozen=True)
-class RateShard(Shard):
-    """Chunks of one set, compressed by one compressor.
+class ChunkShard(Shard):
+    """Chunks of one set under one row of a table.
 
     Attributes:
         id: set, row, chunk length and number of the shard.
         set: name of the set.
         row: name of the row.
-        spec: spec of the row's compressor.
+        spec: spec of the row's compressor or model.
         length: bytes of a chunk; 0 if the whole set is one chunk.
         chunks: the pieces of each chunk.
-        decoded: number of chunks to decode and compare; the first ones are taken.
-        mapping: how the paper makes 7 bits of a byte of this set; empty if the paper's accounting is not wanted. For
-            models, ``CountedShard`` has it.
+        mapping: how the paper makes 7 bits of a byte of this set; empty if the paper's accounting is not wanted.
         gpus: GPUs that the shard needs.
     """
 
@@ -95,20 +93,36 @@ class RateShard(Shard):
     spec: str
     length: int
     chunks: tuple[tuple[Piece, ...], ...]
-    decoded: int
     mapping: str
-    gpus: int = 0
+    gpus: int
 
     @property
     def size(self) -> int:
         """Bytes of all chunks together."""
         return sum(piece.size for chunk in self.chunks for piece in chunk)
 
+    def _read(self) -> tuple[list[bytes], Record]:
+        """Return the chunks, and what begins the record: names, and a digest of the data."""
+        chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
+        digest = hashlib.blake2b(b"".join(chunks), digest_size=8).hexdigest()
+        return chunks, {"id": self.id, "set": self.set, "row": self.row, "length": self.length, "data": digest}
+
+
+@dataclass(frozen=True)
+class RateShard(ChunkShard):
+    """Chunks that are compressed.
+
+    Attributes:
+        decoded: number of chunks to decode and compare; the first ones are taken.
+    """
+
+    decoded: int
+
     def run(self) -> Record:
         """Compress each chunk on its own, count it, and decode some chunks."""
         compressor = cached(self.spec)
-        chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
-        record = _head(self, chunks) | {"chunks": len(chunks), "raw": sum(map(len, chunks))}
+        chunks, record = self._read()
+        record |= {"chunks": len(chunks), "raw": sum(map(len, chunks))}
         if isinstance(compressor, ModelCompressor):
             return record | self._model(load(compressor.model), chunks)
         return record | self._classical(compressor, chunks)
@@ -119,7 +133,7 @@ class RateShard(Shard):
             if compressor.decompress(blob) != chunk:
                 raise CompgenError(f"{compressor} does not give back what it compressed, in {self.id}")
         found: Record = {"written": sum(map(len, blobs)), "decoded": min(self.decoded, len(chunks))}
-        if self.mapping:
+        if self.mapping:  # ``CountedShard`` has the paper's accounting of models
             code = published(compressor)
             mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
             sizes = list(map(len, blobs if code == compressor.compress else map(code, chunks)))
@@ -158,39 +172,14 @@ class RateShard(Shard):
 
 
 @dataclass(frozen=True)
-class CountedShard(Shard):
-    """Chunks of one set under one model, counted as the paper counts them: 7 bits of each byte, and nothing is written.
-
-    Attributes:
-        id: set, row, chunk length and number of the shard.
-        set: name of the set.
-        row: name of the row.
-        spec: spec of the row's model.
-        length: bytes of a chunk; 0 if the whole set is one chunk.
-        chunks: the pieces of each chunk.
-        mapping: how the paper makes 7 bits of a byte of this set.
-        gpus: GPUs that the shard needs.
-    """
-
-    id: str
-    set: str
-    row: str
-    spec: str
-    length: int
-    chunks: tuple[tuple[Piece, ...], ...]
-    mapping: str
-    gpus: int = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of all chunks together."""
-        return sum(piece.size for chunk in self.chunks for piece in chunk)
+class CountedShard(ChunkShard):
+    """Chunks under a model, counted as the paper counts them: 7 bits of each byte, and nothing is written."""
 
     def run(self) -> Record:
         """Sum -log2 p over the tokens of each chunk, or over its bytes if the model has no tokeniser."""
         compressor = cached(self.spec)
         assert isinstance(compressor, ModelCompressor)  # noqa: S101 - the plan makes these shards for models alone
-        chunks = [b"".join(piece.read() for piece in pieces) for pieces in self.chunks]
+        chunks, record = self._read()
         mapped = [seven_bits(chunk, self.mapping) for chunk in chunks]
         costs = _costs(load(compressor.model), [data for data, _ in mapped])
         sizes = [-int(-bits.sum() // 8) for _, bits in costs]
@@ -207,7 +196,7 @@ class CountedShard(Shard):
             edges = positions(self.length)
             upto = [np.interp(edges, [0, *ends], [0, *np.cumsum(bits)]) for ends, bits in costs]
             found["upto"] = [round(float(bits), 3) for bits in np.sum(upto, axis=0)]
-        return _head(self, chunks) | found
+        return record | found
 
 
 def positions(length: int) -> list[int]:
@@ -285,12 +274,6 @@ def _coded(model: ByteModel, chunks: Sequence[bytes]) -> tuple[list[bytes], NDAr
         found, bits[others] = encode_each(model.start([b""] * len(others)), [chunks[i] for i in others])
         codes |= zip(others, found, strict=True)
     return [codes[i] for i in range(len(chunks))], bits
-
-
-def _head(shard: RateShard | CountedShard, chunks: list[bytes]) -> Record:
-    """Return what begins the record of a shard: its names, and a digest of its data."""
-    digest = hashlib.blake2b(b"".join(chunks), digest_size=8).hexdigest()
-    return {"id": shard.id, "set": shard.set, "row": shard.row, "length": shard.length, "data": digest}
 
 
 def _costs(model: ByteModel, chunks: Sequence[bytes]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:

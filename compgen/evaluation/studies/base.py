@@ -12,7 +12,7 @@ from compgen.coding.model_compressor import ModelCompressor
 from compgen.compressors import Compressor
 from compgen.errors import MissingExtraError, UsageError
 from compgen.evaluation.accounting import Rates
-from compgen.evaluation.data import DataSet, SetConfig, permutation
+from compgen.evaluation.data import DataSet, Piece, SetConfig, permutation
 from compgen.evaluation.shards import CountedShard, RateShard, Record, Shard, batches, build
 from compgen.evaluation.tables import Table
 from compgen.models import ByteModel, load
@@ -162,19 +162,16 @@ class Study(ABC):
 
     def _shards(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[RateShard]:
         """Yield the shards that compress the row's chunks."""
-        size, begins = self._chunks(one, data, row, length, limit)
-        if row.coded:
-            begins = begins[: max(1, row.coded // size)]
-        parts = list(batches(begins, max(1, (row.shard or self.shard) // size)))
+        parts = self._parts(one, data, row, length, limit, row.coded)
         decoded = self.decoded if row.decoded < 0 else row.decoded
-        for part, places in enumerate(parts):
+        for part, chunks in enumerate(parts):
             yield RateShard(
                 id=f"{one.name}/{row.name}/{length}/{part}",
                 set=one.name,
                 row=row.name,
                 spec=row.spec,
                 length=length,
-                chunks=tuple(data.cut(begin, size) for begin in places),
+                chunks=chunks,
                 decoded=decoded * (part + 1) // len(parts) - decoded * part // len(parts),
                 mapping=one.mapping if self.paper else "",
                 gpus=row.gpus,
@@ -182,18 +179,31 @@ class Study(ABC):
 
     def _counted(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> Iterator[CountedShard]:
         """Yield the shards that count a model's chunks by the paper's accounting."""
-        size, begins = self._chunks(one, data, row, length, limit)
-        for part, places in enumerate(batches(begins, max(1, (row.shard or self.shard) // size))):
+        for part, chunks in enumerate(self._parts(one, data, row, length, limit)):
             yield CountedShard(
                 id=f"{one.name}/{row.name}/{length}/counted/{part}",
                 set=one.name,
                 row=row.name,
                 spec=row.spec,
                 length=length,
-                chunks=tuple(data.cut(begin, size) for begin in places),
+                chunks=chunks,
                 mapping=one.mapping,
                 gpus=row.gpus,
             )
+
+    def _parts(
+        self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int, most: int = 0
+    ) -> list[tuple[tuple[Piece, ...], ...]]:
+        """Return the pieces of the row's chunks, shard by shard, of ``most`` bytes at most if that is given.
+
+        Raises:
+            UsageError: the set is shorter than a chunk.
+        """
+        size, begins = self._chunks(one, data, row, length, limit)
+        if most:
+            begins = begins[: max(1, most // size)]
+        parts = batches(begins, max(1, (row.shard or self.shard) // size))
+        return [tuple(data.cut(begin, size) for begin in places) for places in parts]
 
     def _chunks(self, one: SetConfig, data: DataSet, row: StudyRow, length: int, limit: int) -> tuple[int, list[int]]:
         """Return the bytes of a chunk, and where the row's chunks of ``data`` begin.
