@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import struct
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from compgen.coding.sizing import Sizes, sizes
 from compgen.coding.writer import Writer, model_frame
 from compgen.errors import CorruptDataError, IncompatibleError, OutOfMemoryError, UsageError
 from compgen.models import ByteModel, load
+from compgen.models.base import PRECISION, State
 from compgen.models.language import TokenModel
 from compgen.testing import check_model
 from tests.conftest import Run
@@ -34,6 +36,7 @@ pytest.importorskip("transformers")
 from transformers import PreTrainedTokenizerFast  # noqa: E402
 
 from compgen.neural import folder, llm  # noqa: E402
+from compgen.neural.tokens.engine import CausalLM  # noqa: E402
 from tests.neural import tiny  # noqa: E402
 
 
@@ -148,6 +151,17 @@ def test_bytes_without_tokens_are_listed_beside_the_code(tmp_path: Path) -> None
 def likely_text(spec: str) -> bytes:
     """Text that a model of random weights compresses: its own sample."""
     return compgen.sample(spec, length=300, temperature=0.2, allow="printable", seed=3)[0].data
+
+
+def test_a_mixture_is_scored_with_few_forwards(gpt2: str, prose: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, mixture = prose[:300], load(f"{gpt2}+backoff:order=2")
+    symbols = np.frombuffer(data, dtype=np.uint8)[:, None]
+    expected = State.measure(mixture.start([b""]), symbols)[:, 0]
+    calls, forward = itertools.count(), CausalLM.forward
+    monkeypatch.setattr(CausalLM, "forward", lambda *given: (next(calls), forward(*given))[1])
+    found = compgen.score(mixture, data)
+    np.testing.assert_allclose(found.surprisals, PRECISION - np.log2(expected), atol=0.01)
+    assert next(calls) < len(data) / 8
 
 
 def test_a_short_file_says_little_beside_its_code(gpt2: str, tmp_path: Path) -> None:
