@@ -8,7 +8,9 @@ measured in the same run. Rows:
 
 - plain transformers: one pass over the tokens of a kilobyte, whose logits are turned into probabilities.
 - score 1 KB: ``compgen.score`` of the same text by a model that is loaded.
-- fixed: ``cgn score`` and ``cgn compress`` of one byte. "First" is with an empty cache of the user's.
+- libraries: to import torch, transformers and the model's class, and to read the tokeniser. No command takes less.
+- fixed: ``cgn score`` of one byte. "First" is with an empty cache of the user's.
+- files: ``cgn compress`` of 64 bytes, which are decoded once to check the file, and ``cgn decompress`` of it.
 - beam: the rate and the time of a score for each beam, on the same kilobyte. 0 drops nothing.
 - window: the rate of the first BYTES bytes for the window of earlier versions and for the default.
 
@@ -42,6 +44,13 @@ with torch.no_grad():
     bits = -chances.gather(1, ids[0, 1:, None]).sum().item() / math.log(2)
     print(time.process_time() - begin, bits / len(text.encode()), ids.shape[1] - 1)
 """
+_LIBRARIES = """
+import sys, torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from tokenizers import Tokenizer
+AutoModelForCausalLM._model_mapping[type(AutoConfig.from_pretrained(sys.argv[1]))]
+Tokenizer.from_file(sys.argv[1] + "/tokenizer.json")
+"""
 _SCORE = """
 import sys, time, compgen
 compgen.score(sys.argv[1], b"a")
@@ -62,14 +71,17 @@ def run(arguments: list[str], checkout: Path, cache: str) -> tuple[float, bytes]
 
 def commands(checkout: Path, model: str, text: Path, folder: Path) -> dict[str, float]:
     """Return the seconds of CPU that commands of a checkout take."""
-    cache, byte = str(folder / f"cache-{checkout.name}"), folder / "byte"
+    byte, words, file = folder / "byte", folder / "words", str(folder / "file.cgn")
     byte.write_bytes(b"a")
-    compgen = ["-m", "compgen"]
-    score = [*compgen, "score", "-c", f"llm:{model}"]
-    found = {"fixed, score, first": run([*score, str(byte)], checkout, cache)[0]}
-    found["fixed, score"] = run([*score, str(byte)], checkout, cache)[0]
-    packed = [*compgen, "compress", "-c", f"llm:{model}", str(byte), "-o", str(folder / "out"), "-f"]
-    found["fixed, compress"] = run(packed, checkout, cache)[0]
+    words.write_bytes(text.read_bytes()[:64])
+
+    def command(name: str, *rest: str) -> float:
+        return run(["-m", "compgen", name, "-c", f"llm:{model}", *rest], checkout, cache)[0]
+
+    cache = str(folder / f"cache-{checkout.name}")
+    found = {"fixed, first": command("score", str(byte)), "fixed": command("score", str(byte))}
+    found["files, compress"] = command("compress", str(words), "-o", file, "-f")
+    found["files, decompress"] = command("decompress", file, "-o", str(folder / "out"), "-f")
     found["score 1 KB"] = float(run(["-c", _SCORE, f"llm:{model}", str(text)], checkout, cache)[1])
     return found
 
@@ -106,6 +118,8 @@ def main() -> None:
         seconds, rate, tokens = map(float, printed.split())
         found["plain"] = {"seconds": seconds, "bpb": rate, "tokens": tokens}
         print(f"plain transformers, the pass over 1 KB: {seconds:.2f} s, {rate:.4f} bits per byte, {tokens:.0f} tokens")
+        found["libraries"], _ = run(["-c", _LIBRARIES, model], ROOT, name)
+        print(f"{'libraries':22} {found['libraries']:7.1f} s")
         found["now"] = commands(ROOT, model, kilobyte, folder)
         for row, seconds in found["now"].items():
             print(f"{row:22} {seconds:7.1f} s", flush=True)

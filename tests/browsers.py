@@ -39,6 +39,7 @@ def started(profile: Path) -> Any:
         options.add_argument(f"--{word}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    browser.set_script_timeout(60)
     see(browser)
     return browser
 

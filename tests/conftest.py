@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import browsers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,3 +66,25 @@ def alice(data_root: Path) -> bytes:
 def prose() -> bytes:
     """The prompt that the project ships: a few kilobytes of English."""
     return (ROOT / "examples/prompts/lighthouse.txt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium for the tests of one file."""
+    driver = browsers.started(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(driver: Any) -> Any:
+    """The browser of the file: a desktop's window, light, with nothing logged yet."""
+    browsers.see(driver)
+    browsers.logs(driver)
+    return driver
+
+
+@pytest.fixture(scope="module")
+def axe_core(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core."""
+    return browsers.axe(tmp_path_factory.getbasetemp().parent / "axe")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations, visit
+from tests.browsers import WIDTHS, logs, see, serving, violations, visit
 from tests.test_site import site
 
 __all__ = ["site"]
@@ -23,18 +23,6 @@ PAGES = {"home": "", "course": "course/one-step/", "reference": "reference/laws/
 def address(site: Path) -> Iterator[str]:
     with serving(site) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    running = started(tmp_path_factory.mktemp("profile"))
-    yield running
-    running.quit()
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return axe(tmp_path_factory.getbasetemp().parent / "axe")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -58,12 +46,12 @@ def test_a_page_says_nothing_and_asks_for_nothing_else(browser: Any, address: st
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_read_by_all(browser: Any, address: str, page: str, source: str) -> None:
+def test_a_page_can_be_read_by_all(browser: Any, address: str, page: str, axe_core: str) -> None:
     for width in WIDTHS:
         for dark in (False, True):
             see(browser, width, dark)
             visit(browser, f"{address}/{PAGES[page]}")
-            assert violations(browser, source) == [], f"{width} pixels, {'dark' if dark else 'light'}"
+            assert violations(browser, axe_core) == [], f"{width} pixels, {'dark' if dark else 'light'}"
 
 
 def test_search_finds_a_function_by_its_name(browser: Any, address: str) -> None:

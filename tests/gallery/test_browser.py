@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations, visit
+from tests.browsers import WIDTHS, logs, see, serving, violations, visit
 from tests.gallery.test_gallery import CONFIG, EVIL, RICH
 
 pytest.importorskip("jinja2")
@@ -49,20 +49,6 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(site: Path) -> Iterator[str]:
     with serving(site) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    browser = started(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def browser(driver: Any) -> Any:
-    see(driver)
-    logs(driver)
-    return driver
 
 
 def page(site: Path, name: str = "index.html") -> str:
@@ -469,16 +455,13 @@ def test_a_phone_shows_a_row_in_under_four_screens(browser: Any, rich: Path) -> 
         "index.html#log/gzip",
     ],
 )
-def test_axe_finds_nothing_serious(
-    browser: Any, rich: Path, name: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    source = axe(tmp_path_factory.getbasetemp().parent / "axe")
+def test_axe_finds_nothing_serious(browser: Any, rich: Path, name: str, axe_core: str) -> None:
     found = {}
     for width in WIDTHS if "#" not in name else (1440, 390):
         for dark in (False, True) if "#" not in name else (width < 1000,):
             see(browser, width, dark)
             visit(browser, page(rich, name))
-            if broken := violations(browser, source):
+            if broken := violations(browser, axe_core):
                 found[width, dark] = broken
     assert found == {}
     assert logs(browser)[0] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,15 @@ import pytest
 
 from compgen.compressors.deflate import Deflate
 from compgen.models import load
-from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations
+from tests.browsers import WIDTHS, logs, see, serving, violations
 
 DEMO = Path(__file__).parent.parent.parent / "docs/demo"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    browser = started(tmp_path_factory.mktemp("profile"))
-    browser.get((DEMO / "live.html").as_uri())
-    yield browser
-    browser.quit()
+def browser(driver: Any) -> Any:
+    driver.get((DEMO / "live.html").as_uri())
+    return driver
 
 
 def test_it_is_small_and_names_its_licence() -> None:
@@ -55,8 +52,7 @@ def test_the_one_step_rule_is_that_of_cgn(browser: Any) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_answers_and_anybody_can_use_it(browser: Any, tmp_path_factory: pytest.TempPathFactory, dark: bool) -> None:
-    source = axe(tmp_path_factory.getbasetemp().parent / "axe")
+def test_it_answers_and_anybody_can_use_it(browser: Any, axe_core: str, dark: bool) -> None:
     with serving(DEMO) as address:
         logs(browser)
         browser.get(f"{address}/live.html")
@@ -68,7 +64,7 @@ def test_it_answers_and_anybody_can_use_it(browser: Any, tmp_path_factory: pytes
         assert done == "u"
         for width in WIDTHS:
             see(browser, width, dark)
-            assert violations(browser, source) == []
+            assert violations(browser, axe_core) == []
             assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
         browser.execute_script("document.getElementById('draw').click()")
         browser.execute_async_script("""

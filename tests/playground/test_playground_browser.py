@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("pyppmd")
 
-from tests.browsers import WIDTHS, axe, logs, see, serving, started, violations, visit
+from tests.browsers import WIDTHS, logs, see, serving, violations, visit
 from tests.playground.test_process import Playground
 
 MODES = ("text", "picture", "sound", "game")
@@ -27,14 +27,6 @@ def playground() -> Iterator[Playground]:
     yield one
     if one.process.poll() is None:
         one.end()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    browser = started(tmp_path_factory.mktemp("profile"))
-    browser.set_script_timeout(60)
-    yield browser
-    browser.quit()
 
 
 def wait(browser: Any, script: str, seconds: float = 30) -> Any:
@@ -295,10 +287,7 @@ def test_a_keystroke_is_cheap(browser: Any, playground: Playground, prose: bytes
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("mode", MODES)
-def test_axe_finds_nothing_serious(
-    browser: Any, playground: Playground, tmp_path_factory: pytest.TempPathFactory, mode: str, dark: bool
-) -> None:
-    source = axe(tmp_path_factory.getbasetemp().parent / "axe")
+def test_axe_finds_nothing_serious(browser: Any, playground: Playground, axe_core: str, mode: str, dark: bool) -> None:
     opened(browser, playground, f"mode={mode}")
     if mode == "text":
         write(browser, "the woodchuck and the woodchuck")
@@ -315,6 +304,6 @@ def test_axe_finds_nothing_serious(
         wait(browser, "document.getElementById('explained').innerText.includes('cost')")
     for width in WIDTHS:
         see(browser, width, dark)
-        assert violations(browser, source) == []
+        assert violations(browser, axe_core) == []
         assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     quiet(browser, playground)
