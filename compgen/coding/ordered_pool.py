@@ -77,9 +77,11 @@ class OrderedPool:
         """Yield (key, result) of all work that has not come back yet, first what is finished first."""
         while self._queue:
             done = wait([future for _, future, _ in self._queue], return_when=FIRST_COMPLETED).done
-            while self._queue[0][1] not in done:
-                self._queue.rotate(-1)
-            yield self._next()
+            for _ in range(len(self._queue)):
+                if self._queue[0][1] in done:
+                    yield self._next()
+                else:
+                    self._queue.rotate(-1)
 
     def _next(self) -> tuple[Any, Any]:
         key, future, _ = self._queue[0]

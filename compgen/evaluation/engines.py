@@ -72,12 +72,12 @@ def engine(name: str, jobs: int, address: str | None = None) -> Callable[[Sequen
 
 
 def local(shards: Sequence[Shard], jobs: int) -> Iterator[Done]:
-    """Run shards on ``jobs`` processes of this machine."""
-    with OrderedPool(jobs) as pool:
+    """Run shards on ``jobs`` processes of this machine. A long one holds up no other."""
+    with OrderedPool(jobs, most=len(shards)) as pool:
         for shard in shards:
             for _, done in pool.run(shard, work, shard):
                 yield done
-        for _, done in pool.rest():
+        for _, done in pool.finished():
             yield done
 
 
