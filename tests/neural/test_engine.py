@@ -164,6 +164,18 @@ def test_models_that_follow_masks_are_taken_in_every_type(kind: str, dtype: str,
 
 
 @pytest.mark.usefixtures("checked_anew")
+def test_a_model_that_overflows_in_a_type_is_refused_in_that_type(tmp_path: Path) -> None:
+    path = tiny.make("llama", tmp_path)
+    tensors = safetensors.load_file(path / "model.safetensors")
+    tensors["model.layers.0.mlp.down_proj.weight"] *= 1e6
+    safetensors.save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    for dtype in ("float32", "bfloat16"):
+        load_pair(str(path), "cpu", dtype)
+    with pytest.raises(IncompatibleError, match="overflows in float16; use dtype=float32"):
+        load_pair(str(path), "cpu", "float16")
+
+
+@pytest.mark.usefixtures("checked_anew")
 def test_a_mask_that_is_not_followed_is_noticed_in_every_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tiny.make("llama", tmp_path))
     forward = CausalLM.forward_tensors

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from compgen.coding import explain  # noqa: E402
+from compgen.errors import IncompatibleError  # noqa: E402
 from compgen.models import load  # noqa: E402
 from compgen.models.base import PRECISION, State  # noqa: E402
 from compgen.models.language import TokenModel  # noqa: E402
@@ -105,5 +106,12 @@ def test_what_is_odd_costs_a_few_tokens(public: str, odd: bytes, prose: bytes) -
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_it_is_taken_in_other_types(public: str, dtype: str, prose: bytes) -> None:
+    """Unless it overflows: Gemma 3 does in float16, in transformers as well."""
     spec = f"{public},dtype={dtype}"
-    assert compgen.decompress(compgen.compress(prose[:100], spec, verify=False), spec) == prose[:100]
+    try:
+        blob = compgen.compress(prose[:100], spec, verify=False)
+    except IncompatibleError as error:
+        assert dtype == "float16"
+        assert "overflows in float16" in str(error)  # noqa: PT017
+    else:
+        assert compgen.decompress(blob, spec) == prose[:100]

@@ -35,7 +35,7 @@ def check_masks(engine: CausalLM, tokeniser: Tokeniser) -> None:
     """Compare the logits over a small tree with a plain pass over each of its branches.
 
     Raises:
-        IncompatibleError: they differ, or the model fails.
+        IncompatibleError: they differ, the model's own logits are no numbers, or the model fails.
     """
     message = (
         f"{type(engine.model).__name__} does not follow attention masks as a tree of tokens needs; "
@@ -53,7 +53,7 @@ def check_masks(engine: CausalLM, tokeniser: Tokeniser) -> None:
 
 
 def deviation(engine: CausalLM, tokeniser: Tokeniser) -> float:
-    """Return how far the logits over the tree are from a plain pass, in the units of ``_TOLERANCE``.
+    """Return how far the logits over the tree are from a plain pass, in the units of ``_TOLERANCE``; errors as above.
 
     It is 0 for tokens that the model does not have: whoever opens the model says so (``fitting_window``).
     """
@@ -63,6 +63,9 @@ def deviation(engine: CausalLM, tokeniser: Tokeniser) -> float:
     if max(trunk + branches[0] + branches[1]) >= engine.vocab_size:
         return 0.0
     tree, plain = _over_the_tree(engine, trunk, branches), _in_plain_passes(engine, trunk, branches)
+    if not plain.isfinite().all():
+        cure = "its weights may be damaged" if engine.dtype == "float32" else "use dtype=float32, or bfloat16"
+        raise IncompatibleError(f"{type(engine.model).__name__} overflows in {engine.dtype}; {cure}")
     spread = plain.std(dim=1, keepdim=True)
     return float(((tree - plain) / spread).square().mean().sqrt())
 
