@@ -229,7 +229,7 @@ class Writer(io.RawIOBase):
         self._watch(self._done)
 
     def _put_coded(self, coded: SegmentFrame, data: bytes, limit: int) -> bool:
-        """Write a coded segment if it and the model, where that must come first, take fewer bytes than ``limit``."""
+        """Write a coded segment, and the model before the first; return False if that took ``limit`` bytes or more."""
         model = None if self._model_is_written else model_frame(self._model, self._lanes, self._independent)
         size, is_short = self._size(coded, model)
         if size >= limit:
