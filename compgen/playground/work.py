@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,33 @@ from compgen.playground.limits import QUEUED_STREAMS, STREAMS, WAITING
 T = TypeVar("T")
 
 
+class _Line:
+    """Threads, and a queue before them that has an end."""
+
+    def __init__(self, count: int, most: int, kind: str) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"playground-{kind}")
+        self._most, self._kind = most, kind
+        self._waiting = 0
+
+    async def do(self, work: Callable[[], T]) -> T:
+        if self._waiting >= self._most:
+            raise LimitError(f"{self._most} {self._kind} are waiting; try again in a moment")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 class Shop:
-    """Workers for short work, and others for continuations, each with a queue that has an end."""
+    """Workers for short work, and others for continuations."""
 
     def __init__(self) -> None:
-        self._short = ThreadPoolExecutor(max(threads(), 2), thread_name_prefix="playground")
-        self._long = ThreadPoolExecutor(STREAMS, thread_name_prefix="playground-sample")
-        self._short_waiting = self._long_waiting = 0
+        self._short = _Line(max(threads(), 2), WAITING, "requests")
+        self._long = _Line(STREAMS, QUEUED_STREAMS, "continuations")
 
     async def do(self, work: Callable[[], T]) -> tuple[T, float]:
         """Return what ``work`` returns, and the seconds of a processor that it took.
@@ -29,13 +50,7 @@ class Shop:
         Raises:
             LimitError: too many requests are waiting.
         """
-        if self._short_waiting >= WAITING:
-            raise LimitError(f"{WAITING} requests are waiting; try again in a moment")
-        self._short_waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._short, _timed, work)
-        finally:
-            self._short_waiting -= 1
+        return await self._short.do(functools.partial(_timed, work))
 
     async def do_long(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns. It draws a continuation, and looks by itself whether anybody still listens.
@@ -43,18 +58,12 @@ class Shop:
         Raises:
             LimitError: too many continuations are waiting.
         """
-        if self._long_waiting >= QUEUED_STREAMS:
-            raise LimitError(f"{QUEUED_STREAMS} continuations are waiting; try again in a moment")
-        self._long_waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._long, work)
-        finally:
-            self._long_waiting -= 1
+        return await self._long.do(work)
 
     def close(self) -> None:
         """Start no more work. What runs goes on until it looks."""
-        for pool in (self._short, self._long):
-            pool.shutdown(wait=False, cancel_futures=True)
+        for line in (self._short, self._long):
+            line.close()
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

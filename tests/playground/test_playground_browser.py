@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,11 @@ import pytest
 pytest.importorskip("pyppmd")
 
 from tests.browsers import WIDTHS, logs, see, serving, violations, visit
-from tests.playground.test_process import Playground
+from tests.playground.conftest import Playground
 
 MODES = ("text", "picture", "sound", "game")
 KEYS = 24
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)><b>&amp;"
-
-
-@pytest.fixture(scope="module")
-def playground() -> Iterator[Playground]:
-    one = Playground()
-    yield one
-    if one.process.poll() is None:
-        one.end()
 
 
 def wait(browser: Any, script: str, seconds: float = 30) -> Any:

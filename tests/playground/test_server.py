@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 import compgen
+from compgen.errors import LimitError
 
 pytest.importorskip("starlette")
 pytest.importorskip("httpx2")
@@ -18,6 +21,7 @@ from starlette.testclient import TestClient
 
 from compgen.playground import limits
 from compgen.playground.app import Server
+from compgen.playground.work import Shop
 
 TOKEN = "a-token-of-tests"  # noqa: S105 - it opens nothing else
 HOST = "127.0.0.1:8000"
@@ -247,11 +251,26 @@ def test_the_page_holds_data_that_no_text_can_end(client: TestClient) -> None:
     assert json.loads(told)["limits"]["context"] == limits.CONTEXT
 
 
-def test_too_much_at_once_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compgen.playground.work.WAITING", 0)
-    answer = post(client, "next")
+    answer = post(started(), "next")
     assert answer.status_code == 503
     assert "try again" in answer.json()["error"]
+
+
+def test_a_queue_that_was_full_takes_work_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compgen.playground.work.WAITING", 1)
+    held, shop = threading.Event(), Shop()
+
+    async def three() -> list[Any]:
+        first, second = (asyncio.ensure_future(shop.do(held.wait)) for _ in range(2))
+        with pytest.raises(LimitError, match="1 requests are waiting"):
+            await second
+        held.set()
+        return [(await first)[0], (await shop.do(lambda: "again"))[0]]
+
+    assert asyncio.run(three()) == [True, "again"]
+    shop.close()
 
 
 def test_a_continuation_that_takes_too_long_ends(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
