@@ -66,7 +66,7 @@ def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_kernels_give_the_numbers_that_torch_gives() -> None:
     """For networks of other sizes than the shipped one, with heavy tails in their weights."""
     pytest.importorskip("triton")
-    from tests.neural.kernels import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
+    from tests.neural.triton_oracle import decode_as_torch_does, give_what_torch_gives, networks, round_as_torch_does
 
     round_as_torch_does("cuda")
     for net in networks("cuda"):

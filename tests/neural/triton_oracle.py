@@ -1,7 +1,10 @@
 """Compares Triton's kernels with torch: ``test_gpu.py`` does on a GPU, and Triton's interpreter does without one.
 
 The interpreter must be chosen before triton is imported, so ``test_triton_forward.py`` runs this module in a process of
-its own: ``TRITON_INTERPRET=1 python -m tests.neural.kernels FOLDER``.
+its own: ``TRITON_INTERPRET=1 python -m tests.neural.triton_oracle FOLDER``.
+
+It is not named ``kernels``: transformers would import it as the package of that name, since pytest puts its folder on
+the path.
 """
 
 from __future__ import annotations
