@@ -43,7 +43,7 @@ def step(network: ByteNetwork) -> None:
 
 
 def test_interpreted_they_give_the_integers_that_torch_gives(tmp_path: Path) -> None:
-    """To the last bit. ``triton_oracle.py`` compares, in a process that chooses the interpreter before it imports Triton."""
+    """To the last bit. ``triton_oracle.py`` compares, in a process that chooses the interpreter before Triton comes."""
     pytest.importorskip("triton", minversion="3.7", reason="before, Triton's interpreter did what NumPy 2.4 refuses")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.neural.triton_oracle", str(tiny.byte_network(tmp_path))],
