@@ -186,7 +186,8 @@ def golden(name: str, version: int) -> bytes:
 
 @pytest.mark.parametrize("name", FILES)
 def test_golden_files_still_decode_and_are_still_written(name: str) -> None:
-    assert written(FILES[name], verify=False) == golden(name, 4)
+    blob = golden(name, 4)
+    assert written(FILES[name], verify=False) == blob
 
 
 @pytest.mark.parametrize("name", OF_VERSION_3)

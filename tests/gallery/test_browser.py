@@ -104,8 +104,8 @@ def test_continuations_are_written_at_the_same_time(browser: Any, rich: Path) ->
     assert len(first) == 3
     assert len(set(first)) == 1, "all are as far"
     assert 0 < first[0] < 60
-    wait(browser, "!document.querySelector('.unsaid')")
-    assert run(browser, "return document.getElementById('again').textContent") == "Watch them write again"
+    wait(browser, "document.getElementById('again').textContent === 'Watch them write again'")
+    assert run(browser, "return document.querySelectorAll('.unsaid').length") == 0
     run(browser, "document.getElementById('again').click()")
     wait(browser, "document.querySelector('.unsaid')")
     run(browser, "document.getElementById('again').click()")
