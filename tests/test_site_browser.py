@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browsers import WIDTHS, logs, see, serving, violations, visit
+from tests.test_site import PAGES as SOURCES
 from tests.test_site import site
 
 __all__ = ["site"]
@@ -17,6 +18,20 @@ __all__ = ["site"]
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
 PAGES = {"home": "", "course": "course/one-step/", "reference": "reference/laws/"}
+
+SIGHTS = [(width, dark) for width in WIDTHS for dark in (False, True)]
+
+EVERY = [path.removesuffix("index.md").removesuffix(".md").rstrip("/") for path in SOURCES]
+EVERY += [f"repository/{name}" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY", "configs", "examples")]
+
+
+def seen() -> Iterator[Any]:
+    """Every page in every sight. The tests of most pages are slow but for one sight, another one from page to page."""
+    for at, page in enumerate(EVERY):
+        for turn, (width, dark) in enumerate(SIGHTS):
+            often = turn == at % len(SIGHTS) or page in [path.rstrip("/") for path in PAGES.values()]
+            name = f"{page or 'home'}-{width}-{'dark' if dark else 'light'}"
+            yield pytest.param(page, width, dark, id=name, marks=() if often else pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +60,14 @@ def test_a_page_says_nothing_and_asks_for_nothing_else(browser: Any, address: st
     assert [url for url in asked if not url.startswith((address, "data:", "about:"))] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_read_by_all(browser: Any, address: str, page: str, axe_core: str) -> None:
-    for width in WIDTHS:
-        for dark in (False, True):
-            see(browser, width, dark)
-            visit(browser, f"{address}/{PAGES[page]}")
-            assert violations(browser, axe_core) == [], f"{width} pixels, {'dark' if dark else 'light'}"
+@pytest.mark.parametrize(("page", "width", "dark"), list(seen()))
+def test_a_page_can_be_read_by_all(
+    browser: Any, address: str, axe_core: str, page: str, width: int, dark: bool
+) -> None:
+    see(browser, width, dark)
+    visit(browser, f"{address}/{page}/")
+    assert browser.execute_script("return document.querySelector('article h1')"), "the page is there"
+    assert violations(browser, axe_core) == []
 
 
 def test_search_finds_a_function_by_its_name(browser: Any, address: str) -> None:
