@@ -12,7 +12,7 @@ from tests.fuzz.containers import FAMILIES, LANGUAGE_MODELS, frames, originals, 
 def test_hostile_containers_end_in_errors_or_the_right_bytes(family: str) -> None:
     if family in LANGUAGE_MODELS:
         pytest.importorskip("torch")
-    cases = {"counts": 300, "stored": 300, "network": 40, "samples": 50, "proposals": 30}.get(family, 100)
+    cases = {"counts": 300, "stored": 300, "network": 40, "samples": 50, "one-step": 50, "proposals": 30}.get(family, 100)
     outcomes = run(family, cases, seed=7)
     assert outcomes["CorruptDataError"] > 0
 
