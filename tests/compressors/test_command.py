@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import sys
 from pathlib import Path
 
@@ -62,6 +63,22 @@ def test_a_program_that_hangs_is_stopped() -> None:
     command = Command(f"{sys.executable} -c 'import time; time.sleep(60)'", timeout=0.3)
     with pytest.raises(CompressorError, match=r"took over 0\.3 s; allow more with command:timeout="):
         command.compress(b"data")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_program_that_writes_without_end_is_stopped(stream: str) -> None:
+    """``command:yes`` once filled the memory."""
+    flood = Command(f"{sys.executable} -c 'import sys\nwhile True: sys.{stream}.write(999 * chr(120))'", timeout=3)
+    begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(
+        CompressorError, match="given 4 bytes and wrote over 1,048,584" if stream == "stdout" else "took over 3 s"
+    ):
+        flood.compress(b"data")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 50_000  # KB
+
+
+def test_a_program_that_stops_reading_is_no_failure() -> None:
+    assert Command("head -c 3").compress(b"data" * 100_000) == b"dat"
 
 
 def test_a_blob_that_the_program_refuses_is_corrupt() -> None:
