@@ -1,4 +1,4 @@
-"""What tab completes inside a spec: names, the keys of a name's options, and the values of some."""
+"""What tab completes: specs, by names, the keys of a name's options and the values of some; and values of options."""
 
 from __future__ import annotations
 
@@ -28,6 +28,28 @@ def complete_spec(incomplete: str) -> list[str]:
         taken = {one.partition("=")[0] for one in given}
         return [f"{typed}{one}=" for one in hints if one.startswith(key) and one not in taken]
     return []
+
+
+def complete_rule(incomplete: str) -> list[str]:
+    """Return the rules that begin with what was typed."""
+    return [rule for rule in _values("rule", str) if rule.startswith(incomplete)]
+
+
+def complete_effort(incomplete: str) -> list[str]:
+    """Return the efforts that begin with what was typed."""
+    return [effort for effort in _values("effort", str) if effort.startswith(incomplete)]
+
+
+def complete_sampler(incomplete: str) -> list[str]:
+    """Return the samplers that begin with what was typed."""
+    from compgen.sampling import SAMPLERS
+
+    return [name for name in SAMPLERS.names() if name.startswith(incomplete)]
+
+
+def complete_allowed(incomplete: str) -> list[str]:
+    """Return what a sample may hold, as far as it has a name."""
+    return [one for one in ("utf-8", "printable", "chars:", "bytes") if one.startswith(incomplete)]
 
 
 def _names() -> list[str]:

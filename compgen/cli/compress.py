@@ -208,6 +208,7 @@ def _chosen(compressor: str | None, levels: list[int], rule: str | None) -> str 
 def _announce(name: str, model: ByteModel, size: int, options: dict[str, Any]) -> None:
     """Say how long a file will take, if that is long, and what would be faster."""
     from compgen.coding import timing
+    from compgen.jit import numba_is_installed
     from compgen.models import load
 
     verify, jobs = options["verify"], options["jobs"]
@@ -216,6 +217,8 @@ def _announce(name: str, model: ByteModel, size: int, options: dict[str, Any]) -
         return
     fast = timing.seconds(load(spec_of(1)), size, verify=verify, jobs=jobs)
     faster = [f"-1 takes {_duration(fast)}"] if fast is not None and 2 * fast < needed else []
+    if model.compiled_gain > 1 and not numba_is_installed():
+        faster.append(f"pip install 'compgen[fast]' makes it {model.compiled_gain:.0f} times as fast")
     faster += ["--no-verify halves it"] if verify else []
     faster += ["--jobs shares it among processes"] if jobs == 1 else []
     tell(f"{name}: this takes {_duration(needed)} or so; {', '.join(faster)}".removesuffix("; "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from compgen.cli import files
 from compgen.cli.help import OUTPUT, PROMPT
 from compgen.cli.messages import console
 from compgen.cli.options import AsJson, CompressorSpec, Effort, Force, Rule
+from compgen.errors import UsageError
 
 if TYPE_CHECKING:
     from compgen.coding.explain import Explanation
@@ -52,6 +54,8 @@ def explain(
     Docs: docs/walk.md
     """
     if out is not None:
+        if Path(out).suffix.lower() not in ("", ".svg"):
+            raise UsageError(f"output '{out}' must end in .svg, the format of the picture")
         files.check_output(out, force, binary=False)
     context = files.read(prompt, "prompt") if prompt is not None else b""
 

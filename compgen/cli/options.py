@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from compgen.cli import files
-from compgen.cli.completion import complete_spec
+from compgen.cli.completion import complete_effort, complete_rule, complete_spec
 from compgen.cli.help import FILES, MODEL, OUTPUT, PROMPT, RARE_FILES, RARE_MODEL, RARE_OUTPUT, RARE_PROMPT
 from compgen.errors import UsageError
 
@@ -132,6 +132,7 @@ Rule: TypeAlias = Annotated[
     typer.Option(
         metavar="RULE",
         help="How it becomes a distribution: decoder, calibrated or one-step.",
+        autocompletion=complete_rule,
         rich_help_panel=MODEL,
     ),
 ]
@@ -141,6 +142,7 @@ Effort: TypeAlias = Annotated[
         metavar="EFFORT",
         help="For compressors without a law, such as bz2: how much work the calibrated rule does, fast or best. "
         "Default: fast.",
+        autocompletion=complete_effort,
         rich_help_panel=RARE_MODEL,
     ),
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from compgen.cli.completion import complete_allowed, complete_sampler
 from compgen.cli.help import OUTPUT, PROMPT, RARE_PROMPT, RARE_SHAPE, SHAPE
 from compgen.cli.options import AsJson, CompressorSpec, Context, Effort, Force, PromptOption, Rule, Text, given
 from compgen.cli.sample_output import Output
@@ -120,6 +121,7 @@ SamplerSpec: TypeAlias = Annotated[
         metavar="NAME",
         help="ancestral draws byte by byte. beam finds the most probable continuations. smc draws weighted particles "
         "over whole continuations. decode sends random bits through the coder.",
+        autocompletion=complete_sampler,
         rich_help_panel=RARE_SHAPE,
     ),
 ]
@@ -154,6 +156,7 @@ Allow: TypeAlias = Annotated[
         help="Draw only utf-8 (valid UTF-8; a last character that --length cuts is dropped), printable (Unicode's "
         "printable characters of all scripts, spaces, tab and newline), chars:ACGT..., or any bytes. Default: utf-8 "
         "after a text in UTF-8, otherwise bytes.",
+        autocompletion=complete_allowed,
         rich_help_panel=RARE_SHAPE,
     ),
 ]

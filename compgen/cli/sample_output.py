@@ -53,7 +53,10 @@ class Output:
         self._terminal = sys.stdout.isatty()
         if not self._is_text and out is None and not as_json and (self._terminal or samples > 1):
             kind = item.medium.suffixes[0]
-            raise UsageError(f"the result is a {item.medium.name}; name a file for it, such as --out next{kind}")
+            article = "an" if item.medium.name[0] in "aeiou" else "a"
+            raise UsageError(
+                f"the result is {article} {item.medium.name}; name a file for it, such as --out next{kind}"
+            )
         self._streams = self._is_text and samples == 1 and out is None and not as_json
         self._seconds = 0.0  # that drawing took
 

@@ -147,13 +147,13 @@ def _control(result: Score, before: bytes) -> float:
     Raises:
         UsageError: the model follows no rule, or its members may follow several.
     """
-    from compgen.compressors import COMPRESSORS
+    from compgen.compressors.null import control_of
     from compgen.evaluation.score import score as measure
     from compgen.models import CodeLengthModel
 
     if not isinstance(result.model, CodeLengthModel):
         raise UsageError(f"--control is for a compressor under a rule, and '{result.model}' is none; leave it out")
-    model = dataclasses.replace(result.model, compressor=COMPRESSORS.build("null"))
+    model = dataclasses.replace(result.model, compressor=control_of(result.model.compressor))
     with progress("control", len(result.data)) as advance:
         return measure(model, result.data, before, watch=advance).derived_bpb
 
@@ -177,6 +177,7 @@ def _print(result: Score, null: float | None) -> None:
     from rich.text import Text
 
     from compgen.display import characters, one_line, surprisal_colour
+    from compgen.models import CodeLengthModel
 
     page = console(soft_wrap=True)
     coloured = Text()
@@ -184,11 +185,13 @@ def _print(result: Score, null: float | None) -> None:
         coloured.append(character, style=surprisal_colour(bits))
     page.print(coloured)
     page.print()
+    by_proposals = isinstance(result.model, CodeLengthModel) and result.model.by_proposals
+    by = "compgen's proposals, since it has no law" if by_proposals else "the derived distribution"
     own = "-" if result.own_bpb is None else f"{result.own_bpb:.4f}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value, meaning in (
         ("compressor", one_line(str(result.model)), ""),
-        ("derived_bpb", f"{result.derived_bpb:.4f}", "bits per byte under the derived distribution"),
+        ("derived_bpb", f"{result.derived_bpb:.4f}", f"bits per byte under {by}"),
         ("own_bpb", own, "bits per byte that the compressor itself spends here"),
         *(
             []

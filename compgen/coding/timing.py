@@ -11,10 +11,6 @@ from compgen.jit import numba_is_installed, work_ahead
 from compgen.models import ByteModel
 from compgen.models.language import LanguageModel
 
-_COMPILED = 5.0
-"""How many times as fast models are with compiled loops. Measured: 4.6 to 8, of gzip, ppmd and history."""
-
-
 _LANES = 6
 """How many times as fast the shipped network is in many lanes. Measured: 5.6, in 24 lanes."""
 
@@ -43,7 +39,7 @@ def seconds(model: ByteModel, size: int, *, verify: bool = True, jobs: int = 1) 
 @contextmanager
 def foreseen(model: ByteModel, size: int) -> Iterator[None]:
     """Let the loops of ``model`` compile at once if coding ``size`` bytes in the ``with`` block will pay for that."""
-    seconds = size * (model.byte_time or 0) if numba_is_installed() and model.compiles else 0
+    seconds = size * (model.byte_time or 0) if numba_is_installed() and model.compiled_gain > 1 else 0
     with work_ahead(_SHARE * seconds):
         yield
 
@@ -52,5 +48,4 @@ def _byte_time(model: ByteModel) -> float | None:
     """Return the seconds that a byte takes here; None if the model does not say."""
     if model.byte_time is None:
         return None
-    compiles = numba_is_installed() and model.compiles
-    return model.byte_time / (_COMPILED if compiles else 1)
+    return model.byte_time / (model.compiled_gain if numba_is_installed() else 1)

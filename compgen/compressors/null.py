@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from compgen.compressors.base import Compressor
+from compgen.laws.base import NoLaw
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,23 @@ class Null(Compressor):
     def decompress(self, blob: bytes) -> bytes:
         """Return ``blob``: nothing can be damaged."""
         return blob
+
+
+@dataclass(frozen=True)
+class _Lawless(Null):
+    """The same without a law, for the calibrated rule to fill with proposals."""
+
+    law_kind: ClassVar[str] = "none"
+
+    def law(self) -> NoReturn:
+        """Raise NoLaw, as the compressor does whose control this is."""
+        raise NoLaw("the control of a compressor without a law has none; use --rule calibrated")
+
+
+def control_of(compressor: Compressor) -> Null:
+    """Return the null compressor that any rule treats as it treats ``compressor``: with a law, or without one."""
+    try:
+        compressor.law()
+    except NoLaw:
+        return _Lawless()
+    return Null()

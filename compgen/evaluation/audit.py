@@ -11,7 +11,8 @@ each of them
    bytes, and never the text.
 
 What an audit cannot tell is a model that was built from the text, or trained on it. The certificate therefore says how
-many bytes the model itself takes.
+many bytes the model itself takes. Nor does it shut the decoder's process off from the machine: a model that reads the
+text from a file, or a program behind ``command:`` that does, is not found out.
 """
 
 from __future__ import annotations

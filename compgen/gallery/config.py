@@ -104,6 +104,8 @@ def read_config(path: Path) -> Config:
         UsageError: the file does not exist or is not TOML, or a key is unknown or its value of the wrong type.
     """
     table, _ = read(str(path))
+    if "study" in table:
+        raise UsageError(f"config '{path}' describes a study; run it with: cgn evaluate {path} -o DIR")
     for key in ("rows", "columns"):
         if not table.get(key):
             raise UsageError(f"config '{path}' needs [[{key}]]")

@@ -200,7 +200,9 @@ def _characters(text: str) -> bytes:
         elif character.isascii():
             members.append(ord(character))
         else:
-            raise UsageError(f"chars: takes ASCII; write '{character}' as the bytes \\xNN of its encoding")
+            raise UsageError(
+                f"chars: takes ASCII, since it allows single bytes, and '{character}' has several; allow utf-8"
+            )
     if not members:
         raise UsageError("chars: needs at least one character, such as chars:ACGT")
     return bytes(members)

@@ -153,9 +153,12 @@ class ByteModel(Configured, ABC):
         return None
 
     @property
-    def compiles(self) -> bool:
-        """Whether compiled loops (``jit.py``) make the model faster."""
-        return True
+    def compiled_gain(self) -> float:
+        """How many times as fast compiled loops (``jit.py``) make the model, within a factor of two; 1 if they do not.
+
+        Measured: 4.6 to 8, of history and the calibrated rule.
+        """
+        return 5.0
 
     def memory(self, rows: int, length: int) -> int:
         """Return the bytes of memory that a state of ``rows`` rows takes at most, after ``length`` bytes in each.

@@ -99,9 +99,11 @@ class Mixture(ByteModel):
         return None if None in times else _MIXER_TIME + sum(time for time in times if time is not None)
 
     @property
-    def compiles(self) -> bool:
-        """Whether compiled loops make all members faster."""
-        return all(model.compiles for model in self.members)
+    def compiled_gain(self) -> float:
+        """The mean of the members' and of the mixer's, each by the time that it takes compiled."""
+        times = [(model.byte_time or 0.0, model.compiled_gain) for model in self.members]
+        times.append((_MIXER_TIME, super().compiled_gain))
+        return sum(time for time, _ in times) / sum(time / gain for time, gain in times)
 
     def memory(self, rows: int, length: int) -> int:
         """Return the sum of the members'; see ``ByteModel.memory``."""

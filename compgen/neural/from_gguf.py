@@ -6,6 +6,7 @@ loaded, and builds the tokeniser anew; for Gemma 3 270M that takes over half a m
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def convert(source: Path, folder: Path) -> None:
         UsageError: the file cannot be read as a model, or the folder cannot be written.
         OutOfMemoryError: the weights do not fit in memory.
     """
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The folder stays as it was until all is written. transformers sees the file alone, without its neighbours.
@@ -44,6 +46,10 @@ def convert(source: Path, folder: Path) -> None:
                 file.replace(folder / file.name)
     except OSError as error:
         raise UsageError(f"'{source}' cannot be converted to '{folder}': {reason(error)}") from error
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds the model
+                folder.rmdir()
 
 
 def _write(alone: str, made: str, source: Path) -> None:
@@ -55,7 +61,10 @@ def _write(alone: str, made: str, source: Path) -> None:
         except (MemoryError, RuntimeError, OSError):
             raise  # ``room_for`` tells a lack of memory from other errors
         except Exception as error:  # a damaged file, or an architecture that transformers does not know, fails anywhere
-            raise UsageError(f"'{source}' is no language model that can be converted: {reason(error)}") from error
+            said = reason(error).replace(str(Path(alone, "model.gguf")), "it")
+            raise UsageError(
+                f"'{source}' is no language model that can be converted, or is cut short: {said}"
+            ) from error
         # The weights are plain floats now. transformers would refuse to save what it thinks is quantised.
         model.hf_quantizer, model.is_quantized = None, False
         for name in ("quantization_config", "_pre_quantization_dtype"):

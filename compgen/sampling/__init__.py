@@ -50,7 +50,9 @@ def sampler_with(spec: str, options: Mapping[str, Any]) -> Sampler:
     for key in given:
         if key not in cls.option_names():
             known = ", ".join(name.replace("_", "-") for name in cls.option_names())
-            raise UsageError(f"the {cls.name} sampler has no {key.replace('_', '-')}; it has: {known}")
+            others = [name for name in SAMPLERS.names() if key in SAMPLERS.get(name).option_names()]
+            hint = f"; {key.replace('_', '-')} goes with sampler {' or '.join(others)}" if others else ""
+            raise UsageError(f"the {cls.name} sampler has no {key.replace('_', '-')}; it has: {known}{hint}")
     rest, _ = parsed.split(given)
     return dataclasses.replace(cls.from_spec(rest), **given)  # type: ignore[type-var]
 

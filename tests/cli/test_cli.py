@@ -353,6 +353,9 @@ def test_score_has_a_control(cgn: Run, prompt: str) -> None:
     assert calibrated["control_bpb"] == 8.0
     assert calibrated["derived_bpb"] < 8.0
     assert b"control_bpb  8.0000" in cgn("score", prompt, *span).stdout
+    proposals = json.loads(cgn("score", prompt, *span, "--json", "-c", "bz2").stdout)
+    assert b"under compgen's proposals" in cgn("score", prompt, "-c", "bz2", "--length", "9").stdout
+    assert proposals["control_bpb"] < 4, "a compressor without a law gets proposals, and so does its control"
     refused = cgn("score", prompt, "-c", "backoff", *span)
     assert (refused.returncode, refused.stderr.count(b"\n")) == (2, 1)
     assert b"--control" in refused.stderr
@@ -510,6 +513,9 @@ TYPED = {
     "cgn sample -c command:gz": "cgn sample -c command:gz",
     "cgn sample -c gzip:le": "cgn sample -c gzip:level=",
     "cgn sample --compressor=gzip:level=6,ru": "cgn sample --compressor=gzip:level=6,rule=",
+    "cgn sample --rule d": "cgn sample --rule decoder ",
+    "cgn sample --sampler be": "cgn sample --sampler beam ",
+    "cgn sample --allow pr": "cgn sample --allow printable ",
     "cgn compress -c history+gzip:rule=dec": "cgn compress -c history+gzip:rule=decoder ",
 }
 """Lines that end in a tab, and what they become."""

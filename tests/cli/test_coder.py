@@ -139,6 +139,7 @@ def test_wrong_use_is_one_line_and_exit_2(cgn: Run, source: Path, tmp_path: Path
         ["decompress", str(source)],
         ["explain", ""],
         ["explain", "x" * 99],
+        ["explain", "AIXI", "-o", "aixi.png"],
     ):
         done = cgn(*words)
         assert done.returncode == 2, words

@@ -370,6 +370,7 @@ def test_a_package_that_is_not_installed_is_seen(folder: Path, monkeypatch: pyte
         (("bytes = 2048", 'sets = ["texts"]'), "no set 'texts'"),
         (("seed = 3", "seed = "), "not TOML"),
         (('study = "table"\n', ""), "must name its study"),
+        (('study = "table"\n', "columns = [1]\n"), "describes a gallery; build it with: cgn gallery"),
     ],
 )  # fmt: skip
 def test_a_wrong_config_is_said_in_a_line(folder: Path, change: tuple[str, str], said: str) -> None:

@@ -103,4 +103,5 @@ def test_what_is_no_model_is_said_in_a_line(content: bytes, tmp_path: Path, caps
     error = capsys.readouterr().err
     assert error.startswith("cgn: ")
     assert error.count("\n") == 1
-    assert not list((tmp_path / "made").iterdir()), "nothing is half-written"
+    assert "/model.gguf" not in error, "no name that is not the user's"
+    assert not (tmp_path / "made").exists(), "nothing is half-written"

@@ -335,7 +335,8 @@ def test_without_a_seed_the_seed_is_told_and_gives_the_sample_again() -> None:
         ({"sampler": "beem"}, "did you mean 'beam'"),
         (
             {"sampler": "beam", "temperature": 0.5},
-            "the beam sampler has no temperature; it has: repetition-penalty, no-repeat-ngram, allow",
+            "the beam sampler has no temperature; it has: repetition-penalty, no-repeat-ngram, allow; "
+            "temperature goes with sampler ancestral or smc",
         ),
         ({"sampler": "smc", "temperature": 0}, "use beam"),
         ({"sampler": "smc:threshold=2"}, "between 0 and 1"),

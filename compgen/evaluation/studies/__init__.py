@@ -45,6 +45,8 @@ def load_study(path: str, values: Mapping[str, str] | None = None) -> tuple[Stud
     table, text = read(path)
     table = filled(table, values or {}, f"config '{path}'")
     version, name = table.pop("version", None), table.pop("study", None)
+    if name is None and "columns" in table:
+        raise UsageError(f"config '{path}' describes a gallery; build it with: cgn gallery {path} -o DIR")
     if version != VERSION:
         raise UsageError(f"config '{path}' must begin with version = {VERSION}")
     if name is None:
