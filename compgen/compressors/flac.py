@@ -84,8 +84,11 @@ class Flac(Compressor):
         return self.frame
 
     def laid_out(self, layout: Layout) -> Flac:
-        """Return the compressor with channels and bits of ``layout``, if it has the defaults."""
-        return layout.fill(self)
+        """Return the compressor with channels and bits of ``layout``, if it has the defaults.
+
+        Samples of more than two channels are one line to it.
+        """
+        return (layout if layout.channels <= 2 else dataclasses.replace(layout, channels=1)).fill(self)
 
     @classmethod
     def version(cls) -> str:

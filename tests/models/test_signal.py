@@ -102,6 +102,8 @@ def test_the_layout_of_a_medium_reaches_compressor_and_model() -> None:
     assert str(load("bz2:stride=5", layout=Layout(90, 3))) == "bz2:stride=5"
     assert str(load("bz2+png+xz", layout=Layout(90, 1))) == "bz2:stride=90,pixel=1+png:width=90+xz"
     assert str(load("bz2", layout=Layout())) == "bz2"
+    assert str(load("flac", layout=Layout(0, 2, 16))) == "flac:channels=2,bits=16"
+    assert str(load("flac", layout=Layout(0, 6, 16))) == "flac:bits=16", "in a line, but no bytes instead of samples"
     assert str(load("gzip:rule=calibrated", layout=Layout(90, 3))) == "gzip:rule=calibrated"
     assert str(load("png", rule="one-step", layout=Layout(90, 3))) == "png:width=30,channels=3,rule=one-step"
     assert load("backoff", layout=Layout(90, 3)) == load("backoff")
