@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _NOTES = """
-resolution: the unit of code lengths. window: the default N; a derived model looks back N to 2N - 1 bytes.
+resolution: the unit of code lengths. window: the default N under the rules below, which look back N to 2N - 1 bytes.
 law: what rules decoder and calibrated follow: exact, read from the format; fitted, from code lengths; none.
 Every compressor also takes rule=calibrated, rule=one-step and window=N. Those with a law take rule=decoder,
 those without take effort=best, stride=N, pixel=N and depth=16. A+B is a mixture.
@@ -75,7 +75,7 @@ def _kinds(entries: list[dict[str, Any]]) -> Table:
         ("options", "left"),
     )  # fmt: skip
     for entry in entries:
-        options = ",".join(f"{key}={value}" for key, value in entry.get("options", {}).items())
+        options = " ".join(f"{key}={value}" for key, value in entry.get("options", {}).items())
         table.add_row(
             entry["name"],
             f"{entry['resolution_bits']:g} bits" if entry.get("resolution_bits") else "-",
@@ -155,7 +155,9 @@ def _entry(registry: Any, name: str, missing: list[str]) -> dict[str, Any]:
         return entry | {"available": False, "problem": str(error)}
     entry["options"] = {f.name: f.default for f in dataclasses.fields(cls) if not f.metadata.get("argument")}
     if issubclass(cls, Compressor):
-        entry |= {"resolution_bits": cls.resolution, "window": cls.window, "law": cls.law_kind}
+        has_argument = any(field.metadata.get("argument") for field in dataclasses.fields(cls))
+        window = cls.window if has_argument or cls.law_kind == "none" else cls().law_window
+        entry |= {"resolution_bits": cls.resolution, "window": window, "law": cls.law_kind}
         entry["version"] = cls.version()
         entry["rules"] = {
             "sample": "calibrated" if cls.law_kind == "none" else "decoder",

@@ -189,6 +189,8 @@ def _print(result: Score, null: float | None) -> None:
     by = "compgen's proposals, since it has no law" if by_proposals else "the derived distribution"
     own = "-" if result.own_bpb is None else f"{result.own_bpb:.4f}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for name, value, meaning in (
         ("compressor", one_line(str(result.model)), ""),
         ("derived_bpb", f"{result.derived_bpb:.4f}", f"bits per byte under {by}"),

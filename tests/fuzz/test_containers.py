@@ -7,7 +7,6 @@ import pytest
 from compgen.coding.container import SegmentFrame
 from tests.fuzz.containers import FAMILIES, LANGUAGE_MODELS, frames, originals, run, spec_of
 
-
 CASES = {"counts": 300, "stored": 300, "network": 40, "samples": 50, "one-step": 50, "proposals": 30}
 """Of each family 100, but more of quick ones and fewer of slow ones."""
 
