@@ -164,7 +164,7 @@ def model_of(
     """
     _check_version(frame, given is not None)
     if given is not None and _comparable(str(given)) != _comparable(frame.spec):
-        raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; give that, or leave it out")
+        raise UsageError(f"this file was written with '{frame.spec}', not '{given}'; name that one")
     model = given if given is not None else load_from_file(frame.spec, starts)
     works = Work.of_fingerprint(model, frame.lanes), first
     budget.check_memory(model, max(works, key=lambda work: work.memory(model)), given is not None)

@@ -7,6 +7,8 @@ loaded, and builds the tokeniser anew; for Gemma 3 270M that takes over half a m
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,9 @@ def convert(source: Path, folder: Path) -> None:
         ):
             Path(alone, "model.gguf").symlink_to(source.resolve())
             _write(alone, made, source)
+            mode = Path(made, _LAST).stat().st_mode
             for file in sorted(Path(made).iterdir(), key=lambda file: file.name == _LAST):
+                file.chmod(mode)  # safetensors lets the user alone read weights
                 file.replace(folder / file.name)
     except OSError as error:
         raise UsageError(f"'{source}' cannot be converted to '{folder}': {reason(error)}") from error
@@ -54,7 +58,9 @@ def convert(source: Path, folder: Path) -> None:
 
 def _write(alone: str, made: str, source: Path) -> None:
     """Write the model of ``alone``/model.gguf to the folder ``made``; ``source`` is its name in errors."""
-    with quiet(), room_for(0):
+    # transformers shows a bar of its own, which is for terminals.
+    shown = contextlib.nullcontext() if sys.stderr.isatty() else contextlib.redirect_stderr(io.StringIO())
+    with quiet(), shown, room_for(0):
         try:
             model: Any = AutoModelForCausalLM.from_pretrained(alone, gguf_file="model.gguf", dtype=torch.bfloat16)
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")

@@ -93,6 +93,7 @@ def test_a_file_becomes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
     assert run(["convert", str(source), "-o", str(out)]) == 2
     assert "--force" in capsys.readouterr().err
+    assert len({file.stat().st_mode for file in out.iterdir()}) == 1, "who may read one of its files may read all"
     assert run(["convert", str(source), "-o", str(out), "--force"]) == 0
 
 
