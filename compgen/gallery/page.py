@@ -85,13 +85,17 @@ def build(
         site.write(explored)
         ready(out / "index.html")
         last = time.monotonic()
-        for where, cell in draw_all(config, items, found, wanted, jobs, watch):
-            site.add(where, cell)
-            if time.monotonic() - last > _EVERY:
-                site.write(None)
-                last = time.monotonic()
-        if wanted:
-            site.write(explored or (explore(config.explorer, data) if config.explorer else None))
+        try:
+            for where, cell in draw_all(config, items, found, wanted, jobs, watch):
+                site.add(where, cell)
+                if time.monotonic() - last > _EVERY:
+                    site.write(None)
+                    last = time.monotonic()
+            if wanted:
+                site.write(explored or (explore(config.explorer, data) if config.explorer else None))
+        except BaseException:  # an interrupt, too
+            site.tell_progress(stopped=True)
+            raise
         return out / "index.html"
 
 
@@ -213,8 +217,12 @@ class _Site:
             self._file("explorer.html", self._templates.get_template("explorer.html").render(told, data=explored))
         self._file("numbers.csv", self._numbers(rows))
         self._file("card.png", card(self._config.title, lead, first, _pictures(rows), self._out))
-        self._file("progress.js", f"progress({len(self._cells)}, {len(self._wanted)});\n")
+        self.tell_progress()
         self._file("index.html", self._templates.get_template("index.html").render(told))
+
+    def tell_progress(self, stopped: bool = False) -> None:
+        """Write how far the gallery is, and whether nobody builds it any more, for pages that are open."""
+        self._file("progress.js", f"progress({len(self._cells)}, {len(self._wanted)}{', true' if stopped else ''});\n")
 
     def _numbers(self, rows: list[dict[str, Any]]) -> str:
         file = io.StringIO()

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from compgen.compressors.null import Null
 from compgen.errors import UsageError
 from compgen.laws.base import SHARE_BITS, Law
 from compgen.laws.lz77 import Lz77Law
 from compgen.laws.parses import ways
 from compgen.laws.parts import ORDERS
+from compgen.models import CodeLengthModel
 from compgen.models.base import PRECISION, ByteModel
 from compgen.playground.desk import STEP, Desk
 from compgen.playground.offered import law_of
@@ -20,14 +22,28 @@ _PARTS_SHOWN = 6
 
 
 def next_bytes(desk: Desk, model: ByteModel, text: bytes) -> dict[str, Any]:
-    """Return the frequencies of all bytes after ``text``, which sum to 2**24, and the bits expected of the next one."""
+    """Return what ``model`` expects after ``text``.
+
+    Returns:
+        ``frequencies``: of all bytes; they sum to 2**24. ``expected``: bits of the next one. ``needs``: see ``_needs``.
+    """
     frequencies = desk.after(model, text).state.frequencies()[0]
     shares = frequencies / (1 << PRECISION)
     return {
         "model": str(model),
         "frequencies": frequencies.tolist(),
         "expected": round(float(-(shares * np.log2(shares)).sum()), 4),
+        "needs": _needs(model, text) if np.ptp(frequencies) == 0 else None,
     }
+
+
+def _needs(model: ByteModel, text: bytes) -> int | None:
+    """Return the bytes that a law must know before it expects anything, where ``text`` is shorter; otherwise None."""
+    owner = law_of(model)
+    if owner is None or owner.chosen_rule == "one-step" or isinstance(owner.compressor, Null):
+        return None
+    law = owner.compressor.law()
+    return law.renewals.first if isinstance(law, Lz77Law) and len(text) < law.renewals.first else None
 
 
 def surprisals(desk: Desk, model: ByteModel, text: bytes) -> dict[str, Any]:
@@ -46,8 +62,9 @@ def explanation(desk: Desk, model: ByteModel, text: bytes, position: int) -> dic
         raise UsageError(f"position must be one of a byte of the text, 0 to {len(text) - 1}, not {position}")
     context, symbol = text[:position], text[position]
     frequencies = desk.after(model, context).state.frequencies()[0]
-    told = {
+    told: dict[str, Any] = {
         "model": str(model),
+        "rule": model.chosen_rule if isinstance(model, CodeLengthModel) else None,
         "position": position,
         "byte": symbol,
         "bits": round(float(PRECISION - np.log2(frequencies[symbol])), 3),
@@ -57,7 +74,7 @@ def explanation(desk: Desk, model: ByteModel, text: bytes, position: int) -> dic
         "parts": [],
     }
     owner = law_of(model)
-    if owner is None:
+    if owner is None or owner.chosen_rule == "one-step":
         return told
     law, known = owner.compressor.law(), owner.context_window.visible(context)
     told["ways"] = _ways(law, known, symbol, position - len(known)) if owner.chosen_rule == "decoder" else None

@@ -78,7 +78,7 @@ def checked(number: int, place: int) -> Passage:
         UsageError: there is no such passage or place.
     """
     if not 0 <= number < len(passages()):
-        raise UsageError(f"there are passages 0 to {len(passages()) - 1}, not {number}")
+        raise UsageError(f"there is no such passage: there are {len(passages())}")
     if not 0 <= place <= GUESSED:
         raise UsageError(f"place must be 0 to {GUESSED} letters, not {place}")
     return passages()[number]

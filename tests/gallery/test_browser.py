@@ -203,6 +203,36 @@ def test_filters_rows_and_cells_have_an_address(browser: Any, rich: Path) -> Non
     assert logs(browser)[0] == [], "an address that nobody made is no error"
 
 
+def test_keys_work_in_a_cell_that_a_link_opened(browser: Any, rich: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    visit(browser, page(rich, "index.html#tiles/gzip"))
+    wait(browser, "document.activeElement.matches('#closer .shut')")
+    browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    wait(browser, "document.getElementById('closer').dataset.of === 'tiles/counts'")
+
+
+def test_a_build_that_was_stopped_says_so(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compgen.gallery import cells
+    from compgen.gallery import page as pages
+
+    drawn = cells.draw_all
+
+    def interrupted(*arguments: Any) -> Iterator[Any]:
+        yield next(drawn(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pages, "draw_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        built(tmp_path, CONFIG)
+    visit(browser, page(tmp_path / "site"))
+    said = "document.getElementById('building').innerText"
+    wait(browser, f"{said}.startsWith('The build was stopped, and the same command goes on with it: 1 of 4')")
+    monkeypatch.setattr(pages, "draw_all", drawn)
+    built(tmp_path, CONFIG)
+    wait(browser, f"{said}.startsWith('This gallery is being built: 4 of 4')")
+
+
 def test_labels_differ(browser: Any, rich: Path) -> None:
     """Who hears the page rather than sees it can tell its buttons and links apart."""
     visit(browser, page(rich))
@@ -420,6 +450,12 @@ def test_nothing_sticks_out_and_cards_align(browser: Any, rich: Path, width: int
             return [box.top, box.bottom, box.right, inside[0].top, inside[1].bottom]; })])""",
     )
     assert len(cards) == 4
+    voices = run(
+        browser,
+        """const all = document.getElementById("voices");
+        return [all.lastElementChild, all].map((one) => Math.round(one.getBoundingClientRect().right))""",
+    )
+    assert voices[0] == voices[1], "no place of the first screen is empty"
     zooms = run(
         browser,
         """return [...document.querySelectorAll(".cells img[width]")].map(

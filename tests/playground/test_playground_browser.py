@@ -119,8 +119,94 @@ def test_a_touched_letter_tells_where_its_chance_came_from(browser: Any, playgro
     )
     wait(browser, "document.querySelectorAll('#line span').length === 31")
     browser.execute_script("document.querySelectorAll('#line span')[28].click()")
-    wait(browser, "document.getElementById('explained').innerText.includes('contexts of each length')")
+    wait(browser, "document.getElementById('explained').innerText.includes('For comparison')")
     quiet(browser, playground)
+
+
+def test_one_step_names_no_other_cause(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=text&with=gzip:rule=one-step&text=")
+    write(browser, "the woodchuck and the woodchuck")
+    wait(browser, "document.querySelectorAll('#line span').length === 31")
+    browser.execute_script("document.querySelectorAll('#line span')[28].click()")
+    wait(browser, "document.getElementById('explained').innerText.includes('and looks at nothing else')")
+    assert "For comparison" not in text(browser, "#explained")
+
+
+def test_a_law_that_knows_too_little_says_so(browser: Any, playground: Playground, prose: bytes) -> None:
+    opened(browser, playground, "mode=text&with=brotli,gzip,null&text=")
+    write(browser, prose[:255].decode())
+    notes = "[...document.querySelectorAll('#columns .headline + p')].map(p => p.hidden ? '' : p.innerText)"
+    wait(browser, f"{notes}[0].startsWith('It expects nothing yet') && {notes}[0].includes('256 bytes')")
+    wait(browser, f"{top(2)}.length === 8 && {top(3)}.length === 8")
+    assert browser.execute_script(f"return {notes}")[1:] == ["", ""]
+    write(browser, prose[:256].decode())
+    wait(browser, f"{notes}[0] === ''")
+    quiet(browser, playground)
+
+
+def test_what_is_out_of_range_is_not_asked_for(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=text&with=gzip&text=&seed=99999999999")
+    wait(browser, f"{top()}.length === 8")
+    assert browser.execute_script(f"return {top()}")[0] == "x00"
+    wait(browser, "document.querySelector('#line').textContent === ''")
+    for field, value, kept in (
+        ("seed", "99999999999", "1"),
+        ("length", "0", "9"),
+        ("length", "4097", "9"),
+        ("seed", "", "1"),
+    ):
+        browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]", field, value)
+        press(browser, "#continue")
+        assert browser.execute_script("return document.activeElement.id") == field
+        browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]", field, kept)
+    press(browser, "#continue")
+    wait(browser, "document.querySelector('.sample .headline')?.textContent.endsWith('seed 1')")
+    assert len([url for url in logs(browser)[1] if "api/sample" in url]) == 1
+
+
+def test_trouble_goes_when_it_is_over(browser: Any, playground: Playground) -> None:
+    shown = "!document.getElementById('trouble').hidden && document.getElementById('trouble').innerText"
+    opened(browser, playground, "mode=game&passage=999")
+    wait(browser, f"({shown}) === 'there is no such passage: there are 12'")
+    press(browser, "#another")
+    wait(browser, f"({shown}) === false")
+    browser.execute_script("location.hash = 'mode=game&passage=99'")
+    wait(browser, shown)
+    press(browser, "#tab-text")
+    wait(browser, f"({shown}) === false")
+    answers, _ = logs(browser)
+    assert all("400 (Bad Request)" in one for one in answers)
+
+
+def test_a_column_that_is_there_is_not_added(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=text&with=gzip,null&text=")
+    press(browser, "#add button")
+    wait(browser, "document.querySelector('#add output').innerText === 'There is such a column.'")
+    browser.execute_script("""
+        const name = document.querySelector('#add [name=name]');
+        name.value = 'brotli';
+        name.dispatchEvent(new Event('change', {bubbles: true}))""")
+    assert text(browser, "#add output") == ""
+    press(browser, "#add button")
+    wait(browser, "document.querySelectorAll('#columns article').length === 3")
+    assert text(browser, "#add output") == ""
+    quiet(browser, playground)
+
+
+def test_a_quick_stroke_has_no_holes(browser: Any, playground: Playground) -> None:
+    opened(browser, playground, "mode=picture&with=null")
+    browser.execute_script("""
+        const tile = document.getElementById('tile'), box = tile.getBoundingClientRect();
+        for (const [kind, x, y] of [["pointerdown", 0.5, 2.5], ["pointermove", 11.5, 2.5], ["pointermove", 11.5, 8.5],
+                ["pointermove", 20, 20], ["pointerup", 20, 20]])
+            tile.dispatchEvent(new PointerEvent(kind, {pointerId: 1, bubbles: true,
+                clientX: box.left + x * box.width / 12, clientY: box.top + y * box.height / 12}));""")
+    wait(browser, "document.getElementById('shown-picture').height === 12")
+    rows = browser.execute_script("""
+        const {data} = document.getElementById('tile').getContext('2d').getImageData(0, 0, 12, 12);
+        return [...Array(12).keys()].map((y) => [...Array(12).keys()].map((x) => data[4 * (12 * y + x)]).join());""")
+    dark, light, last = ",".join(["16"] * 12), ",".join(["240"] * 12), ",".join(["240"] * 11 + ["16"])
+    assert rows == [light, light, dark, *[last] * 6, light, light, light]
 
 
 def test_hostile_input_is_text(browser: Any, playground: Playground) -> None:

@@ -98,6 +98,20 @@ def test_a_law_without_instructions_tells_what_its_contexts_expect(client: TestC
     assert learnt["parts"] == []
 
 
+def test_the_one_step_rule_has_no_parts(client: TestClient) -> None:
+    told = post(client, "explain", spec="gzip:rule=one-step", position=TEXT.rindex(b"woodchuck") + 5).json()
+    assert (told["rule"], told["ways"], told["parts"]) == ("one-step", None, [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "needs"),
+    [("brotli", 256), ("brotli:rule=calibrated", 256), ("zstd", 256), ("brotli:rule=one-step", None), ("gzip", None)],
+)
+def test_a_law_tells_what_it_must_know(client: TestClient, prose: bytes, spec: str, needs: int | None) -> None:
+    told = [post(client, "next", prose[:size], spec=spec).json()["needs"] for size in (0, 255, 256)]
+    assert told == [needs, needs, None]
+
+
 def events(text: str) -> list[tuple[str, Any]]:
     found = []
     for event in text.strip().split("\n\n"):

@@ -32,6 +32,11 @@ closer.addEventListener("keydown", (event) => {
   }
 });
 
+// While a page loads, the browser goes to the place in its address, and takes the focus away from what is open.
+addEventListener("load", () => requestAnimationFrame(() => {
+  if (closer.open && document.activeElement === document.body) closer.querySelector(".shut").focus();
+}));
+
 function openCloser(article) {
   const all = shown();
   const at = all.indexOf(article);

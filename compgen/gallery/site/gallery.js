@@ -162,9 +162,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 // A gallery that is being built tells how far it is, in a script that its builder writes.
-function progress(done, total) {
+function progress(done, total, stopped = false) {
   const box = by("building");
   if (!box) return;
+  box.firstChild.textContent = stopped ? "The build was stopped, and the same command goes on with it: " : "This gallery is being built: ";
   box.querySelector("b").textContent = done;
   if (done < total) setTimeout(ask, 3000);
 }
@@ -176,5 +177,5 @@ function ask() {
 }
 if (by("building")) {
   by("reload").addEventListener("click", () => location.reload());
-  setTimeout(ask, 3000);
+  ask();
 }

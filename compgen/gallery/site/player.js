@@ -2,6 +2,11 @@
 // Players: a spectrogram is the place to seek in, and playing begins where the given part ends.
 const players = [];
 
+// Play; that something else stops it before it begins is no error.
+function begin(audio) {
+  audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+}
+
 function mountPlayer(box) {
   const audio = box.querySelector("audio"), range = box.querySelector("input"), button = box.querySelector(".go");
   const head = box.querySelector(".head"), told = box.querySelector("output"), plot = box.querySelector(".plot");
@@ -20,10 +25,10 @@ function mountPlayer(box) {
     button.setAttribute("aria-label", button.getAttribute("aria-label").replace(/^\w+/, audio.paused ? "play" : "pause"));
   };
   const toggle = () => {
-    if (!audio.paused) return audio.pause();
+    if (!audio.paused) { audio.pause(); return; }
     if (at >= duration - 0.02) show(start);
     audio.currentTime = at;
-    return audio.play();
+    begin(audio);
   };
   audio.controls = false;
   box.classList.add("live");
@@ -56,13 +61,13 @@ heard.addEventListener("pause", quiet);
 heard.addEventListener("ended", quiet);
 for (const button of document.querySelectorAll(".hear")) {
   button.addEventListener("click", () => {
-    if (hearing === button) return heard.pause();
+    if (hearing === button) { heard.pause(); return; }
     quiet();
     if (!heard.src.endsWith(button.dataset.audio)) heard.src = button.dataset.audio;
     heard.currentTime = Number(button.dataset.start);
     hearing = button;
     button.setAttribute("aria-pressed", "true");
-    return heard.play();
+    begin(heard);
   });
 }
 for (const box of document.querySelectorAll(".player")) mountPlayer(box);

@@ -8,17 +8,18 @@ const SLIDE = 180; // milliseconds
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Column {
-  // `host` has context(), query(), draw(), take(bytes), drop(column), trouble(message).
+  // `host` has context(), query(), draw(), take(bytes), drop(column).
   constructor(spec, host) {
     this.spec = spec;
     this.host = host;
+    this.note = element("p", { className: "small soft", hidden: true });
     this.bars = element("div", { className: "bars", role: "group", "aria-label": `next bytes by ${spec}` });
     this.headline = element("p", { className: "headline" }, "…");
     this.sample = element("div", { className: "sample", hidden: true });
     const remove = element("button", { type: "button", "aria-label": `remove ${spec}`, title: "remove" }, "×");
     remove.addEventListener("click", () => host.drop(this));
     this.card = element("article", { className: "card" },
-      element("header", {}, element("h3", {}, title(spec)), remove), this.headline, this.bars, this.sample);
+      element("header", {}, element("h3", {}, title(spec)), remove), this.headline, this.note, this.bars, this.sample);
     this.byByte = new Map();
     this.ask = latest(() => this.#ask());
   }
@@ -28,16 +29,18 @@ export class Column {
     try {
       const answer = await told("next", this.host.query(this.spec), context.bytes);
       this.#show(answer, context);
-      this.host.trouble("", this);
     } catch (error) {
       this.headline.textContent = error.message;
+      this.note.hidden = true;
       this.bars.replaceChildren();
       this.byByte.clear();
     }
   }
 
-  #show({ frequencies, expected, model }, context) {
+  #show({ frequencies, expected, needs, model }, context) {
     this.headline.replaceChildren(element("b", {}, expected.toFixed(2)), " bits expected of the next byte");
+    this.note.textContent = `It expects nothing yet: its law is found from ${needs} bytes or more.`;
+    this.note.hidden = needs === null;
     this.card.title = model;
     const order = frequencies.map((_, byte) => byte).sort((a, b) => frequencies[b] - frequencies[a] || a - b);
     const before = new Map([...this.byByte].map(([byte, row]) => [byte, row.getBoundingClientRect().top]));

@@ -12,7 +12,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-const NAMES = { 32: "space", 10: "new line", 9: "tab", 0: "zero" };
+const NAMES = { 32: "space", 10: "new line", 9: "tab" };
 
 // A byte as a short label.
 export function label(byte) {

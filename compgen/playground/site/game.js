@@ -6,10 +6,11 @@ const LETTERS = "abcdefghijklmnopqrstuvwxyz ";
 const NOTHING = Math.log2(LETTERS.length);
 
 export class Game {
-  // `changed()` is called when the state changed.
-  constructor(limits, changed) {
+  // `changed()` is called when the state changed, `failed(message)` when it cannot be shown.
+  constructor(limits, changed, failed) {
     this.limits = limits;
     this.changed = changed;
+    this.failed = failed;
     this.passage = 0;
     this.ranks = [];
     this.tried = new Set();
@@ -63,7 +64,12 @@ export class Game {
   }
 
   async show() {
-    const { shown, left, read, players, passages } = await told("game", { passage: this.passage, place: this.ranks.length, ranks: this.ranks.join(".") });
+    let answer;
+    try { answer = await told("game", { passage: this.passage, place: this.ranks.length, ranks: this.ranks.join(".") }); } catch (error) {
+      this.failed(error.message);
+      return;
+    }
+    const { shown, left, read, players, passages } = answer;
     this.count = passages;
     this.over = left === 0;
     by("passage").replaceChildren(element("span", { className: "soft" }, shown.slice(0, this.limits.shown)), shown.slice(this.limits.shown),

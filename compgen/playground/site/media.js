@@ -120,7 +120,7 @@ export function play(bytes) {
 // A tile to draw; calls changed(bytes) with four of them, side by side, after each stroke.
 export function tile(canvas, inks, clear, changed) {
   const pixels = new Uint8Array(TILE * TILE).fill(240);
-  let ink = INKS[0], pen, drawing = false;
+  let ink = INKS[0], pen, last = null; // where the stroke has come to
   const shown = canvas.getContext("2d");
   const show = () => {
     const image = shown.createImageData(TILE, TILE);
@@ -132,15 +132,24 @@ export function tile(canvas, inks, clear, changed) {
     }
   };
   const told = () => changed(Uint8Array.from({ length: TILE * WIDTH }, (_, i) => pixels[Math.floor(i / WIDTH) * TILE + i % WIDTH % TILE]));
-  const draw = (event) => {
+  const place = (event) => {
     const box = canvas.getBoundingClientRect();
-    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.floor(part * TILE));
-    if (x >= 0 && x < TILE && y >= 0 && y < TILE) pixels[y * TILE + x] = ink;
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.floor(part * TILE));
+  };
+  // A quick pointer skips pixels, so a line is drawn to where it is now.
+  const draw = (event) => {
+    const [x, y] = place(event), [fromX, fromY] = last ?? [x, y];
+    const steps = Math.max(Math.abs(x - fromX), Math.abs(y - fromY), 1);
+    for (let step = 0; step <= steps; step++) {
+      const [column, row] = [fromX + (x - fromX) * step / steps, fromY + (y - fromY) * step / steps].map(Math.round);
+      if (column >= 0 && column < TILE && row >= 0 && row < TILE) pixels[row * TILE + column] = ink;
+    }
+    last = [x, y];
     show();
   };
-  canvas.addEventListener("pointerdown", (event) => { drawing = true; canvas.setPointerCapture(event.pointerId); draw(event); });
-  canvas.addEventListener("pointermove", (event) => { if (drawing) draw(event); });
-  canvas.addEventListener("pointerup", () => { if (drawing) told(); drawing = false; });
+  canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); draw(event); });
+  canvas.addEventListener("pointermove", (event) => { if (last) for (const one of [...event.getCoalescedEvents?.() ?? [], event]) draw(one); });
+  canvas.addEventListener("pointerup", () => { if (last) told(); last = null; });
   canvas.addEventListener("keydown", (event) => {
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -TILE, ArrowDown: TILE };
     if (event.key in moves) pen = Math.min(Math.max((pen ?? 0) + moves[event.key], 0), TILE * TILE - 1);

@@ -41,18 +41,16 @@ function context() {
   return { kind: mode, bytes: bytes.subarray(Math.max(0, bytes.length - limits.context)) };
 }
 
-const troubles = new Map();
-
-function trouble(message, from = "page") {
-  if (message) troubles.set(from, message); else troubles.delete(from);
-  by("trouble").textContent = [...new Set(troubles.values())].join(" ");
-  by("trouble").hidden = !troubles.size;
+// Say what went wrong, until the page changes.
+function trouble(message) {
+  by("trouble").textContent = message;
+  by("trouble").hidden = !message;
 }
 
 const host = {
-  context, trouble, play: media.play,
+  context, play: media.play,
   query: (spec) => ({ spec, ...media.layout(kind()) }),
-  draw: () => ({ temperature: by("temperature").value, length: by("length").value || 1, seed: by("seed").value || 0 }),
+  draw: () => ({ temperature: by("temperature").value, length: by("length").value, seed: by("seed").value }),
   reader: () => by("reader").value,
   take,
   drop(column) {
@@ -62,7 +60,7 @@ const host = {
   },
 };
 const reading = new Reading(host);
-const game = new Game(limits, () => save());
+const game = new Game(limits, () => { trouble(""); save(); }, (message) => { if (state.mode === "game") trouble(message); });
 const columns = () => state.columns[kind()];
 
 // Append bytes to what is given.
@@ -85,10 +83,11 @@ let later;
 // The given part has changed: ask everything again.
 function changed() {
   const mode = kind(), { bytes } = context();
+  trouble("");
   if (document.activeElement !== by("text")) by("text").scrollTop = by("text").scrollHeight;
   if (mode === "text") {
     const all = bytesOf("text").length, more = state.pending.length;
-    by("size").textContent = `${all.toLocaleString("en")} bytes${all > limits.context ? `, of which the last ${limits.context.toLocaleString("en")} are known` : ""}${more ? `; ${more} of them begin a character` : ""}`;
+    by("size").textContent = `${all.toLocaleString("en")} bytes${all > limits.context ? `, of which the last ${limits.context.toLocaleString("en")} are known` : ""}${more ? `; ${more === 1 ? "one of them begins" : `${more} of them begin`} a character` : ""}`;
   } else media.paint(by(`shown-${mode}`), { kind: mode, bytes });
   for (const column of columns()) column.ask();
   clearTimeout(later);
@@ -97,14 +96,16 @@ function changed() {
 
 function showColumns() {
   by("columns").replaceChildren(...columns().map((column) => column.card));
+  by("refused").textContent = "";
   const before = by("reader").value, specs = columns().map((column) => column.spec);
   by("reader").replaceChildren(...specs.map((spec) => element("option", { value: spec }, title(spec))));
   by("reader").value = specs.includes(before) ? before : specs[0] ?? "";
 }
 
 function addColumn(spec, mode = kind()) {
-  if (state.columns[mode].some((column) => column.spec === spec)) return;
-  state.columns[mode].push(new Column(spec, host));
+  const found = state.columns[mode].some((column) => column.spec === spec);
+  if (!found) state.columns[mode].push(new Column(spec, host));
+  return !found;
 }
 
 function show(mode) {
@@ -117,7 +118,7 @@ function show(mode) {
   by("play").hidden = mode === "game";
   by("play").setAttribute("aria-labelledby", `tab-${mode}`);
   by("game").hidden = mode !== "game";
-  if (mode === "game") { game.show().catch((error) => trouble(error.message)); return; }
+  if (mode === "game") { game.show(); return; }
   for (const part of document.querySelectorAll(".given-part")) part.hidden = part.dataset.for !== mode;
   by("reading").hidden = mode !== "text";
   by("length").value = mode === "text" ? 200 : mode === "picture" ? Math.min(state.picture.left || 24 * media.WIDTH, limits.length) : 4000;
@@ -144,12 +145,13 @@ async function load() {
   for (const key of ["temperature", "seed"]) if (/^[0-9.]{1,12}$/.test(told.get(key) ?? "")) by(key).value = told.get(key);
   by("temperature-told").textContent = by("temperature").value;
   const packed = told.get("text") ?? told.get("bytes");
+  let damaged = false;
   try {
     if (packed) {
       const bytes = await link.unpacked(packed, limits.context);
       if (mode === "text") by("text").value = new TextDecoder().decode(bytes); else if (mode !== "game") state[mode].bytes = bytes;
     } else if (mode === "text" && packed === null) by("text").value = diary;
-  } catch { trouble("The address holds a damaged text, so the page begins without it."); }
+  } catch { damaged = true; }
   if (!state.picture.bytes.length) state.picture = rings();
   if (!state.sound.bytes.length) state.sound = { bytes: media.plucked(lcg(7)) };
   if (mode === "game") {
@@ -158,6 +160,7 @@ async function load() {
     game.passage = Number(/^[0-9]{1,3}$/.test(told.get("passage") ?? "") ? told.get("passage") : 0);
   }
   show(mode);
+  if (damaged) trouble("The address holds a damaged text, so the page begins without it.");
 }
 
 // A small generator of random numbers, so that examples are the same every time.
@@ -177,6 +180,7 @@ function rings() {
 }
 
 async function draw() {
+  if (!["length", "seed"].every((id) => by(id).reportValidity())) return;
   state.abort?.abort();
   const abort = state.abort = new AbortController();
   by("stop").disabled = false;
@@ -186,7 +190,7 @@ async function draw() {
 
 function given(mode, file) {
   const work = mode === "picture" ? media.picture(file) : file.arrayBuffer().then(media.sound).then((bytes) => ({ bytes }));
-  work.then((found) => { state[mode] = found; trouble(""); show(mode); },
+  work.then((found) => { state[mode] = found; show(mode); },
     () => trouble(`This browser cannot read that ${mode}; drop another file.`));
 }
 
@@ -197,10 +201,12 @@ function chooser(form) {
   const rules = () => rule.replaceChildren(...(BY[name.value].rules.length ? BY[name.value].rules : ["its own"]).map((one) => element("option", {}, one)));
   name.addEventListener("change", rules);
   rules();
+  form.addEventListener("change", () => { by("refused").textContent = ""; });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const usual = BY[name.value].rules[0] ?? "its own";
-    addColumn(name.value + (rule.value === usual ? "" : `:rule=${rule.value}`) + (other.value ? `+${other.value}` : ""));
+    const spec = name.value + (rule.value === usual ? "" : `:rule=${rule.value}`) + (other.value ? `+${other.value}` : "");
+    if (!addColumn(spec)) { by("refused").textContent = "There is such a column."; return; }
     showColumns();
     changed();
   });
@@ -254,7 +260,7 @@ document.addEventListener("drop", (event) => {
 media.tile(by("tile"), document.querySelector(".inks"), by("clear"), (bytes) => { state.picture = { bytes, left: 24 * media.WIDTH }; show("picture"); });
 by("record").addEventListener("click", async () => {
   by("record").textContent = "recording …";
-  try { state.sound = { bytes: await media.sound(await media.recorded()) }; show("sound"); trouble(""); } catch (error) { trouble(`Nothing was recorded: ${error.message}.`); }
+  try { state.sound = { bytes: await media.sound(await media.recorded()) }; show("sound"); } catch (error) { trouble(`Nothing was recorded: ${error.message}.`); }
   by("record").textContent = "record a second";
 });
 by("play-sound").addEventListener("click", () => media.play(state.sound.bytes));

@@ -74,7 +74,7 @@ export class Reading {
       return;
     }
     if (this.place !== place) return;
-    const { byte, bits, rank, ways, parts, seen } = answer;
+    const { byte, bits, rank, rule, ways, parts, seen } = answer;
     const odds = 2 ** bits;
     const parts_ = [element("p", { className: "big" }, element("b", {}, label(byte)), ` cost ${bits.toFixed(2)} bits`)];
     parts_.push(element("p", { className: "soft" }, `Its chance was ${odds < 1000 ? percent(1 / odds) : `1 in ${Math.round(odds).toLocaleString("en")}`}. ${rank === 1 ? "No byte was expected more." : `${rank - 1} other${rank === 2 ? " was" : "s were"} expected more.`}`));
@@ -84,6 +84,7 @@ export class Reading {
       if (best && best.share > ways.literal) source = [place - best.distance - best.run, place - best.distance + 1];
       parts_.push(...this.#ways(ways, place, byte));
     } else if (seen && seen.length) source = [seen.place - seen.length, seen.place + 1];
+    if (rule === "one-step") parts_.push(element("p", {}, "The rule compares the code lengths of the text with each of the 256 bytes behind it, and looks at nothing else."));
     if (!ways && parts.length) parts_.push(...this.#parts(parts));
     if (!ways) parts_.push(element("p", { className: "soft" }, seen
       ? `The ${seen.length ? `${seen.length === 1 ? "byte" : `${seen.length} bytes`} before stood` : "byte itself stood"} ${(place - seen.place).toLocaleString("en")} bytes earlier, and it followed there too.`
@@ -112,7 +113,7 @@ export class Reading {
 
   #parts(parts) {
     const list = element("ul", {}, ...parts.map(({ order, share }) => element("li", {},
-      `${order === 0 ? "with no byte before" : `after the last ${order === 1 ? "byte" : `${order} bytes`}`}: ${percent(share)}`)));
-    return [element("p", {}, "What contexts of each length alone expect of it:"), list];
+      `${order === 0 ? "anywhere" : `after the last ${order === 1 ? "byte" : `${order} bytes`}`}: ${percent(share)}`)));
+    return [element("p", {}, "For comparison, its chance by what followed earlier in the text:"), list];
   }
 }
