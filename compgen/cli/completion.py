@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import typing
+from collections.abc import Iterable
 
 from compgen.errors import CompgenError
 from compgen.registry import Configured
@@ -32,24 +33,28 @@ def complete_spec(incomplete: str) -> list[str]:
 
 def complete_rule(incomplete: str) -> list[str]:
     """Return the rules that begin with what was typed."""
-    return [rule for rule in _values("rule", str) if rule.startswith(incomplete)]
+    return _beginning(incomplete, _values("rule", str))
 
 
 def complete_effort(incomplete: str) -> list[str]:
     """Return the efforts that begin with what was typed."""
-    return [effort for effort in _values("effort", str) if effort.startswith(incomplete)]
+    return _beginning(incomplete, _values("effort", str))
 
 
 def complete_sampler(incomplete: str) -> list[str]:
     """Return the samplers that begin with what was typed."""
     from compgen.sampling import SAMPLERS
 
-    return [name for name in SAMPLERS.names() if name.startswith(incomplete)]
+    return _beginning(incomplete, SAMPLERS.names())
 
 
 def complete_allowed(incomplete: str) -> list[str]:
     """Return what a sample may hold, as far as it has a name."""
-    return [one for one in ("utf-8", "printable", "chars:", "bytes") if one.startswith(incomplete)]
+    return _beginning(incomplete, ("utf-8", "printable", "chars:", "bytes"))
+
+
+def _beginning(typed: str, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.startswith(typed)]
 
 
 def _names() -> list[str]:

@@ -147,13 +147,14 @@ def _control(result: Score, before: bytes) -> float:
     Raises:
         UsageError: the model follows no rule, or its members may follow several.
     """
-    from compgen.compressors.null import control_of
+    from compgen.compressors.null import Lawless, Null
     from compgen.evaluation.score import score as measure
     from compgen.models import CodeLengthModel
 
     if not isinstance(result.model, CodeLengthModel):
         raise UsageError(f"--control is for a compressor under a rule, and '{result.model}' is none; leave it out")
-    model = dataclasses.replace(result.model, compressor=control_of(result.model.compressor))
+    nothing = Lawless() if result.model.by_proposals else Null()
+    model = dataclasses.replace(result.model, compressor=nothing)
     with progress("control", len(result.data)) as advance:
         return measure(model, result.data, before, watch=advance).derived_bpb
 

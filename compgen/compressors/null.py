@@ -31,20 +31,11 @@ class Null(Compressor):
 
 
 @dataclass(frozen=True)
-class _Lawless(Null):
-    """The same without a law, for the calibrated rule to fill with proposals."""
+class Lawless(Null):
+    """The same without a law: the control of a compressor that has none and gets proposals."""
 
     law_kind: ClassVar[str] = "none"
 
     def law(self) -> NoReturn:
-        """Raise NoLaw, as the compressor does whose control this is."""
+        """Raise NoLaw, as compressors without a law do."""
         raise NoLaw("the control of a compressor without a law has none; use --rule calibrated")
-
-
-def control_of(compressor: Compressor) -> Null:
-    """Return the null compressor that any rule treats as it treats ``compressor``: with a law, or without one."""
-    try:
-        compressor.law()
-    except NoLaw:
-        return _Lawless()
-    return Null()
